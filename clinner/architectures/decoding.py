@@ -1,0 +1,210 @@
+"""Exact decoding of BIO tag scores: the best legal tagging and the posteriors of its spans.
+
+A tagging is legal when I-x stands only after B-x or I-x. Its score is the product of the tags'
+probabilities, so the state behind a token is only "inside label x" or "inside nothing", and a
+step costs O(labels): into x by B-x from anywhere, or by I-x from x itself.
+
+All documents of a batch are one sequence: where a document starts, no I-x is allowed, and that
+cuts the dependence exactly. The sequence is folded into short chunks that are scanned side by
+side; a chunk whose incoming state turns out to be another than the one it was scanned with is
+scanned again, until none changes. Dependence on the past dies within few tokens, so two rounds
+are the rule, and the worst case takes no more steps than one plain scan.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Step = Callable[[Floats, Floats, Floats, Floats], Floats]
+
+CHUNK = 16
+TOLERANCE = 1e-12
+# Far below any score that matters; keeps quotients of probabilities within float64.
+LOWEST = -300.0
+
+
+@dataclass(frozen=True)
+class TagScores:
+    """Log probabilities of the tags of one layer, over the tokens of a batch laid end to end.
+
+    outside (Floats): O, shape (tokens,).
+    begin (Floats): B-x, shape (tokens, labels).
+    inside (Floats): I-x, shape (tokens, labels); -inf where a document starts.
+    """
+
+    outside: Floats
+    begin: Floats
+    inside: Floats
+
+
+@dataclass(frozen=True)
+class SpanArrays:
+    """Spans as arrays, sorted by position: token offsets into the batch, and label numbers.
+
+    start (Ints), end (Ints), label (Ints): Shape (spans,); `end` is exclusive.
+    """
+
+    start: Ints
+    end: Ints
+    label: Ints
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+def tag_scores(logits: NDArray[np.floating], starts: Bools, temperature: float = 1.0) -> TagScores:
+    """Normalise the scores of one layer.
+
+    logits (NDArray): Scores in the order O, B-1 .. B-n, I-1 .. I-n; shape (tokens, 2 * labels + 1).
+    starts (Bools): Where a document starts, shape (tokens,).
+    temperature (float): Divides the scores; above 1 makes probabilities less extreme.
+    RETURNS (TagScores): Log probabilities in float64.
+    """
+    scores = logits.astype(np.float64) / temperature
+    if len(scores):
+        scores -= scores.max(axis=1, keepdims=True)
+        np.maximum(scores, LOWEST, out=scores)
+        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    n_labels = scores.shape[1] // 2
+    inside = scores[:, n_labels + 1 :].copy()
+    inside[starts] = -np.inf
+    return TagScores(scores[:, 0], scores[:, 1 : n_labels + 1], inside)
+
+
+def viterbi(scores: TagScores) -> SpanArrays:
+    """Find the spans of the most probable legal tagging.
+
+    scores (TagScores): The scores of one layer.
+    RETURNS (SpanArrays): The spans.
+    """
+    n_tokens, n_labels = scores.begin.shape
+    if not n_tokens or not n_labels:
+        return _no_spans()
+    # Log score of the best tagging that is inside x after a token, less that of the best of all.
+    best = _scan(_viterbi_step, scores.outside, scores.begin, scores.inside)
+    before = np.zeros_like(best)
+    before[1:] = best[:-1]
+    continues = scores.inside + before > scores.begin
+    # The best state to be in when the next token does not continue a span: 0 is "inside nothing".
+    state = np.where(best.max(axis=1) < 0.0, 0, best.argmax(axis=1) + 1)
+    tokens = np.arange(n_tokens)
+    begun = np.maximum.accumulate(np.where(continues, 0, tokens[:, None]), axis=0)
+    segment_start = np.where(state > 0, begun[tokens, np.maximum(state - 1, 0)], tokens)
+    ends = _segment_ends(segment_start)
+    last = ends[state[ends] > 0]
+    return SpanArrays(segment_start[last], last + 1, state[last] - 1)
+
+
+def span_posteriors(scores: TagScores, spans: SpanArrays) -> Floats:
+    """Find the probability of each span, given that the tagging is legal.
+
+    scores (TagScores): The scores of one layer.
+    spans (SpanArrays): Any spans, each within one document.
+    RETURNS (Floats): The summed probability of all legal taggings with B-x I-x .. over exactly
+        the span's tokens and no I-x behind it; shape (spans,).
+    """
+    if not len(spans):
+        return np.zeros(0)
+    outside, begin = np.exp(scores.outside), np.exp(scores.begin)
+    inside = np.exp(scores.inside)
+    # `state`: P(inside x after a token | tokens up to it). `norm`: what the constraint leaves of
+    # the probability mass at a token.
+    state = _scan(_forward_step, outside, begin, inside)
+    before = np.zeros_like(state)
+    before[1:] = state[:-1]
+    norm = outside + (begin + inside * before).sum(axis=1)
+    # `gain`: weight of all that may follow by I-x, relative to all that may follow otherwise.
+    # Seen from the right, the tag after a token decides, hence the reversal and the shift.
+    shifted = (np.roll(array, -1, axis=0) for array in (outside, begin, inside))
+    follow_outside, follow_begin, follow_inside = shifted
+    follow_inside[-1] = 0.0
+    gain = _scan(
+        _backward_step, follow_outside[::-1], follow_begin[::-1], follow_inside[::-1]
+    )[::-1]
+    total = 1.0 + (state * gain).sum(axis=1)
+    lengths = spans.end - spans.start
+    offsets = np.cumsum(lengths) - lengths
+    tokens = np.repeat(spans.start - offsets, lengths) + np.arange(lengths.sum())
+    labels = np.repeat(spans.label, lengths)
+    path = scores.inside[tokens, labels]
+    path[offsets] = scores.begin[spans.start, spans.label]
+    log_path = np.add.reduceat(path - np.log(norm[tokens]), offsets)
+    posteriors: Floats = np.exp(log_path - np.log(total[spans.end - 1]))
+    return np.clip(posteriors, 0.0, 1.0)
+
+
+def _viterbi_step(outside: Floats, begin: Floats, inside: Floats, before: Floats) -> Floats:
+    best = np.maximum(begin, inside + before)
+    best -= np.maximum(best.max(axis=1), outside)[:, None]
+    return best
+
+
+def _forward_step(outside: Floats, begin: Floats, inside: Floats, before: Floats) -> Floats:
+    mass = begin + inside * before
+    mass /= (outside + mass.sum(axis=1))[:, None]
+    return mass
+
+
+def _backward_step(outside: Floats, begin: Floats, inside: Floats, before: Floats) -> Floats:
+    weight = 1.0 + before
+    rest = outside + (begin * weight).sum(axis=1)
+    return inside * weight / rest[:, None]
+
+
+def _scan(step: Step, outside: Floats, begin: Floats, inside: Floats) -> Floats:
+    """Run a recurrence over the tokens: the state after each, shape (tokens, labels)."""
+    n_tokens, n_labels = begin.shape
+    n_chunks = -(-n_tokens // CHUNK)
+    padding = n_chunks * CHUNK - n_tokens
+
+    def fold(array: Floats) -> Floats:
+        """Time first, then chunks: contiguous rows for each step."""
+        array = np.concatenate([array, np.zeros((padding, *array.shape[1:]))])
+        folded = array.reshape(n_chunks, CHUNK, *array.shape[1:])
+        return np.ascontiguousarray(np.swapaxes(folded, 0, 1))
+
+    outside, begin, inside = fold(outside), fold(begin), fold(inside)
+    states = np.empty_like(begin)
+    incoming = np.zeros((n_chunks, n_labels))
+    stale: Ints | slice = slice(None)
+    while True:
+        state = incoming[stale]
+        for time in range(CHUNK):
+            state = step(outside[time, stale], begin[time, stale], inside[time, stale], state)
+            states[time, stale] = state
+        arrived = states[-1, :-1]
+        change = np.abs(arrived - incoming[1:]) > TOLERANCE * (1.0 + np.abs(arrived))
+        stale = np.flatnonzero(change.any(axis=1)) + 1
+        if not len(stale):
+            break
+        incoming[stale] = states[-1, stale - 1]
+    return np.swapaxes(states, 0, 1).reshape(n_chunks * CHUNK, n_labels)[:n_tokens]
+
+
+def _segment_ends(segment_start: Ints) -> Ints:
+    """Follow the best tagging back from the last token: the last tokens of its segments.
+
+    segment_start (Ints): For each token, where the segment starts that would end there.
+    RETURNS (Ints): The tokens that end a segment of the best tagging, ascending.
+    """
+    n_tokens = len(segment_start)
+    # Shifted by one, so that 0 means "before the first token" and points to itself.
+    jump = np.concatenate([[0], segment_start])
+    on_path = np.zeros(n_tokens + 1, dtype=bool)
+    on_path[n_tokens] = True
+    # Doubling: after k rounds `jump` spans 2**k segments, so all are marked in O(log tokens).
+    while jump[n_tokens] or not on_path[0]:
+        on_path[jump[on_path]] = True
+        jump = jump[jump]
+    on_path[jump[on_path]] = True
+    return np.flatnonzero(on_path[1:])
+
+
+def _no_spans() -> SpanArrays:
+    empty = np.zeros(0, dtype=np.int64)
+    return SpanArrays(empty, empty, empty)

@@ -1,0 +1,89 @@
+"""A corpus of the catalog -> `train.spacy`, `dev.spacy`, `test.spacy` and the loss report."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import DocBin
+
+from clinner.corpora.alignment import Aligner, Loss, drop_duplicates
+from clinner.corpora.catalog import SPLITS, Corpus, read_splits
+from clinner.errors import ClinnerError
+from clinner.files import written_whole
+
+
+@dataclass
+class Conversion:
+    """What a conversion did.
+
+    notes, tokens, relations (Counter[str]): Written, by split.
+    spans (dict[str, Counter[str]]): Written, by split and "layer/LABEL".
+    gold_spans, gold_relations (int): In the notes of the corpus, duplicate notes left out.
+    losses (list[Loss]): What could not be kept exactly, in reading order.
+    """
+
+    notes: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    relations: Counter[str] = field(default_factory=Counter)
+    spans: dict[str, Counter[str]] = field(default_factory=lambda: {s: Counter() for s in SPLITS})
+    gold_spans: int = 0
+    gold_relations: int = 0
+    losses: list[Loss] = field(default_factory=list)
+
+    def losses_by_reason(self) -> dict[str, int]:
+        """How many losses each reason has, the most frequent first."""
+        return dict(Counter(loss.reason for loss in self.losses).most_common())
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts, for `conversion.json`."""
+        return {
+            "notes": dict(self.notes),
+            "tokens": dict(self.tokens),
+            "relations": dict(self.relations),
+            "spans": {split: dict(sorted(self.spans[split].items())) for split in SPLITS},
+            "gold_spans": self.gold_spans,
+            "gold_relations": self.gold_relations,
+            "losses": self.losses_by_reason(),
+        }
+
+
+def convert(corpus: Corpus, nlp: Language, folder: Path) -> Conversion:
+    """Convert a corpus.
+
+    corpus (Corpus): The corpus, from the catalog.
+    nlp (Language): The pipeline whose tokenizer to use.
+    folder (Path): Gets `<split>.spacy`, `losses.jsonl` (one `Loss` a line) and
+        `conversion.json`; each is written whole or not at all.
+    RETURNS (Conversion): Counts and losses.
+    RAISES (ClinnerError): A file cannot be read, a label is unknown, or there is no entity.
+    """
+    done = Conversion()
+    aligner = Aligner(nlp, corpus.schemes, corpus.view)
+    bins = {split: DocBin(store_user_data=True) for split in SPLITS}
+    for split, note in drop_duplicates(read_splits(corpus), done.losses):
+        doc, losses = aligner.align(note)
+        done.losses.extend(losses)
+        done.notes[split] += 1
+        done.tokens[split] += len(doc)
+        done.relations[split] += len(doc._.relations)
+        done.gold_spans += len(note.spans)
+        done.gold_relations += len(note.relations)
+        for layer, group in doc.spans.items():
+            done.spans[split].update(f"{layer}/{span.label_}" for span in group)
+        bins[split].add(doc)
+    if not any(done.spans.values()):
+        raise ClinnerError(
+            f"{corpus.name}: not one entity in {sum(done.notes.values())} notes. "
+            f"Look at the paths, the format and the view of its entry in the catalog."
+        )
+    for split in SPLITS:
+        with written_whole(folder / f"{split}.spacy") as path:
+            bins[split].to_disk(path)
+    with written_whole(folder / "losses.jsonl") as path:
+        srsly.write_jsonl(path, map(asdict, done.losses))
+    with written_whole(folder / "conversion.json") as path:
+        srsly.write_json(path, done.as_json())
+    return done

@@ -1,0 +1,59 @@
+"""`spacy train` with the checks it lacks, one message each."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from spacy.cli._util import parse_config_overrides
+from spacy.util import load_config
+from thinc.api import require_gpu
+
+from clinner.cli import run
+from clinner.errors import ClinnerError
+
+
+def main(
+    context: typer.Context,
+    config: Annotated[Path, typer.Argument(help="A config in configs/")],
+    output: Annotated[Path, typer.Argument(help="Folder that gets model-best and model-last")],
+    gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
+) -> None:
+    """Train CONFIG; further options such as --paths.train override values of the config."""
+    overrides = parse_config_overrides(context.args)
+    _check(config, overrides, gpu_id)
+    from spacy.cli.train import train
+
+    train(config, output, use_gpu=gpu_id, overrides=overrides)
+
+
+def _check(config: Path, overrides: dict[str, Any], gpu_id: int) -> None:
+    if not config.is_file():
+        known = ", ".join(map(str, sorted(Path("configs").glob("*.cfg"))))
+        raise ClinnerError(f"{config}: no such config. Known: {known}.")
+    settings = load_config(config, overrides=overrides, interpolate=True)
+    encoder = settings.get("variables", {}).get("encoder")
+    looks_like_folder = encoder and (encoder.count("/") != 1 or encoder.startswith(("assets", ".")))
+    if looks_like_folder and not (Path(encoder) / "config.json").is_file():
+        raise ClinnerError(
+            f"{encoder}: no encoder there (no config.json), though {config} names it. Run "
+            f"`spacy project run encoder`, or give --vars.encoder a folder or a hub name."
+        )
+    for name, path in settings["paths"].items():
+        if name in ("train", "dev") and not (path and Path(path).exists()):
+            raise ClinnerError(f"{path}: no {name} corpus. Run `spacy project run convert` first.")
+    if gpu_id >= 0:
+        try:
+            require_gpu(gpu_id)
+        except ValueError as error:
+            raise ClinnerError(
+                f"gpu_id is {gpu_id}, but no GPU can be used ({error}). Install "
+                f"`clinner[cuda12x]` and a CUDA build of torch, or use --vars.gpu_id -1."
+            ) from None
+
+
+if __name__ == "__main__":
+    run(main)
