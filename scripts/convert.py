@@ -17,12 +17,14 @@ from clinner.errors import ClinnerError
 def main(
     corpus: Annotated[str, typer.Argument(help="Name in the catalog")],
     catalog: Annotated[Path, typer.Option(help="The catalog")] = Path("configs/corpora.toml"),
-    out: Annotated[Path, typer.Option(help="Folder that gets a folder per corpus")] = Path("corpus"),
+    out: Annotated[Path, typer.Option(help="Folder that gets a folder per corpus")] = Path(
+        "corpus"
+    ),
     strict: Annotated[bool, typer.Option(help="Any loss is an error")] = False,
 ) -> None:
     """Convert CORPUS and print what was kept and what was not."""
     nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
-    folder = out / corpus if corpus != "sample" else out / "sample" / "docbin"
+    folder = out / corpus
     done = convert(find_corpus(corpus, catalog), nlp, folder)
     show(corpus, done)
     if strict and done.losses:

@@ -4,16 +4,21 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from spacy.cli._util import parse_config_overrides
+from spacy.tokens import DocBin
 from spacy.util import load_config
+from spacy.vocab import Vocab
 from thinc.api import require_gpu
 
 from clinner.cli import run
 from clinner.errors import ClinnerError
+
+MIN_STEPS = 150
 
 
 def main(
@@ -21,16 +26,37 @@ def main(
     config: Annotated[Path, typer.Argument(help="A config in configs/")],
     output: Annotated[Path, typer.Argument(help="Folder that gets model-best and model-last")],
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
+    epochs: Annotated[int, typer.Option(help="Passes over train; 0 to use the config's steps")] = 0,
 ) -> None:
     """Train CONFIG; further options such as --paths.train override values of the config."""
     overrides = parse_config_overrides(context.args)
-    _check(config, overrides, gpu_id)
+    settings = _checked(config, overrides, gpu_id)
+    if epochs:
+        overrides.update(length(settings, epochs))
     from spacy.cli.train import train
 
     train(config, output, use_gpu=gpu_id, overrides=overrides)
 
 
-def _check(config: Path, overrides: dict[str, Any], gpu_id: int) -> None:
+def length(settings: dict[str, Any], epochs: int) -> dict[str, int]:
+    """How many updates that many passes over the training corpus take.
+
+    settings (dict): The config, interpolated.
+    epochs (int): Passes; schedules need to know their length in updates beforehand.
+    RETURNS (dict[str, int]): Overrides for the config's variables: at least MIN_STEPS updates, a
+        tenth of them warm-up, and an evaluation on dev nine times.
+    """
+    docs = DocBin().from_disk(settings["paths"]["train"]).get_docs(Vocab())
+    tokens = sum(map(len, docs))
+    steps = max(MIN_STEPS, math.ceil(epochs * tokens / settings["variables"]["batch_words"]))
+    return {
+        "variables.max_steps": steps,
+        "variables.warmup_steps": steps // 10,
+        "variables.eval_frequency": math.ceil(steps / 9),
+    }
+
+
+def _checked(config: Path, overrides: dict[str, Any], gpu_id: int) -> dict[str, Any]:
     if not config.is_file():
         known = ", ".join(map(str, sorted(Path("configs").glob("*.cfg"))))
         raise ClinnerError(f"{config}: no such config. Known: {known}.")
@@ -53,6 +79,7 @@ def _check(config: Path, overrides: dict[str, Any], gpu_id: int) -> None:
                 f"gpu_id is {gpu_id}, but no GPU can be used ({error}). Install "
                 f"`clinner[cuda12x]` and a CUDA build of torch, or use --vars.gpu_id -1."
             ) from None
+    return dict(settings)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,9 @@ class SpanArrays:
     def __len__(self) -> int:
         return len(self.start)
 
+    def __getitem__(self, which: Bools | Ints) -> "SpanArrays":
+        return SpanArrays(self.start[which], self.end[which], self.label[which])
+
 
 def tag_scores(logits: NDArray[np.floating], starts: Bools, temperature: float = 1.0) -> TagScores:
     """Normalise the scores of one layer.
@@ -86,7 +89,7 @@ def viterbi(scores: TagScores) -> SpanArrays:
     if not n_tokens or not n_labels:
         return _no_spans()
     # Log score of the best tagging that is inside x after a token, less that of the best of all.
-    best = _scan(_viterbi_step, scores.outside, scores.begin, scores.inside)
+    best = _scan(_viterbi_step, scores.outside, scores.begin, scores.inside, LOWEST)
     before = np.zeros_like(best)
     before[1:] = best[:-1]
     continues = scores.inside + before > scores.begin
@@ -156,21 +159,23 @@ def _backward_step(outside: Floats, begin: Floats, inside: Floats, before: Float
     return inside * weight / rest[:, None]
 
 
-def _scan(step: Step, outside: Floats, begin: Floats, inside: Floats) -> Floats:
+def _scan(
+    step: Step, outside: Floats, begin: Floats, inside: Floats, initial: float = 0.0
+) -> Floats:
     """Run a recurrence over the tokens: the state after each, shape (tokens, labels)."""
     n_tokens, n_labels = begin.shape
     n_chunks = -(-n_tokens // CHUNK)
     padding = n_chunks * CHUNK - n_tokens
 
-    def fold(array: Floats) -> Floats:
+    def fold(array: Floats, fill: float = 0.0) -> Floats:
         """Time first, then chunks: contiguous rows for each step."""
-        array = np.concatenate([array, np.zeros((padding, *array.shape[1:]))])
+        array = np.concatenate([array, np.full((padding, *array.shape[1:]), fill)])
         folded = array.reshape(n_chunks, CHUNK, *array.shape[1:])
         return np.ascontiguousarray(np.swapaxes(folded, 0, 1))
 
-    outside, begin, inside = fold(outside), fold(begin), fold(inside)
+    outside, begin, inside = fold(outside, 1.0), fold(begin), fold(inside)
     states = np.empty_like(begin)
-    incoming = np.zeros((n_chunks, n_labels))
+    incoming = np.full((n_chunks, n_labels), initial)
     stale: Ints | slice = slice(None)
     while True:
         state = incoming[stale]
@@ -198,10 +203,9 @@ def _segment_ends(segment_start: Ints) -> Ints:
     on_path = np.zeros(n_tokens + 1, dtype=bool)
     on_path[n_tokens] = True
     # Doubling: after k rounds `jump` spans 2**k segments, so all are marked in O(log tokens).
-    while jump[n_tokens] or not on_path[0]:
+    while not on_path[0]:
         on_path[jump[on_path]] = True
         jump = jump[jump]
-    on_path[jump[on_path]] = True
     return np.flatnonzero(on_path[1:])
 
 

@@ -1,0 +1,71 @@
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from spacy.scorer import PRFScore, get_ner_prf
+from spacy.tokens import Doc
+from spacy.training import Example
+
+Key = tuple[int, int, str]
+
+
+def create_layer_scorer() -> Callable[..., dict[str, Any]]:
+    """Registered as `clinner.layer_scorer.v1`; see `score_layers`."""
+    return score_layers
+
+
+def score_layers(
+    examples: Iterable[Example], *, layers: Iterable[str], **_: Any
+) -> dict[str, Any]:
+    """Score spans strictly (offsets and label), each layer over the documents that annotate it.
+
+    examples (Iterable[Example]): The examples.
+    layers (Iterable[str]): The layers to score.
+    RETURNS (Dict[str, Any]): `layers_p`, `layers_r` and `layers_f` pooled over all layers (micro);
+        for each layer `spans_LAYER_p`, `_r`, `_f` and `_per_type`, None where no document
+        annotates it; and spaCy's `ents_p`, `ents_r`, `ents_f`, `ents_per_type`.
+    """
+    examples = list(examples)
+    pooled = PRFScore()
+    scores: dict[str, Any] = {}
+    for layer in layers:
+        per_type: dict[str, PRFScore] = defaultdict(PRFScore)
+        annotated = [example for example in examples if layer in example.reference.spans]
+        for example in annotated:
+            _count(per_type, example, layer)
+        total = sum(per_type.values(), PRFScore())
+        pooled += total
+        scores.update(_summary(f"spans_{layer}", total if annotated else None))
+        types = {label: per_type[label].to_dict() for label in sorted(per_type)}
+        scores[f"spans_{layer}_per_type"] = types if annotated else None
+    scores.update(_summary("layers", pooled))
+    return {**scores, **get_ner_prf(examples)}
+
+
+def _summary(prefix: str, score: PRFScore | None) -> dict[str, float | None]:
+    if score is None:
+        return dict.fromkeys((f"{prefix}_p", f"{prefix}_r", f"{prefix}_f"))
+    return {
+        f"{prefix}_p": score.precision,
+        f"{prefix}_r": score.recall,
+        f"{prefix}_f": score.fscore,
+    }
+
+
+def _count(per_type: dict[str, PRFScore], example: Example, layer: str) -> None:
+    gold = span_keys(example.reference, layer)
+    predicted = span_keys(example.predicted, layer)
+    if example.predicted.text != example.reference.text:
+        # Offsets do not compare; spaCy's alignment of tokens does, at the cost of what it drops.
+        spans = example.predicted.spans.get(layer, [])
+        aligned = example.get_aligned_spans_x2y(spans, allow_overlap=True)
+        predicted = {(span.start_char, span.end_char, span.label_) for span in aligned}
+    for label in {key[2] for key in gold | predicted}:
+        per_type[label].score_set(
+            {key for key in predicted if key[2] == label}, {key for key in gold if key[2] == label}
+        )
+
+
+def span_keys(doc: Doc, layer: str) -> set[Key]:
+    """The spans of a layer as (start, end, label), offsets in characters."""
+    return {(span.start_char, span.end_char, span.label_) for span in doc.spans.get(layer, [])}

@@ -1,0 +1,96 @@
+"""Score a pipeline on a converted corpus: tables, metrics.json, and the errors to look through."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import spacy
+import srsly
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from spacy.tokens import DocBin
+from spacy.training import Example
+
+from clinner.cli import run
+from clinner.errors import ClinnerError
+from clinner.evaluation import errors, spans
+from clinner.files import written_whole
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="A trained pipeline")],
+    corpus: Annotated[Path, typer.Argument(help="A .spacy file, the test split as a rule")],
+    out: Annotated[Path, typer.Option(help="Folder that gets the reports")] = Path("metrics"),
+    gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
+) -> None:
+    """Run MODEL over the texts of CORPUS and compare with its gold spans."""
+    for path in (model, corpus):
+        if not path.exists():
+            raise ClinnerError(f"{path}: missing. Run the steps before `evaluate` first.")
+    if gpu_id >= 0:
+        spacy.require_gpu(gpu_id)
+    nlp = spacy.load(model)
+    gold = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    if not gold:
+        raise ClinnerError(f"{corpus}: holds no note.")
+    texts = (doc.text for doc in gold)
+    predicted = track(nlp.pipe(texts), total=len(gold), description="Predicting", transient=True)
+    examples = [Example(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
+    spans.use_ents_as_layer(examples)
+    layers = spans.predicted_layers(examples)
+    metrics = {
+        "notes": len(gold),
+        "strict": spans.strict(examples, layers),
+        "relaxed": spans.relaxed(examples, layers),
+        "tokens": spans.tokens(examples, layers),
+    }
+    with written_whole(out / "metrics.json") as path:
+        srsly.write_json(path, metrics)
+    errors.write_errors(examples, layers, out)
+    show(metrics)
+    typer.echo(f"✔ {out}/metrics.json, errors.jsonl, errors.html")
+
+
+def show(metrics: dict[str, Any]) -> None:
+    console = Console()
+    table = Table(title=f"Scores on {metrics['notes']} notes (%)")
+    for column in ("layer", "gold", "P", "R", "F1", "overlap F1", "token macro F1", "token MCC"):
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for layer, score in metrics["strict"].items():
+        relaxed = metrics["relaxed"].get(layer, {}).get("f")
+        tokens = metrics["tokens"].get(layer, {})
+        shown = (
+            score["p"],
+            score["r"],
+            score["f"],
+            relaxed,
+            tokens.get("macro_f"),
+            tokens.get("mcc"),
+        )
+        table.add_row(layer, f"{score['gold']:,}", *map(percent, shown))
+    console.print(table)
+    by_label = Table(title="Strict scores by label (%)")
+    for column in ("label", "gold", "P", "R", "F1"):
+        by_label.add_column(column, justify="left" if column == "label" else "right")
+    for layer, score in metrics["strict"].items():
+        if layer == "all":
+            continue
+        by_label.add_section()
+        for label, s in score["per_type"].items():
+            by_label.add_row(
+                f"{layer}/{label}", f"{s['gold']:,}", *map(percent, (s["p"], s["r"], s["f"]))
+            )
+    console.print(by_label)
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+if __name__ == "__main__":
+    run(main)

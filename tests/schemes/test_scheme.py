@@ -1,0 +1,54 @@
+import pytest
+
+from clinner import schemes
+from clinner.errors import ClinnerError
+
+
+def test_the_clinical_layer_has_the_22_legal_pairs_of_the_published_scheme():
+    assert sum(map(len, schemes.load("clinical").pairs.values())) == 22
+
+
+@pytest.mark.parametrize("name", schemes.names())
+def test_every_scheme_is_named_as_its_layer_and_describes_every_label(name):
+    scheme = schemes.load(name)
+    assert scheme.layer == name
+    assert all(label.description for label in scheme.labels.values())
+
+
+def test_pairs_and_views_name_only_labels_that_exist():
+    modifiers = schemes.load("modifiers").labels
+    for name in schemes.names():
+        scheme = schemes.load(name)
+        own = modifiers if name == "clinical" else scheme.labels
+        assert set(scheme.pairs) <= set(scheme.labels)
+        assert {m for mods in scheme.pairs.values() for m in mods} <= set(own)
+        assert all(set(view) <= set(scheme.labels) for view in scheme.views.values())
+
+
+def test_a_label_is_found_by_what_the_corpus_writes():
+    assert schemes.load("clinical").written["problem"] == "PROBLEM"
+    assert schemes.load("ncbi").written["CompositeMention"] == "DISEASE"
+    assert schemes.load("umls").written["T038"] == "PHEN_Biologic_Function"
+
+
+def test_semantic_groups_follow_label_and_layer():
+    assert schemes.semantic_group("PROBLEM") == "Disorders"
+    assert schemes.semantic_group("CHEMICAL", "bc5cdr") == "Chemicals & Drugs"
+    assert schemes.semantic_group("NO_SUCH_LABEL") is None
+
+
+def test_st21pv_has_21_types():
+    assert len(schemes.load("umls").labels) == 21
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "no such scheme"), ("layer = ", "not a valid TOML"), ('layer = "x"', "[labels]")],
+)
+def test_a_scheme_file_that_is_no_scheme_is_refused_with_its_name(tmp_path, content, says):
+    path = tmp_path / "mine.toml"
+    if content is not None:
+        path.write_text(content, encoding="utf8")
+    with pytest.raises(ClinnerError, match="mine.toml") as caught:
+        schemes.load(str(path))
+    assert says in str(caught.value)

@@ -1,0 +1,58 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import spacy
+
+
+def clinical():
+    return spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
+
+
+NLP = clinical()
+
+
+def words(text):
+    return [token.text for token in NLP(text) if not token.is_space]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("days;BP", "days ; BP"),
+        ("CP.SOB", "CP . SOB"),
+        ("pain.He", "pain . He"),
+        ("120/80mmHg", "120 / 80 mmHg"),
+        ("10mg", "10 mg"),
+        ("metoprolol-XL", "metoprolol - XL"),
+        ("(8),", "( 8 ) ,"),
+        ("2 d.", "2 d ."),
+        ("1:45 p.m.", "1 : 45 p.m ."),
+        ("q.i.d.", "q.i.d ."),
+        ("normal.&quot;", "normal . & quot ;"),
+        ("fever...chills", "fever ... chills"),
+    ],
+)
+def test_glued_text_is_cut_where_spans_end(text, expected):
+    assert words(text) == expected.split()
+
+
+@pytest.mark.parametrize("text", ["98.6", "4,500", "B12", "T2DM", "CD1a", "q6h", "1st", "q.i.d", "Dr."])
+def test_what_people_read_as_one_word_stays_one_token(text):
+    assert words(text) == [text]
+
+
+def test_contractions_are_cut_as_spacy_cuts_them():
+    assert words("doesn't") == ["does", "n't"]
+    assert words("patient's") == ["patient", "'s"]
+
+
+@given(st.text(max_size=200))
+def test_any_text_comes_back_whole(text):
+    assert NLP.make_doc(text).text == text
+
+
+def test_the_tokenizer_survives_the_disk(tmp_path):
+    NLP.to_disk(tmp_path / "model")
+    text = "BP 120/80mmHg;pain.He took 10mg q6h (8)"
+    assert [t.text for t in spacy.load(tmp_path / "model")(text)] == [t.text for t in NLP(text)]
