@@ -3,7 +3,6 @@
 import inspect
 import sys
 from collections.abc import Callable
-
 from typing import Any
 
 import typer

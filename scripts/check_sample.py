@@ -1,6 +1,7 @@
 """Validate the sample corpus that this project wrote itself."""
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,9 @@ def main(
         raise ClinnerError(f"{corpus}: {len(faults)} faults\n" + "\n".join(faults[:50]))
     spans = sum(len(note.spans) for _, note in notes)
     relations = sum(len(note.relations) for _, note in notes)
-    typer.echo(f"✔ {corpus}: {len(notes)} notes, {spans:,} spans, {relations:,} relations, no fault")
+    typer.echo(
+        f"✔ {corpus}: {len(notes)} notes, {spans:,} spans, {relations:,} relations, no fault"
+    )
 
 
 def faults_of(note: Note, corpus: Corpus) -> list[str]:
@@ -52,7 +55,7 @@ def faults_of(note: Note, corpus: Corpus) -> list[str]:
         by_layer.setdefault(scheme.layer, []).append((span.start, span.end, span.id))
     for layer, places in by_layer.items():
         places.sort()
-        for (_, end, left), (start, _, right) in zip(places, places[1:], strict=False):
+        for (_, end, left), (start, _, right) in pairwise(places):
             if start < end:
                 faults.append(f"{left} and {right} overlap in the {layer} layer")
     legal = {(e, m) for s in corpus.schemes for e, mods in s.pairs.items() for m in mods}
@@ -82,7 +85,9 @@ def faults_between(notes: list[tuple[str, Note]], corpus: Corpus) -> list[str]:
     for split in ("train", "test"):
         used = {span.label for where, note in notes if where == split for span in note.spans}
         for scheme in corpus.schemes:
-            faults += [f"{split}: no {label} anywhere" for label in scheme.labels if label not in used]
+            faults += [
+                f"{split}: no {label} anywhere" for label in scheme.labels if label not in used
+            ]
     return faults
 
 

@@ -15,6 +15,7 @@ from rich.progress import track
 from rich.table import Table
 from spacy.tokens import DocBin
 from spacy.training import Example
+from thinc.api import require_gpu
 
 from clinner.cli import run
 from clinner.errors import ClinnerError
@@ -33,7 +34,7 @@ def main(
         if not path.exists():
             raise ClinnerError(f"{path}: missing. Run the steps before `evaluate` first.")
     if gpu_id >= 0:
-        spacy.require_gpu(gpu_id)
+        require_gpu(gpu_id)
     nlp = spacy.load(model)
     gold = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
     if not gold:

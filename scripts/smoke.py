@@ -15,7 +15,7 @@ from clinner.cli import run
 from clinner.errors import ClinnerError
 
 NOTES = (
-    "HPI: 64 yo M with 2 days of worsening shortness of breath. Denies chest pain, fever or chills.",
+    "HPI: 64 yo M with 2 days of worsening shortness of breath. Denies chest pain or fever.",
     "Meds: lisinopril 10 mg PO daily, metformin 500 mg BID. No known drug allergies.",
     "CXR: no pneumothorax. Possible small left pleural effusion. WBC 13.2.",
     "",

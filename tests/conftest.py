@@ -34,6 +34,4 @@ def root() -> Path:
 @pytest.fixture
 def nlp() -> Language:
     """A blank pipeline with the clinical tokenizer."""
-    return spacy.blank(
-        "en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
-    )
+    return spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})

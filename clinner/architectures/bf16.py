@@ -6,7 +6,9 @@ from spacy.language import Language
 from clinner.errors import ClinnerError
 
 
-def create_bf16_on_cpu(when: Literal["auto", "yes", "no"] = "auto") -> Callable[[Language], Language]:
+def create_bf16_on_cpu(
+    when: Literal["auto", "yes", "no"] = "auto",
+) -> Callable[[Language], Language]:
     """A callback for [initialize.after_init] that runs the transformer in bf16 on the CPU.
 
     Where the CPU computes in bf16 (AVX512-BF16 or AMX) this doubles the speed of training at
@@ -29,7 +31,8 @@ def create_bf16_on_cpu(when: Literal["auto", "yes", "no"] = "auto") -> Callable[
                 'bf16_on_cpu is "yes", but this CPU has neither AVX512-BF16 nor AMX, so bf16 '
                 'would be slower. Set it to "auto" or "no".'
             )
-        for node in nlp.get_pipe("transformer").model.walk():
+        transformer: Any = nlp.get_pipe("transformer")
+        for node in transformer.model.walk():
             for shim in node.shims:
                 if able and shim.device.type == "cpu":
                     _run_in_bf16(shim._model)

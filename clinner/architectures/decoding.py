@@ -32,9 +32,11 @@ LOWEST = -300.0
 class TagScores:
     """Log probabilities of the tags of one layer, over the tokens of a batch laid end to end.
 
+    Labels come first: sums and maxima over a few labels are then done for all tokens at once.
+
     outside (Floats): O, shape (tokens,).
-    begin (Floats): B-x, shape (tokens, labels).
-    inside (Floats): I-x, shape (tokens, labels); -inf where a document starts.
+    begin (Floats): B-x, shape (labels, tokens).
+    inside (Floats): I-x, shape (labels, tokens); -inf where a document starts.
     """
 
     outside: Floats
@@ -68,15 +70,15 @@ def tag_scores(logits: NDArray[np.floating], starts: Bools, temperature: float =
     temperature (float): Divides the scores; above 1 makes probabilities less extreme.
     RETURNS (TagScores): Log probabilities in float64.
     """
-    scores = logits.astype(np.float64) / temperature
-    if len(scores):
-        scores -= scores.max(axis=1, keepdims=True)
-        np.maximum(scores, LOWEST, out=scores)
-        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    n_labels = scores.shape[1] // 2
-    inside = scores[:, n_labels + 1 :].copy()
-    inside[starts] = -np.inf
-    return TagScores(scores[:, 0], scores[:, 1 : n_labels + 1], inside)
+    scores = np.ascontiguousarray(logits.T, dtype=np.float64)
+    scores /= temperature
+    scores -= scores.max(axis=0)
+    np.maximum(scores, LOWEST, out=scores)
+    scores -= np.log(np.exp(scores).sum(axis=0))
+    n_labels = len(scores) // 2
+    inside = scores[n_labels + 1 :]
+    inside[:, starts] = -np.inf
+    return TagScores(scores[0], scores[1 : n_labels + 1], inside)
 
 
 def viterbi(scores: TagScores) -> SpanArrays:
@@ -85,19 +87,18 @@ def viterbi(scores: TagScores) -> SpanArrays:
     scores (TagScores): The scores of one layer.
     RETURNS (SpanArrays): The spans.
     """
-    n_tokens, n_labels = scores.begin.shape
+    n_labels, n_tokens = scores.begin.shape
     if not n_tokens or not n_labels:
         return _no_spans()
     # Log score of the best tagging that is inside x after a token, less that of the best of all.
     best = _scan(_viterbi_step, scores.outside, scores.begin, scores.inside, LOWEST)
-    before = np.zeros_like(best)
-    before[1:] = best[:-1]
-    continues = scores.inside + before > scores.begin
+    continues = scores.inside + _previous(best) > scores.begin
     # The best state to be in when the next token does not continue a span: 0 is "inside nothing".
-    state = np.where(best.max(axis=1) < 0.0, 0, best.argmax(axis=1) + 1)
+    label = best.argmax(axis=0)
     tokens = np.arange(n_tokens)
-    begun = np.maximum.accumulate(np.where(continues, 0, tokens[:, None]), axis=0)
-    segment_start = np.where(state > 0, begun[tokens, np.maximum(state - 1, 0)], tokens)
+    state = np.where(best[label, tokens] < 0.0, 0, label + 1)
+    begun = np.maximum.accumulate(np.where(continues, 0, tokens), axis=1)
+    segment_start = np.where(state > 0, begun[label, tokens], tokens)
     ends = _segment_ends(segment_start)
     last = ends[state[ends] > 0]
     return SpanArrays(segment_start[last], last + 1, state[last] - 1)
@@ -118,77 +119,83 @@ def span_posteriors(scores: TagScores, spans: SpanArrays) -> Floats:
     # `state`: P(inside x after a token | tokens up to it). `norm`: what the constraint leaves of
     # the probability mass at a token.
     state = _scan(_forward_step, outside, begin, inside)
-    before = np.zeros_like(state)
-    before[1:] = state[:-1]
-    norm = outside + (begin + inside * before).sum(axis=1)
+    norm = outside + (begin + inside * _previous(state)).sum(axis=0)
     # `gain`: weight of all that may follow by I-x, relative to all that may follow otherwise.
-    # Seen from the right, the tag after a token decides, hence the reversal and the shift.
-    shifted = (np.roll(array, -1, axis=0) for array in (outside, begin, inside))
-    follow_outside, follow_begin, follow_inside = shifted
-    follow_inside[-1] = 0.0
-    gain = _scan(
-        _backward_step, follow_outside[::-1], follow_begin[::-1], follow_inside[::-1]
-    )[::-1]
-    total = 1.0 + (state * gain).sum(axis=1)
+    # The tags of the next token decide it, hence the shift and, going leftwards, the reversal.
+    next_outside, next_begin, next_inside = (
+        np.roll(array, -1, axis=-1)[..., ::-1] for array in (outside, begin, inside)
+    )
+    next_inside[:, 0] = 0.0  # nothing follows the last token
+    gain = _scan(_backward_step, next_outside, next_begin, next_inside)[:, ::-1]
+    total = 1.0 + (state * gain).sum(axis=0)
     lengths = spans.end - spans.start
     offsets = np.cumsum(lengths) - lengths
     tokens = np.repeat(spans.start - offsets, lengths) + np.arange(lengths.sum())
     labels = np.repeat(spans.label, lengths)
-    path = scores.inside[tokens, labels]
-    path[offsets] = scores.begin[spans.start, spans.label]
+    path = scores.inside[labels, tokens]
+    path[offsets] = scores.begin[spans.label, spans.start]
     log_path = np.add.reduceat(path - np.log(norm[tokens]), offsets)
     posteriors: Floats = np.exp(log_path - np.log(total[spans.end - 1]))
     return np.clip(posteriors, 0.0, 1.0)
 
 
+def _previous(states: Floats) -> Floats:
+    """The state before each token; before the first none is known, nor needed."""
+    previous = np.zeros_like(states)
+    previous[:, 1:] = states[:, :-1]
+    return previous
+
+
 def _viterbi_step(outside: Floats, begin: Floats, inside: Floats, before: Floats) -> Floats:
     best = np.maximum(begin, inside + before)
-    best -= np.maximum(best.max(axis=1), outside)[:, None]
+    best -= np.maximum(best.max(axis=0), outside)
     return best
 
 
 def _forward_step(outside: Floats, begin: Floats, inside: Floats, before: Floats) -> Floats:
     mass = begin + inside * before
-    mass /= (outside + mass.sum(axis=1))[:, None]
+    mass /= outside + mass.sum(axis=0)
     return mass
 
 
 def _backward_step(outside: Floats, begin: Floats, inside: Floats, before: Floats) -> Floats:
     weight = 1.0 + before
-    rest = outside + (begin * weight).sum(axis=1)
-    return inside * weight / rest[:, None]
+    rest = outside + (begin * weight).sum(axis=0)
+    weight *= inside
+    weight /= rest
+    return weight
 
 
 def _scan(
     step: Step, outside: Floats, begin: Floats, inside: Floats, initial: float = 0.0
 ) -> Floats:
-    """Run a recurrence over the tokens: the state after each, shape (tokens, labels)."""
-    n_tokens, n_labels = begin.shape
+    """Run a recurrence over the tokens: the state after each, shape (labels, tokens)."""
+    n_labels, n_tokens = begin.shape
     n_chunks = -(-n_tokens // CHUNK)
     padding = n_chunks * CHUNK - n_tokens
 
     def fold(array: Floats, fill: float = 0.0) -> Floats:
-        """Time first, then chunks: contiguous rows for each step."""
-        array = np.concatenate([array, np.full((padding, *array.shape[1:]), fill)])
-        folded = array.reshape(n_chunks, CHUNK, *array.shape[1:])
-        return np.ascontiguousarray(np.swapaxes(folded, 0, 1))
+        """Time first, then labels, then chunks: what a step reads is contiguous."""
+        array = np.concatenate([array, np.full((*array.shape[:-1], padding), fill)], axis=-1)
+        folded = array.reshape(*array.shape[:-1], n_chunks, CHUNK)
+        return np.ascontiguousarray(np.moveaxis(folded, -1, 0))
 
     outside, begin, inside = fold(outside, 1.0), fold(begin), fold(inside)
     states = np.empty_like(begin)
-    incoming = np.full((n_chunks, n_labels), initial)
+    incoming = np.full((n_labels, n_chunks), initial)
     stale: Ints | slice = slice(None)
     while True:
-        state = incoming[stale]
+        state = incoming[:, stale]
         for time in range(CHUNK):
-            state = step(outside[time, stale], begin[time, stale], inside[time, stale], state)
-            states[time, stale] = state
-        arrived = states[-1, :-1]
-        change = np.abs(arrived - incoming[1:]) > TOLERANCE * (1.0 + np.abs(arrived))
-        stale = np.flatnonzero(change.any(axis=1)) + 1
+            state = step(outside[time, stale], begin[time][:, stale], inside[time][:, stale], state)
+            states[time][:, stale] = state
+        arrived = states[-1][:, :-1]
+        change = np.abs(arrived - incoming[:, 1:]) > TOLERANCE * (1.0 + np.abs(arrived))
+        stale = np.flatnonzero(change.any(axis=0)) + 1
         if not len(stale):
             break
-        incoming[stale] = states[-1, stale - 1]
-    return np.swapaxes(states, 0, 1).reshape(n_chunks * CHUNK, n_labels)[:n_tokens]
+        incoming[:, stale] = arrived[:, stale - 1]
+    return np.moveaxis(states, 0, -1).reshape(n_labels, n_chunks * CHUNK)[:, :n_tokens]
 
 
 def _segment_ends(segment_start: Ints) -> Ints:

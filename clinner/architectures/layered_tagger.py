@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Model, chain, with_array
@@ -26,8 +26,9 @@ def layered_tagger(
     """
     width = tok2vec.get_dim("nO") if tok2vec.has_dim("nO") else None
     heads: Model[Floats2d, Floats2d] = Linear(nO, width, init_W=_zeros)
-    token_scores = chain(Dropout(), heads, scale(head_rate))
-    model: LayeredTagger = chain(tok2vec, with_array(token_scores))  # type: ignore[arg-type]
+    dropout: Model[Floats2d, Floats2d] = Dropout()
+    token_scores: Model[Floats2d, Floats2d] = chain(dropout, heads, scale(head_rate))
+    model: LayeredTagger = chain(tok2vec, with_array(token_scores))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("token_scores", token_scores)
     model.set_ref("output_layer", heads)
@@ -41,14 +42,16 @@ def scale(factor: float) -> Model[Floats2d, Floats2d]:
 
 
 def _scale_forward(
-    model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool
+    model: Model[Floats2d, Floats2d],
+    X: Floats2d,
+    is_train: bool,  # noqa: ARG001
 ) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
     factor = model.attrs["factor"]
 
     def backprop(dY: Floats2d) -> Floats2d:
-        return dY * factor
+        return cast(Floats2d, dY * factor)
 
-    return X * factor, backprop
+    return cast(Floats2d, X * factor), backprop
 
 
 def _zeros(ops: Any, shape: tuple[int, ...]) -> Any:
@@ -92,7 +95,8 @@ def resize_heads(
         kept = [(to, position[tag]) for to, tag in enumerate(_tags(new)) if tag in position]
         to, origin = (heads.ops.asarray1i(list(column)) for column in zip(*kept, strict=True))
         for name in ("W", "b"):
-            resized.get_param(name)[to] = heads.get_param(name)[origin]
+            weights: Any = resized.get_param(name)
+            weights[to] = heads.get_param(name)[origin]
     token_scores = model.get_ref("token_scores")
     token_scores.layers[token_scores.layers.index(heads)] = resized
     model.set_ref("output_layer", resized)

@@ -143,10 +143,10 @@ class Aligner:
                 experiencer="family" if "SUBJECT" in labels else "patient",
             )
         for attribute in note.attributes:
-            span = kept.get(triggers.get(attribute.target, attribute.target))
-            if span is not None and attribute.label.lower() in ("polarity", "negation"):
+            target = kept.get(triggers.get(attribute.target, attribute.target))
+            if target is not None and attribute.label.lower() in ("polarity", "negation"):
                 attributes.set_values(
-                    span,
+                    target,
                     negated=attribute.value in (None, "NEG"),
                     uncertain=attribute.value in ("UNCERTAIN", "MAYBE_POS", "MAYBE_NEG"),
                 )
@@ -171,7 +171,7 @@ def _place(doc: Doc, gold: NoteSpan, label: str, layer: str) -> tuple[Span | Non
         )
         reasons.append(SNAPPED)
     tokens = [token.i for token in span or () if not token.is_space]
-    if not tokens:
+    if span is None or not tokens:
         return None, [EMPTY]
     trimmed = Span(doc, tokens[0], tokens[-1] + 1, label=label, span_id=layer)
     if len(trimmed) < len(span) and SNAPPED not in reasons:

@@ -33,7 +33,7 @@ class NoteSpan:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A labelled link. `head` and `tail` are ids of spans or events; roles are brat's Arg1, Arg2."""
+    """A labelled link; `head` and `tail` are ids of spans or events, in brat's order."""
 
     id: str
     label: str

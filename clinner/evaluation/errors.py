@@ -134,15 +134,12 @@ def page(examples: Sequence[Example], layers: Sequence[str]) -> str:
 def _note_section(example: Example, layer: str) -> str:
     outcomes = compare(example, layer)
     wrong = sum(outcome.kind != CORRECT for outcome in outcomes)
+    labels = [o.caption if o.kind == CORRECT else f"{o.caption} · {o.kind}" for o in outcomes]
     ents = [
-        {
-            "start": o.start,
-            "end": o.end,
-            "label": f"{o.caption}{'' if o.kind == CORRECT else ' · ' + o.kind}",
-        }
-        for o in outcomes
+        {"start": o.start, "end": o.end, "label": label}
+        for o, label in zip(outcomes, labels, strict=True)
     ]
-    colors = {ent["label"]: COLORS[o.kind] for ent, o in zip(ents, outcomes, strict=True)}
+    colors = {label: COLORS[o.kind] for label, o in zip(labels, outcomes, strict=True)}
     body = displacy.render(
         {"text": example.text, "ents": ents, "title": None},
         style="ent",
@@ -158,7 +155,7 @@ def _note_section(example: Example, layer: str) -> str:
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>clinner: misses and false alarms</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; }}
 h2 {{ border-top: 1px solid #ddd; padding-top: 1rem; font-size: 1.1rem; }}
 summary {{ cursor: pointer; color: #444; font-weight: 600; margin: .5rem 0; }}
 .key {{ padding: .15rem .5rem; border-radius: .3rem; margin-right: .4rem; }}

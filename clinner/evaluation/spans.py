@@ -101,7 +101,7 @@ def relaxed(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Sco
 
 
 def _as_dicts(doc: Doc, layer: str) -> list[dict[str, Any]]:
-    group = doc.spans[layer] if layer in doc.spans else ()
+    group = doc.spans.get(layer, ())
     return [{"label": s.label_, "start": s.start_char, "end": s.end_char} for s in group]
 
 
@@ -132,7 +132,7 @@ def tokens(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Scor
 
 def _token_labels(example: Example, doc: Doc, layer: str) -> np.ndarray[Any, Any]:
     labels = np.full(len(example.reference), "", dtype=object)
-    group = doc.spans[layer] if layer in doc.spans else ()
+    group = doc.spans.get(layer, ())
     spans = list(group)
     if doc is example.predicted:
         spans = example.get_aligned_spans_x2y(spans, allow_overlap=True)

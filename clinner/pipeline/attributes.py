@@ -75,7 +75,8 @@ def _store(doc: Doc) -> dict[str, Any]:
 def record(span: Span) -> dict[str, Any]:
     """What is stored for a span, as plain data; empty when nothing is."""
     store = span.doc.user_data.get(STORE)
-    return {} if store is None else store["spans"].get(span_key(span), {})  # type: ignore[no-any-return]
+    found: dict[str, Any] = {} if store is None else store["spans"].get(span_key(span), {})
+    return found
 
 
 def set_values(span: Span, **values: Any) -> None:
@@ -150,7 +151,7 @@ def get_semantic_group(span: Span) -> str | None:
 
 def get_relations(doc: Doc) -> tuple[Relation, ...]:
     stored = doc.user_data.get(STORE, {}).get("relations", ())
-    return tuple(Relation(_span(doc, head), _span(doc, tail), score) for head, tail, score in stored)
+    return tuple(Relation(_span(doc, h), _span(doc, t), score) for h, t, score in stored)
 
 
 def set_relations(doc: Doc, relations: Iterable[tuple[Span, Span, float | None]]) -> None:

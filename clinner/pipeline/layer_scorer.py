@@ -14,9 +14,7 @@ def create_layer_scorer() -> Callable[..., dict[str, Any]]:
     return score_layers
 
 
-def score_layers(
-    examples: Iterable[Example], *, layers: Iterable[str], **_: Any
-) -> dict[str, Any]:
+def score_layers(examples: Iterable[Example], *, layers: Iterable[str], **_: Any) -> dict[str, Any]:
     """Score spans strictly (offsets and label), each layer over the documents that annotate it.
 
     examples (Iterable[Example]): The examples.

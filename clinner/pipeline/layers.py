@@ -1,7 +1,8 @@
-"""Layers as arrays: the tokens of a batch laid end to end, and the gold tags over them."""
+"""Between documents and arrays: the tokens of a batch, gold tags, labels and entities."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from spacy.training import Example
 from spacy.util import filter_spans
 
 from clinner.architectures.decoding import SpanArrays
+from clinner.errors import ClinnerError
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -69,6 +71,26 @@ class TokenBatch:
             self.token[spans.start],
             self.token[spans.end - 1] + 1,
         )
+
+
+@dataclass(frozen=True)
+class LayerPrediction:
+    """What one layer predicts for a batch.
+
+    spans (SpanArrays): Offsets into the batch's tokens.
+    confidence (NDArray[float64]): The posterior of each span, shape (spans,).
+    """
+
+    spans: SpanArrays
+    confidence: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What all layers predict for a batch of documents."""
+
+    batch: TokenBatch
+    layers: dict[str, LayerPrediction]
 
 
 class GoldSpan(NamedTuple):
@@ -147,6 +169,70 @@ def same_tokens(example: Example) -> bool:
 def without_overlaps(spans: list[Span]) -> list[Span]:
     """The spans in order; of spans that overlap (no layer should have any), the longest."""
     spans = sorted(spans)
-    if any(left.end > right.start for left, right in zip(spans, spans[1:], strict=False)):
+    if any(left.end > right.start for left, right in pairwise(spans)):
         return filter_spans(spans)
     return spans
+
+
+def set_ents(doc: Doc, candidates: Iterable[Span], overwrite: bool) -> None:
+    """Set the entities of a document.
+
+    doc (Doc): The document; whatever is no entity is set to be none, blocked tokens stay so.
+    candidates (Iterable[Span]): The entities; of those that overlap, the first is taken.
+    overwrite (bool): Whether entities that are set already give way.
+    """
+    ents = [] if overwrite else list(doc.ents)
+    taken = np.zeros(len(doc), dtype=bool)
+    blocked: list[Span] = []
+    if not overwrite and doc.has_annotation("ENT_IOB"):
+        iob, label = doc.to_array(["ENT_IOB", "ENT_TYPE"]).T
+        taken = (label != 0) | (iob == 3)
+        blocked = [doc[at : at + 1] for at in np.flatnonzero((label == 0) & (iob == 3)).tolist()]
+    for span in candidates:
+        if not taken[span.start : span.end].any():
+            taken[span.start : span.end] = True
+            ents.append(span)
+    doc.set_ents(ents, blocked=blocked, default="outside")
+
+
+def labels_in(
+    examples: Iterable[Example], layers: Sequence[str]
+) -> tuple[dict[str, list[str]], set[str]]:
+    """Collect labels from references.
+
+    examples (Iterable[Example]): The examples.
+    layers (Sequence[str]): The layers to look for.
+    RETURNS (Tuple[Dict[str, List[str]], Set[str]]): The labels of each layer, sorted, and all
+        keys that occur in `doc.spans`.
+    """
+    labels: dict[str, set[str]] = {layer: set() for layer in layers}
+    seen: set[str] = set()
+    for example in examples:
+        seen.update(example.reference.spans)
+        for layer in layers:
+            if layer in example.reference.spans:
+                labels[layer].update(span.label_ for span in example.reference.spans[layer])
+    return {layer: sorted(names) for layer, names in labels.items()}, seen
+
+
+def check_layers(
+    name: str, layers: Sequence[str], ents_from: Iterable[str], threshold: Iterable[str]
+) -> None:
+    """Check a component's options.
+
+    name (str): The component's name, for messages.
+    layers (Sequence[str]): The layers.
+    ents_from (Iterable[str]), threshold (Iterable[str]): Layers that these options name.
+    RAISES (ClinnerError): No layer, a layer named twice, or an option that names another.
+    """
+    if not layers or len(set(layers)) < len(layers):
+        raise ClinnerError(
+            f"{name}: `layers` must name at least one layer, each once; got {list(layers)}."
+        )
+    for option, named in (("ents_from", ents_from), ("threshold", threshold)):
+        unknown = [layer for layer in named if layer not in layers]
+        if unknown:
+            raise ClinnerError(
+                f"{name}: `{option}` names {', '.join(unknown)}, which `layers` does not; "
+                f"`layers` is {', '.join(layers)}."
+            )

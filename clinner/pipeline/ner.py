@@ -1,7 +1,6 @@
 """`clinner_ner`: named entity recognition in layers, with a confidence for each entity."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
-from clinner.architectures.decoding import SpanArrays, span_posteriors, tag_scores, viterbi
+from clinner.architectures.decoding import span_posteriors, tag_scores, viterbi
 from clinner.architectures.layered_tagger import LayeredTagger, resize_heads, score_slices
 from clinner.errors import ClinnerError
 from clinner.pipeline import attributes
 from clinner.pipeline.layer_scorer import score_layers
-from clinner.pipeline.layers import MISSING, TokenBatch, gold_tags
+from clinner.pipeline.layers import (
+    MISSING,
+    LayerPrediction,
+    Predictions,
+    TokenBatch,
+    check_layers,
+    gold_tags,
+    labels_in,
+    set_ents,
+)
 
 DEFAULT_MODEL = Config().from_str("""
 [model]
@@ -39,26 +47,6 @@ window_size = 1
 maxout_pieces = 3
 subword_features = true
 """)["model"]
-
-
-@dataclass(frozen=True)
-class LayerPrediction:
-    """What one layer predicts for a batch.
-
-    spans (SpanArrays): Offsets into the batch's tokens.
-    confidence (NDArray[float64]): The posterior of each span, shape (spans,).
-    """
-
-    spans: SpanArrays
-    confidence: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What all layers predict for a batch of documents."""
-
-    batch: TokenBatch
-    layers: dict[str, LayerPrediction]
 
 
 @Language.factory(
@@ -140,8 +128,8 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         scorer: Callable[..., dict[str, Any]] | None = score_layers,
     ) -> None:
         super().__init__(vocab, model, name)
-        _check_layers(name, layers, ents_from, threshold or {})
-        self.cfg = {
+        check_layers(name, layers, ents_from, threshold or {})
+        self.cfg: dict[str, Any] = {
             "layers": list(layers),
             "labels": {layer: [] for layer in layers},
             "threshold": dict(threshold or {}),
@@ -216,7 +204,7 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         self,
         get_examples: Callable[[], Iterable[Example]],
         *,
-        nlp: Language | None = None,
+        nlp: Language | None = None,  # noqa: ARG002
         labels: dict[str, list[str]] | None = None,
     ) -> None:
         """Learn the labels and the shape of the model.
@@ -228,7 +216,7 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         RAISES (ClinnerError): A layer has no label, or `labels` names an unknown layer.
         """
         validate_get_examples(get_examples, "LayeredNER.initialize")
-        found, seen = ({}, set()) if labels else _labels_in(get_examples(), self.layers)
+        found, seen = ({}, set()) if labels else labels_in(get_examples(), self.layers)
         merged = self.label_data
         for layer, names in (labels or found).items():
             if layer not in merged:
@@ -260,8 +248,8 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         starts = batch.starts
         layers = {}
         for layer, logits in self.layer_logits(docs, batch).items():
-            spans = viterbi(tag_scores(logits, starts))
             scores = tag_scores(logits, starts, self.temperatures.get(layer, 1.0))
+            spans = viterbi(scores)  # the best tagging is the same at every temperature
             confidence = span_posteriors(scores, spans)
             sure = confidence >= self.threshold.get(layer, 0.0)
             layers[layer] = LayerPrediction(spans[sure], confidence[sure])
@@ -303,7 +291,7 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
             ]
         for at, doc_ in enumerate(docs):
             candidates = [span for layer in self.ents_from for span in written[layer][at]]
-            _set_ents(doc_, candidates, self.overwrite)
+            set_ents(doc_, candidates, self.overwrite)
 
     def _write_layer(
         self, doc: Doc, layer: str, rows: Iterable[tuple[int, int, int, float]]
@@ -402,49 +390,3 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         self.threshold.update(self._given_threshold)
         self._add_strings()
         return self
-
-
-def _set_ents(doc: Doc, candidates: Iterable[Span], overwrite: bool) -> None:
-    """Set `doc.ents` to the candidates, earlier ones first where they overlap."""
-    ents = [] if overwrite else list(doc.ents)
-    taken = np.zeros(len(doc), dtype=bool)
-    blocked: list[Span] = []
-    if not overwrite and doc.has_annotation("ENT_IOB"):
-        iob, label = doc.to_array(["ENT_IOB", "ENT_TYPE"]).T
-        taken = (label != 0) | (iob == 3)
-        blocked = [doc[at : at + 1] for at in np.flatnonzero((label == 0) & (iob == 3)).tolist()]
-    for span in candidates:
-        if not taken[span.start : span.end].any():
-            taken[span.start : span.end] = True
-            ents.append(span)
-    doc.set_ents(ents, blocked=blocked, default="outside")
-
-
-def _labels_in(
-    examples: Iterable[Example], layers: Sequence[str]
-) -> tuple[dict[str, list[str]], set[str]]:
-    """The labels of each layer, sorted, and all span keys that occur."""
-    labels: dict[str, set[str]] = {layer: set() for layer in layers}
-    seen: set[str] = set()
-    for example in examples:
-        seen.update(example.reference.spans)
-        for layer in layers:
-            if layer in example.reference.spans:
-                labels[layer].update(span.label_ for span in example.reference.spans[layer])
-    return {layer: sorted(names) for layer, names in labels.items()}, seen
-
-
-def _check_layers(
-    name: str, layers: Sequence[str], ents_from: Iterable[str], threshold: Iterable[str]
-) -> None:
-    if not layers or len(set(layers)) < len(layers):
-        raise ClinnerError(
-            f"{name}: `layers` must name at least one layer, each once; got {list(layers)}."
-        )
-    for option, named in (("ents_from", ents_from), ("threshold", threshold)):
-        unknown = [layer for layer in named if layer not in layers]
-        if unknown:
-            raise ClinnerError(
-                f"{name}: `{option}` names {', '.join(unknown)}, which `layers` does not; "
-                f"`layers` is {', '.join(layers)}."
-            )

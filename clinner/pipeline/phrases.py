@@ -13,23 +13,27 @@ V = TypeVar("V")
 
 GROUP = re.compile(r"\{([^{}()|]*)\}")
 CHOICE = re.compile(r"\(([^()]*)\)")
+OPEN, CLOSE = "\ue000", "\ue001"  # stand in for \( and \) while a pattern is expanded
 PIECE = re.compile(r"[^\W_]+|[^\w\s]|_")
 # Longer phrases are typing errors; the limit also bounds what one pattern may expand to.
 MAX_EXPANSION = 5_000
+# Ways to cut one phrase into tokens; more would be a phrase of signs only.
+MAX_WAYS = 32
 
 
 def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -> list[str]:
     """All phrases that a pattern stands for.
 
     pattern (str): Words; `(a|b|)` is a choice whose empty part makes it optional, `{group}` one
-        of the words or phrases of a named group. Groups may use choices and other groups.
+        of the words or phrases of a named group. Groups may use choices and other groups. A
+        bracket that is meant as such is written \\( and \\).
     groups (Mapping[str, Sequence[str]]): The named groups.
     where (str): What to name in an error.
     RETURNS (list[str]): The phrases in the pattern's order, without repeats.
     RAISES (ClinnerError): An unknown group, a parenthesis without its partner, or a pattern that
         stands for more than 5,000 phrases.
     """
-    text = pattern
+    text = pattern.replace(r"\(", OPEN).replace(r"\)", CLOSE)
     for _ in range(10):
         match = GROUP.search(text)
         if match is None:
@@ -47,7 +51,8 @@ def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -
             )
     if any(sign in phrase for phrase in phrases for sign in "(){}|"):
         raise ClinnerError(f"{where}: pattern {pattern!r} has a bracket or | without its partner.")
-    phrases = [" ".join(phrase.split()) for phrase in phrases]
+    phrases = [" ".join(phrase.replace(" n't", "n't").split()) for phrase in phrases]
+    phrases = [phrase.replace(OPEN, "(").replace(CLOSE, ")") for phrase in phrases]
     return [phrase for phrase in dict.fromkeys(phrases) if phrase]
 
 
@@ -107,21 +112,46 @@ class PhraseTrie(Generic[V]):
         return found
 
 
-def tokenizations(nlp: Language, phrase: str) -> Iterator[list[int]]:
+class PhraseTokenizer:
     """The ways in which a phrase may come out of a tokenizer, as hashes of lower forms.
 
     The pipeline's own tokenizer is what counts; splitting at every sign, and at white space only,
     are there because a tokenizer may treat a phrase in a sentence differently.
-
-    nlp (Language): The pipeline.
-    phrase (str): The phrase.
-    YIELDS (list[int]): One hash per token that is not white space.
     """
-    strings = nlp.vocab.strings
-    for written in dict.fromkeys((phrase, phrase.replace("'", "’"), phrase.capitalize())):
-        tokens = [token.text for token in nlp.tokenizer(written) if not token.is_space]
-        for words in (tokens, PIECE.findall(written), written.split()):
-            yield [strings.add(word.lower()) for word in words]
+
+    def __init__(self, nlp: Language) -> None:
+        """Make it for a pipeline.
+
+        nlp (Language): Its tokenizer cuts the phrases, its vocabulary holds the words.
+        """
+        self._nlp = nlp
+        self._ways: dict[str, list[list[int]]] = {}
+
+    def _cut(self, chunk: str) -> list[list[int]]:
+        """The ways to cut a stretch without white space; tokenizers cut each on its own."""
+        ways: dict[tuple[str, ...], None] = {}
+        for written in dict.fromkeys((chunk, chunk.replace("'", "’"))):
+            for cased in (written, written.capitalize(), written.upper()):
+                tokens = self._nlp.tokenizer(cased)
+                ways[tuple(token.lower_ for token in tokens)] = None
+            ways[tuple(piece.lower() for piece in PIECE.findall(written))] = None
+            ways[(written.lower(),)] = None
+        add = self._nlp.vocab.strings.add
+        return [[add(word) for word in words] for words in ways]
+
+    def __call__(self, phrase: str) -> list[list[int]]:
+        """Cut a phrase into tokens.
+
+        phrase (str): The phrase.
+        RETURNS (list[list[int]]): For each way to cut it, the hash of each token's lower form.
+        """
+        ways: list[list[int]] = [[]]
+        for chunk in phrase.split():
+            if chunk not in self._ways:
+                self._ways[chunk] = self._cut(chunk)
+            cuts = self._ways[chunk] if len(ways) < MAX_WAYS else self._ways[chunk][:1]
+            ways = [way + cut for way in ways for cut in cuts]
+        return ways
 
 
 def longest(found: Sequence[tuple[int, int, V]]) -> list[tuple[int, int, V]]:

@@ -58,7 +58,7 @@ def read_scheme(path: Path) -> Scheme:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
     if not data.get("layer") or not data.get("labels"):
-        raise ClinnerError(f"{path}: a scheme needs `layer = \"...\"` and a [labels] table.")
+        raise ClinnerError(f'{path}: a scheme needs `layer = "..."` and a [labels] table.')
     labels = {
         name: Label(
             name,

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.strings import hash_string
+from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span, Token
 
 from clinner.errors import ClinnerError
@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 SpanGetter = Callable[[list[Doc]], list[list[Span]]]
 
-SENTENCE_ENDS = [hash_string(mark) for mark in (".", "?", "!")]
+SENTENCE_ENDS = [get_string_id(mark) for mark in (".", "?", "!")]
 # No single character decomposes into more bytes than this (see the test that goes through all).
 MOST_BYTES = 40
 
@@ -53,7 +53,7 @@ def get_line_windows(
     return [list(_windows(doc, window, max_pieces, overlap)) for doc in docs]
 
 
-class TokenPart(Span):  # type: ignore[misc]
+class TokenPart(Span):
     """Part of the text of one token, which itself is too long for any window.
 
     Aligning wordpieces with tokens finds the one token here, and adds the part's wordpieces to
@@ -79,7 +79,7 @@ class TokenPart(Span):  # type: ignore[misc]
         yield token
 
 
-class _PartToken(Token):  # type: ignore[misc]
+class _PartToken(Token):
     """The token of a `TokenPart`; equals the real one, and is as long as the part."""
 
     part: str
@@ -152,7 +152,15 @@ def _choose_end(breaks: tuple[Ints, ...], start: int, limit: int, done: int, n_t
 
 
 def _measure(doc: Doc) -> _Measures:
-    names = ["ORTH", "LENGTH", "IS_SPACE", "IS_ALPHA", "IS_DIGIT", "IS_ASCII", "SPACY"]
+    names: list[int | str] = [
+        "ORTH",
+        "LENGTH",
+        "IS_SPACE",
+        "IS_ALPHA",
+        "IS_DIGIT",
+        "IS_ASCII",
+        "SPACY",
+    ]
     orth, length, is_space, is_alpha, is_digit, is_ascii, has_space = doc.to_array(names).T
     is_space, has_space = is_space.astype(bool), has_space.astype(bool)
     bound = length.astype(np.int64)

@@ -103,11 +103,33 @@ def test_a_span_posterior_is_the_share_of_the_legal_taggings_that_hold_the_span(
 
 def sequential_viterbi_score(scores):
     """The plain textbook recurrence, one token at a time."""
-    inside_best, best = np.full(scores.begin.shape[1], -np.inf), 0.0
-    for outside, begin, inside in zip(scores.outside, scores.begin, scores.inside, strict=True):
+    inside_best, best = np.full(len(scores.begin), -np.inf), 0.0
+    for outside, begin, inside in zip(scores.outside, scores.begin.T, scores.inside.T, strict=True):
         inside_best = np.maximum(best + begin, inside_best + inside)
         best = max(best + outside, inside_best.max())
     return best
+
+
+def log_mass(scores, start=None, end=None, label=None):
+    """Log of the summed probability of all legal taggings, or of those that hold the span."""
+    inside, total = np.full(len(scores.begin), -np.inf), 0.0
+    for at in range(len(scores.outside)):
+        begin, go_on = total + scores.begin[:, at], inside + scores.inside[:, at]
+        outside = total + scores.outside[at]
+        if start is not None and start <= at < end:
+            only = np.full(len(inside), -np.inf)
+            only[label] = begin[label] if at == start else go_on[label]
+            inside, outside = only, -np.inf
+        else:
+            if at == end:
+                go_on[label] = -np.inf
+            inside = np.logaddexp(begin, go_on)
+        total = np.logaddexp.reduce([outside, *inside])
+    return total
+
+
+def sequential_posterior(scores, start, end, label):
+    return np.exp(log_mass(scores, start, end, label) - log_mass(scores))
 
 
 @pytest.mark.parametrize("pull", [0.0, 4.0, 12.0])
@@ -123,7 +145,8 @@ def test_dependence_across_many_chunks_stays_exact(pull):
     tags = tagging_of(as_tuples(found), n_tokens, n_labels)
     score = log_softmax(logits)[np.arange(n_tokens), tags].sum()
     assert score == pytest.approx(sequential_viterbi_score(scores), abs=1e-8)
-    assert ((span_posteriors(scores, found) > 0) & (span_posteriors(scores, found) <= 1)).all()
+    expected = [sequential_posterior(scores, *span) for span in as_tuples(found)]
+    assert span_posteriors(scores, found) == pytest.approx(expected, rel=1e-8)
 
 
 def test_documents_of_a_batch_do_not_influence_each_other():

@@ -29,10 +29,17 @@ def reasons(losses):
 
 def test_spans_go_to_their_layers_and_the_first_layer_becomes_the_entities(aligner):
     doc, losses = aligner.align(
-        note(span("T1", "NEGATION", "No"), span("T2", "problem", "fever"), span("T3", "DRUG", "Aspirin"))
+        note(
+            span("T1", "NEGATION", "No"),
+            span("T2", "problem", "fever"),
+            span("T3", "DRUG", "Aspirin"),
+        )
     )
     assert losses == []
-    assert [(s.text, s.label_) for s in doc.spans["clinical"]] == [("fever", "PROBLEM"), ("Aspirin", "DRUG")]
+    assert [(s.text, s.label_) for s in doc.spans["clinical"]] == [
+        ("fever", "PROBLEM"),
+        ("Aspirin", "DRUG"),
+    ]
     assert [s.text for s in doc.spans["modifiers"]] == ["No"]
     assert [e.text for e in doc.ents] == ["fever", "Aspirin"]
     assert doc.spans["clinical"][0]._.layer == "clinical"
@@ -67,7 +74,11 @@ def test_a_span_of_white_space_only_is_dropped_and_reported(aligner):
 
 def test_of_overlapping_spans_in_a_layer_the_longest_stays_and_the_other_is_reported(aligner):
     doc, losses = aligner.align(
-        note(span("T1", "PROBLEM", "pain"), span("T2", "PROBLEM", "chest pain"), span("T3", "BODYLOC", "chest"))
+        note(
+            span("T1", "PROBLEM", "pain"),
+            span("T2", "PROBLEM", "chest pain"),
+            span("T3", "BODYLOC", "chest"),
+        )
     )
     assert [s.text for s in doc.spans["clinical"]] == ["chest pain"]
     assert [s.text for s in doc.spans["modifiers"]] == ["chest"]
@@ -88,9 +99,15 @@ def test_a_discontinuous_span_is_flattened_and_reported(aligner):
 
 def test_what_the_reader_complained_of_is_in_the_report(aligner):
     bad = span("T1", "PROBLEM", "fever")
-    problems = (Problem("n1.ann:3", "a line that is no annotation"), Problem("n1.ann:4", "odd", bad))
+    problems = (
+        Problem("n1.ann:3", "a line that is no annotation"),
+        Problem("n1.ann:4", "odd", bad),
+    )
     _, losses = aligner.align(note(bad, problems=problems))
-    assert [(loss.source, loss.label) for loss in losses] == [("n1.ann:3", None), ("n1.ann:4", "PROBLEM")]
+    assert [(loss.source, loss.label) for loss in losses] == [
+        ("n1.ann:3", None),
+        ("n1.ann:4", "PROBLEM"),
+    ]
     assert all(loss.reason.startswith("source: ") for loss in losses)
 
 
@@ -113,7 +130,10 @@ def test_linked_negation_becomes_gold_relations_modifiers_and_the_negated_flag(a
             ),
         )
     )
-    assert [(r.head.text, r.tail.text) for r in doc._.relations] == [("fever", "No"), ("chest pain", "No")]
+    assert [(r.head.text, r.tail.text) for r in doc._.relations] == [
+        ("fever", "No"),
+        ("chest pain", "No"),
+    ]
     assert [(e.text, e._.negated) for e in doc.ents] == [
         ("fever", True),
         ("chest pain", True),
@@ -136,7 +156,9 @@ def test_a_polarity_attribute_on_an_event_reaches_the_span_of_its_trigger(nlp):
 
 def test_a_view_renames_labels_and_leaves_out_the_rest(nlp):
     aligner = Aligner(nlp, (schemes.load("maccrobat"),), view="simple")
-    doc, losses = aligner.align(note(span("T1", "Sign_symptom", "fever"), span("T2", "Dosage", "81mg")))
+    doc, losses = aligner.align(
+        note(span("T1", "Sign_symptom", "fever"), span("T2", "Dosage", "81mg"))
+    )
     assert [(e.text, e.label_) for e in doc.ents] == [("fever", "SYMPTOM")]
     assert losses == []
 
@@ -150,4 +172,6 @@ def test_a_note_that_occurs_twice_is_kept_once_and_reported():
     losses = []
     notes = [("train", Note("a", "x")), ("train", Note("b", "y")), ("test", Note("c", "x"))]
     assert [n.id for _, n in drop_duplicates(notes, losses)] == ["a", "b"]
-    assert [(loss.note, loss.reason) for loss in losses] == [("c", "duplicate note: same text as a in train")]
+    assert [(loss.note, loss.reason) for loss in losses] == [
+        ("c", "duplicate note: same text as a in train")
+    ]

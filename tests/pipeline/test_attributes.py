@@ -45,7 +45,9 @@ def test_every_attribute_survives(doc, way):
     assert ent._.assertion == "absent"
     assert ent._.assertion_evidence == ("modifier:NEGATION",)
     assert ent._.negation_cue.text == "No"
-    assert [(m.label, m.span.text, m.confidence) for m in ent._.modifiers] == [("NEGATION", "No", 0.8)]
+    assert [(m.label, m.span.text, m.confidence) for m in ent._.modifiers] == [
+        ("NEGATION", "No", 0.8)
+    ]
     assert ent._.semantic_group == "Disorders"
     assert again.spans["clinical"][0]._.confidence == 0.9
     assert [(r.head.text, r.tail.text, r.confidence) for r in again._.relations] == [

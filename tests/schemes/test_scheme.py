@@ -49,6 +49,6 @@ def test_a_scheme_file_that_is_no_scheme_is_refused_with_its_name(tmp_path, cont
     path = tmp_path / "mine.toml"
     if content is not None:
         path.write_text(content, encoding="utf8")
-    with pytest.raises(ClinnerError, match="mine.toml") as caught:
+    with pytest.raises(ClinnerError, match=r"mine\.toml") as caught:
         schemes.load(str(path))
     assert says in str(caught.value)

@@ -1,8 +1,7 @@
 import pytest
+import spacy
 from hypothesis import given
 from hypothesis import strategies as st
-
-import spacy
 
 
 def clinical():
@@ -37,7 +36,9 @@ def test_glued_text_is_cut_where_spans_end(text, expected):
     assert words(text) == expected.split()
 
 
-@pytest.mark.parametrize("text", ["98.6", "4,500", "B12", "T2DM", "CD1a", "q6h", "1st", "q.i.d", "Dr."])
+@pytest.mark.parametrize(
+    "text", ["98.6", "4,500", "B12", "T2DM", "CD1a", "q6h", "1st", "q.i.d", "Dr."]
+)
 def test_what_people_read_as_one_word_stays_one_token(text):
     assert words(text) == [text]
 

@@ -1,5 +1,6 @@
 import sys
 import unicodedata
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_a_token_too_long_for_any_window_comes_in_parts():
 def test_overlapping_windows_repeat_the_end_of_the_one_before():
     doc = NLP("the patient was seen today and had no pain at all " * 30)
     spans = create_line_windows(window=64, overlap=16)([doc])[0]
-    shared = [left.end - right.start for left, right in zip(spans, spans[1:], strict=False)]
+    shared = [left.end - right.start for left, right in pairwise(spans)]
     assert all(10 <= tokens <= 17 for tokens in shared)
     assert spans[0].start == 0
     assert spans[-1].end == len(doc)

@@ -1,0 +1,267 @@
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from clinner.pipeline.context.lexicon import Cue
+from clinner.pipeline.phrases import PhraseTokenizer, PhraseTrie, longest
+
+COMMAS = (",", "،", "、")
+CONJUNCTIONS = ("and", "or", "nor", "/", "&", "and/or", "plus")
+# What may follow a cue that stands alone: "Fever: no."
+STOPS = (".", ",", ";", ")", "]", "!", "?", "(", "|", "..", "*")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the rules see of a document: its tokens without white space.
+
+    words (list[int]): The hash of each token's lower form.
+    first (list[int]): Per token, the first token of its sentence.
+    last (list[int]): Per token, one past the last token of its sentence.
+    """
+
+    words: list[int]
+    first: list[int]
+    last: list[int]
+
+
+Mark = tuple[int, int, Cue]
+Found = dict[str, Mark]
+
+
+class ContextRules:
+    """Cues and their scopes: which entities does each cue speak about?
+
+    All cues are found in one pass over the tokens; every scope ends at its sentence's end, at a
+    terminator, or where the window runs out. The cost is close to linear in tokens and entities.
+    """
+
+    def __init__(self, cues: Mapping[str, Cue], cut: PhraseTokenizer) -> None:
+        """Compile cues.
+
+        cues (Mapping[str, Cue]): By id.
+        cut (PhraseTokenizer): Cuts their phrases into tokens.
+        """
+        self.trie: PhraseTrie[Cue] = PhraseTrie()
+        # Where a phrase has two meanings, the one that must stand alone is tried first.
+        for cue in sorted(cues.values(), key=lambda cue: not cue.alone):
+            for phrase in cue.phrases:
+                for words in cut(phrase):
+                    self.trie.add(words, cue)
+        self.commas = frozenset(way[0] for sign in COMMAS for way in cut(sign))
+        self.conjunctions = frozenset(
+            way[0] for word in CONJUNCTIONS for way in cut(word) if len(way) == 1
+        )
+        self.separators = self.commas | self.conjunctions
+        self.stops = frozenset(way[0] for sign in STOPS for way in cut(sign) if len(way) == 1)
+
+    def marks(self, tokens: Tokens, starts: Sequence[int] = ()) -> list[Mark]:
+        """The cues in a text, without overlaps, in order.
+
+        tokens (Tokens): The text.
+        starts (Sequence[int]): Where entities start, sorted. A pseudo cue that runs into an
+            entity is none: "no change in" says nothing about vision, but "no [change in
+            vision]" is a negated entity.
+        RETURNS (list[tuple[int, int, Cue]]): First token, one past the last token, cue.
+        """
+        words, last = tokens.words, tokens.last
+        cues: list[Mark] = []
+        terminators: list[Mark] = []
+        for mark in self.trie.find(words):
+            start, end, cue = mark
+            if end > last[start]:
+                continue
+            if cue.role == "terminator":
+                terminators.append(mark)
+            elif cue.role == "pseudo":
+                entity = bisect_left(starts, start + 1)
+                if entity == len(starts) or starts[entity] >= end:
+                    cues.append(mark)
+            elif not cue.alone or end == last[start] or words[end] in self.stops:
+                cues.append(mark)
+        return _merge(longest(cues), longest(terminators))
+
+    def __call__(
+        self,
+        tokens: Tokens,
+        entities: Sequence[tuple[int, int]],
+        groups: Sequence[str | None] | None = None,
+    ) -> list[Found]:
+        """Find what the cues say about entities.
+
+        tokens (Tokens): The text.
+        entities (Sequence[tuple[int, int]]): First token and one past the last, sorted.
+        groups (Sequence[str | None] | None): Their UMLS semantic groups, where known.
+        RETURNS (list[dict[str, tuple[int, int, Cue]]]): Per entity, by category, the nearest cue.
+        """
+        marks = self.marks(tokens, [start for start, _ in entities])
+        return _Scopes(self, tokens, marks, entities, groups or [None] * len(entities)).run()
+
+
+class _Scopes:
+    """One pass over one text."""
+
+    def __init__(
+        self,
+        rules: ContextRules,
+        tokens: Tokens,
+        marks: list[Mark],
+        entities: Sequence[tuple[int, int]],
+        groups: Sequence[str | None],
+    ) -> None:
+        self.groups = groups
+        self.rules = rules
+        self.tokens = tokens
+        self.marks = marks
+        self.entities = entities
+        self.starts = [start for start, _ in entities]
+        # The furthest end among an entity and all before it: is a token inside any of them?
+        self.reach = list(accumulate((end for _, end in entities), max))
+        separators = rules.separators
+        self.separators = [
+            index for index, word in enumerate(tokens.words) if word in separators
+        ]
+        self.found: list[Found] = [{} for _ in entities]
+        self.distances: list[dict[str, int]] = [{} for _ in entities]
+
+    def run(self) -> list[Found]:
+        for number, (start, end, cue) in enumerate(self.marks):
+            if cue.role != "cue":
+                continue
+            if cue.direction == "inside":
+                self._inside(start, end, number)
+                continue
+            before = bisect_left(self.starts, start)
+            covered = before > 0 and self.reach[before - 1] >= end
+            if cue.direction != "backward" and not covered:
+                self._forward(number)
+            if cue.direction != "forward":
+                self._backward(number, covered)
+        return self.found
+
+    def _assign(self, entity: int, category: str, mark: Mark, distance: int) -> None:
+        if self.groups[entity] in mark[2].skips:
+            return
+        if distance < self.distances[entity].get(category, 1 << 30):
+            self.distances[entity][category] = distance
+            self.found[entity][category] = mark
+
+    def _inside(self, start: int, end: int, number: int) -> None:
+        mark = self.marks[number]
+        entity = bisect_left(self.starts, start)
+        while entity < len(self.starts) and self.starts[entity] == start:
+            if self.entities[entity][1] >= end:
+                for category in mark[2].categories:
+                    self._assign(entity, category, mark, 0)
+            entity += 1
+
+    def _forward(self, number: int) -> None:
+        mark = self.marks[number]
+        start, end, cue = mark
+        for category in cue.categories:
+            stop = self._forward_stop(number, category)
+            entity = bisect_left(self.starts, start)
+            while entity < len(self.starts) and self.starts[entity] < stop:
+                first, last = self.entities[entity]
+                if first >= end or (cue.within and last > end) or first > start:
+                    self._assign(entity, category, mark, max(first - end, 0))
+                entity += 1
+
+    def _forward_stop(self, number: int, category: str) -> int:
+        """One past the last token at which an entity in a cue's forward scope may start."""
+        start, end, cue = self.marks[number]
+        stop = min(self.tokens.last[start], self._window_end(end, cue.window))
+        for following in range(number + 1, len(self.marks)):
+            next_start, _, other = self.marks[following]
+            if next_start >= stop:
+                break
+            if category in other.ends:
+                return next_start
+            if other.role == "cue" and other.direction == "forward":
+                # A nearer cue takes over; a narrow one inside a wide scope does not end it.
+                if category in other.categories and other.window >= cue.window:
+                    return next_start
+                if next_start > end and _contradict(category, other):
+                    return next_start
+        return stop
+
+    def _window_end(self, end: int, window: int) -> int:
+        """Where a forward window runs out; each separator of a list opens it anew."""
+        limit = end + window + 1
+        separator = bisect_left(self.separators, end)
+        while separator < len(self.separators) and self.separators[separator] < limit:
+            limit = self.separators[separator] + window + 1
+            separator += 1
+        return limit
+
+    def _backward(self, number: int, covered: bool) -> None:
+        mark = self.marks[number]
+        start, end, cue = mark
+        for category in cue.categories:
+            low = self._backward_stop(number, category)
+            entity = bisect_left(self.starts, start) - 1
+            while entity >= 0 and (self.starts[entity] >= low or covered):
+                last = self.entities[entity][1]
+                if covered and self.starts[entity] < self.tokens.first[start]:
+                    break
+                if (last == end) if covered else (last <= start):
+                    self._assign(entity, category, mark, max(start - last, 0))
+                entity -= 1
+
+    def _backward_stop(self, number: int, category: str) -> int:
+        """The first token at which an entity in a cue's backward scope may start."""
+        start, _, cue = self.marks[number]
+        low = max(self.tokens.first[start], self._window_start(start, cue))
+        for before in range(number - 1, -1, -1):
+            _, previous_end, other = self.marks[before]
+            if previous_end <= low:
+                break
+            if category in other.ends:
+                return previous_end
+            if (
+                other.role == "cue"
+                and category in other.categories
+                and other.direction == "backward"
+            ):
+                return previous_end
+        return low
+
+    def _window_start(self, start: int, cue: Cue) -> int:
+        """Where a backward window runs out: at a comma, unless a list leads up to the cue."""
+        limit = start - cue.window
+        in_list = cue.lists
+        words = self.tokens.words
+        for number in range(bisect_left(self.separators, start) - 1, -1, -1):
+            separator = self.separators[number]
+            if separator < limit:
+                break
+            if words[separator] in self.rules.conjunctions:
+                in_list = True
+            elif not in_list:
+                return max(limit, separator + 1)
+            limit = separator - max(cue.window, 6)
+        return limit
+
+
+def _merge(cues: list[Mark], terminators: list[Mark]) -> list[Mark]:
+    """Both in order; a terminator gives way where it overlaps a cue ("he" + "denies")."""
+    merged: list[Mark] = []
+    number = 0
+    for start, end, terminator in terminators:
+        while number < len(cues) and cues[number][1] <= start:
+            merged.append(cues[number])
+            number += 1
+        if number < len(cues):
+            end = min(end, cues[number][0])
+        if end > start:
+            merged.append((start, end, terminator))
+    merged.extend(cues[number:])
+    return merged
+
+
+def _contradict(category: str, other: Cue) -> bool:
+    """Whether a later cue speaks against a scope: "no fracture, possible sprain"."""
+    return (category == "negated" and "uncertain" in other.categories) or (
+        category == "uncertain" and "negated" in other.categories
+    )

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.lang.en import English
+from spacy.training import Example
+
+from clinner.errors import ClinnerError
+from clinner.evaluation.calibration import (
+    Bin,
+    expected_calibration_error,
+    fit_temperatures,
+    log_loss,
+    plot_reliability,
+    predicted_spans,
+    reliability,
+)
+
+
+def make_examples(nlp, rng, n):
+    """Notes in which the word "maybe" stands before an entity half of the time."""
+    examples = []
+    for _ in range(n):
+        words = []
+        for _ in range(6):
+            words += ["maybe", "pain"] if rng.random() < 0.5 else ["no", "pain"]
+        doc = nlp.make_doc(" ".join(words))
+        doc.spans["clinical"] = [
+            doc.char_span(t.idx, t.idx + 4, label="PROBLEM")
+            for t in doc
+            if t.text == "pain" and (t.nbor(-1).text == "no" or rng.random() < 0.6)
+        ]
+        examples.append(Example(nlp.make_doc(doc.text), doc))
+    return examples
+
+
+@pytest.fixture(scope="module")
+def trained():
+    nlp = English()
+    config = {"layers": ["clinical"], "ents_from": ["clinical"], "threshold": {"clinical": 0.01}}
+    nlp.add_pipe("clinner_ner", name="ner", config=config)
+    examples = make_examples(nlp, np.random.default_rng(0), 8)
+    sgd = nlp.initialize(lambda: examples)
+    sgd.learn_rate = 0.01
+    for _ in range(60):  # until it knows these few notes by heart, and is too sure of the next
+        nlp.update(examples, sgd=sgd)
+    return nlp
+
+
+def test_a_fitted_temperature_explains_better_which_spans_are_correct(trained):
+    dev = make_examples(trained, np.random.default_rng(1), 30)
+    found = predicted_spans(trained, dev)["clinical"]
+    before = found.confidence(1.0)
+    fitted = fit_temperatures(trained, dev)
+    after = found.confidence(fitted["clinical"])
+    assert trained.get_pipe("ner").temperatures == fitted
+    assert fitted["clinical"] > 1.0
+    assert log_loss(after, found.correct) < log_loss(before, found.correct)
+    assert expected_calibration_error(after, found.correct) < expected_calibration_error(
+        before, found.correct
+    )
+
+
+def test_the_confidences_fitted_are_those_that_documents_get(trained):
+    dev = make_examples(trained, np.random.default_rng(2), 5)
+    temperature = trained.get_pipe("ner").temperatures.get("clinical", 1.0)
+    fitted = predicted_spans(trained, dev)["clinical"].confidence(temperature)
+    docs = trained.pipe(example.reference.text for example in dev)
+    written = [span._.confidence for doc in docs for span in doc.spans["clinical"]]
+    assert written == pytest.approx(fitted.tolist(), abs=1e-6)
+
+
+def test_documents_that_do_not_annotate_a_layer_do_not_count(trained):
+    dev = make_examples(trained, np.random.default_rng(3), 4)
+    whole = predicted_spans(trained, dev)["clinical"]
+    del dev[0].reference.spans["clinical"]
+    assert len(predicted_spans(trained, dev)["clinical"].spans) < len(whole.spans)
+    for example in dev[1:]:
+        del example.reference.spans["clinical"]
+    assert predicted_spans(trained, dev) == {}
+    assert fit_temperatures(trained, dev) == {}
+
+
+def test_reliability_bins_by_confidence():
+    confidence = np.array([0.05, 0.95, 1.0, 0.97])
+    correct = np.array([False, True, True, False])
+    curve = reliability(confidence, correct)
+    assert curve[0] == Bin(0.05, 0.0, 1)
+    assert curve[1].spans == 3
+    assert curve[1].accuracy == pytest.approx(2 / 3)
+    error = (0.05 + 3 * abs((0.95 + 1.0 + 0.97) / 3 - 2 / 3)) / 4
+    assert expected_calibration_error(confidence, correct) == pytest.approx(error)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=50))
+def test_the_calibration_error_is_a_share(pairs):
+    confidence = np.array([c for c, _ in pairs], dtype="float64")
+    correct = np.array([right for _, right in pairs], dtype=bool)
+    assert 0.0 <= expected_calibration_error(confidence, correct) <= 1.0
+
+
+def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not():
+    assert expected_calibration_error(np.ones(5), np.ones(5, dtype=bool)) == 0.0
+    assert expected_calibration_error(np.ones(5), np.zeros(5, dtype=bool)) == 1.0
+    assert expected_calibration_error(np.zeros(0), np.zeros(0, dtype=bool)) == 0.0
+
+
+def test_the_reliability_plot_is_a_png(tmp_path):
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(0)
+    confidence = rng.random(200)
+    layers = {"clinical": (confidence, rng.random(200) < confidence),
+              "modifiers": (np.zeros(0), np.zeros(0, dtype=bool))}  # fmt: skip
+    plot_reliability(layers, tmp_path / "reliability.png")
+    assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_pipeline_without_the_component_is_refused():
+    with pytest.raises(ClinnerError, match="ner"):
+        fit_temperatures(English(), [])

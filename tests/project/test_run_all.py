@@ -1,0 +1,93 @@
+"""The main job, end to end, in a clean folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import srsly
+
+pytestmark = pytest.mark.slow
+OFFLINE = Path(__file__).parent / "offline"
+
+
+def tracked_files(root):
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    return [path for path in listed.split("\0") if path and (root / path).is_file()]
+
+
+@pytest.fixture(scope="module")
+def project(request, tmp_path_factory):
+    root = request.config.rootpath
+    folder = tmp_path_factory.mktemp("project")
+    for path in tracked_files(root):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / path, folder / path)
+    return folder
+
+
+def spacy_project(folder, *arguments, offline=False):
+    env = dict(os.environ, COLUMNS="120")
+    if offline:
+        env["PYTHONPATH"] = str(OFFLINE)
+    return subprocess.run(
+        [sys.executable, "-m", "spacy", "project", *arguments],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(project):
+    encoder = spacy_project(project, "run", "encoder")
+    assert encoder.returncode == 0, encoder.stdout + encoder.stderr
+    return spacy_project(project, "run", "all", offline=True)
+
+
+def test_run_all_on_the_sample_ends_well_with_the_network_refused(finished):
+    assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-4000:]
+    assert "en_clinner runs" in finished.stdout
+
+
+def test_evaluation_was_on_the_test_split_and_its_figures_are_written(project, finished):
+    metrics = srsly.read_json(project / "metrics/sample/clinner/metrics.json")
+    assert metrics["notes"] == len(list((project / "corpus/sample/test").glob("*.txt")))
+    assert metrics["strict"]["clinical"]["f"] > 0.3
+    assert (project / "metrics/sample/clinner/errors.html").is_file()
+    assert list(srsly.read_jsonl(project / "metrics/sample/clinner/errors.jsonl"))
+
+
+def test_the_model_and_clinner_are_built_side_by_side(project, finished):
+    built = sorted(path.name for path in (project / "packages").iterdir())
+    assert [name.split("-")[0] for name in built if name.endswith(".whl")] == [
+        "clinner",
+        "en_clinner",
+    ]
+    assert any(name.startswith("en_clinner") and name.endswith(".tar.gz") for name in built)
+
+
+def test_a_second_run_trains_nothing_anew(project, finished):
+    again = spacy_project(project, "run", "train", offline=True)
+    assert again.returncode == 0
+    assert "Skipping 'train'" in again.stdout
+
+
+def test_the_installed_model_loads_by_name_in_a_new_process(finished):
+    code = (
+        "import spacy; nlp = spacy.load('en_clinner');"
+        "docs = list(nlp.pipe(['Denies fever.', '', '  ']));"
+        "assert all(doc.has_annotation('ENT_IOB') or not len(doc) for doc in docs)"
+    )
+    env = dict(os.environ, PYTHONPATH=str(OFFLINE))
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)

@@ -1,0 +1,161 @@
+"""The steps of the project refuse bad input with one message, exit code 1 and no half output."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def step(root, script, *arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, str(root / "scripts" / script), *map(str, arguments)],
+        cwd=cwd or root,
+        env=dict(os.environ, COLUMNS="200"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def refused(done, *says):
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    message = " ".join(done.stderr.split())
+    for part in says:
+        assert part in message
+    return True
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    def write(**entry):
+        defaults = {"format": "brat", "layers": ["clinical"], "train": [str(tmp_path / "raw")]}
+        lines = [f"{key} = {value!r}" for key, value in (defaults | entry).items()]
+        path = tmp_path / "corpora.toml"
+        path.write_text("[mine]\n" + "\n".join(lines) + "\n", encoding="utf8")
+        (tmp_path / "raw").mkdir(exist_ok=True)
+        return path
+
+    return write
+
+
+def convert(root, tmp_path, catalog, *options):
+    out = tmp_path / "out"
+    return step(root, "convert.py", "mine", "--catalog", catalog, "--out", out, *options)
+
+
+def raw(tmp_path, name, content):
+    path = tmp_path / "raw" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+GOOD = ("No fever today.\n", "T1\tPROBLEM 3 8\tfever\n")
+
+
+def test_a_corpus_of_one_note_converts(root, tmp_path, catalog):
+    raw(tmp_path, "a.txt", GOOD[0])
+    raw(tmp_path, "a.ann", GOOD[1])
+    done = convert(root, tmp_path, catalog())
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/mine/train.spacy").is_file()
+    assert "No losses" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"a.ann": GOOD[1]}, ["a.ann", "a.txt"]),
+        ({"a.txt": GOOD[0], "a.ann": "T1\tPROBLEM 3 99\tfever\n"}, ["a.ann", "99"]),
+        ({"a.txt": b"fi\xe8vre today", "a.ann": "T1\tPROBLEM 0 6\tfi?vre\n"}, ["a.txt", "UTF-8"]),
+        ({"a.txt": "", "a.ann": ""}, ["a.txt", "empty"]),
+        ({"a.txt": GOOD[0], "a.ann": ""}, ["mine", "not one entity"]),
+        ({"a.txt": GOOD[0], "a.ann": "T1\tSYMPTOM 3 8\tfever\n"}, ["a.ann", "SYMPTOM", "PROBLEM"]),
+    ],
+    ids=["no .txt", "offset past the end", "not UTF-8", "empty file", "no entity", "unknown label"],
+)
+def test_bad_raw_files_are_refused_with_file_and_reason(root, tmp_path, catalog, files, says):
+    for name, content in files.items():
+        raw(tmp_path, name, content)
+    assert refused(convert(root, tmp_path, catalog()), *says)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_format_is_refused_with_the_known_ones(root, tmp_path, catalog):
+    assert refused(convert(root, tmp_path, catalog(format="docx")), "docx", "pubtator")
+
+
+def test_an_unknown_corpus_is_refused_with_the_known_ones(root, tmp_path, catalog):
+    assert refused(step(root, "convert.py", "mtsample"), "mtsample", "ncbi")
+
+
+def test_strict_turns_a_loss_into_an_error(root, tmp_path, catalog):
+    raw(tmp_path, "a.txt", GOOD[0])
+    raw(tmp_path, "a.ann", "T1\tPROBLEM 3 7\tfeve\n")
+    assert convert(root, tmp_path, catalog()).returncode == 0
+    assert refused(convert(root, tmp_path, catalog(), "--strict"), "1 losses", "losses.jsonl")
+
+
+def test_a_missing_raw_file_stops_with_what_to_do(root, tmp_path, catalog):
+    path = catalog(train=["nowhere/raw"])
+    done = step(root, "check_assets.py", "mine", "--catalog", path)
+    assert refused(done, "nowhere/raw", "missing", "catalog")
+
+
+def test_an_altered_asset_stops_with_what_to_do(root, tmp_path, catalog):
+    changed = raw(tmp_path, "notes.txt", "altered")
+    project = tmp_path / "project.yml"
+    project.write_text(
+        f"assets:\n  - dest: {changed}\n    checksum: 0123456789abcdef0123456789abcdef\n",
+        encoding="utf8",
+    )
+    path = catalog(train=[str(changed)])
+    done = step(root, "check_assets.py", "mine", "--catalog", path, "--project", project)
+    assert refused(done, "notes.txt", "altered", "spacy project assets")
+
+
+@pytest.fixture
+def converted(root, tmp_path, catalog):
+    raw(tmp_path, "a.txt", GOOD[0])
+    raw(tmp_path, "a.ann", GOOD[1])
+    assert convert(root, tmp_path, catalog()).returncode == 0
+    return tmp_path / "out/mine/train.spacy"
+
+
+def train(root, tmp_path, corpus, *options):
+    paths = ("--paths.train", corpus, "--paths.dev", corpus)
+    return step(root, "train.py", "configs/clinner.cfg", tmp_path / "trained", *paths, *options)
+
+
+def test_an_encoder_that_is_not_there_is_refused(root, tmp_path, converted):
+    done = train(root, tmp_path, converted, "--variables.encoder", "assets/no-such-encoder")
+    assert refused(done, "assets/no-such-encoder", "spacy project run encoder")
+    assert not (tmp_path / "trained").exists()
+
+
+def test_a_gpu_where_none_is_is_refused(root, tmp_path, converted):
+    here = ("--variables.encoder", tmp_path)
+    (tmp_path / "config.json").write_text("{}", encoding="utf8")
+    assert refused(
+        train(root, tmp_path, converted, "--gpu-id", "7", *here), "gpu_id is 7", "cuda12x"
+    )
+
+
+def test_training_before_conversion_is_refused(root, tmp_path):
+    assert refused(
+        train(root, tmp_path, tmp_path / "none.spacy", "--variables.encoder", "a/b"), "none.spacy"
+    )
+
+
+def test_an_unknown_config_is_refused_with_the_known_ones(root, tmp_path):
+    assert refused(step(root, "train.py", "configs/no.cfg", tmp_path), "configs/clinner.cfg")
+
+
+def test_evaluating_a_model_that_is_not_there_is_refused(root, tmp_path):
+    assert refused(step(root, "evaluate.py", tmp_path / "model", tmp_path / "x.spacy"), "model")
+
+
+def test_the_smoke_test_of_a_model_that_is_not_installed_is_refused(root):
+    assert refused(step(root, "smoke.py", "en_no_such_model"), "en_no_such_model", "not installed")
