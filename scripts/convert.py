@@ -53,6 +53,11 @@ def show(name: str, done: Conversion) -> None:
     for reason, count in done.losses_by_reason().items():
         losses.add_row(reason, f"{count:,}", f"{count / max(1, done.gold_spans):.3%}")
     console.print(losses if done.losses else "No losses.")
+    written = sum(done.relations.values())
+    console.print(
+        f"{written:,} of {done.gold_relations:,} relations written: those between spans that were "
+        f"kept, of the pairs that the schemes allow."
+    )
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +35,8 @@ from clinner.errors import ClinnerError
 
 SPAN_ID = re.compile(r"T[0-9]")
 # Note ids that can be file names everywhere; a folder's name has no dot, lest a file have it too.
-FILE_NAME = re.compile(r"(?:\w[\w-]*/)*\w(?:[\w .()-]{0,98}[\w)-])?", re.ASCII)
+FILE_NAME = re.compile(r"(?:[0-9A-Za-z][\w-]*/)*[0-9A-Za-z](?:[\w .()-]*[\w)-])?", re.ASCII)
+LONGEST_NAME = 120
 
 
 def read_brat(path: Path) -> Iterator[Note]:
@@ -137,8 +139,9 @@ def _checked(where: str, annotation: Annotation, text: str, problems: list[Probl
     if span.surface is not None:
         # Written out of order, the surface may follow either order.
         faults = {surface_fault(span.surface, text, a.fragments) for a in (annotation, span)}
-        if None not in faults:
-            problems.append(Problem(where, min(faults), span))
+        reason = None if None in faults else faults.pop()
+        if reason:
+            problems.append(Problem(where, reason, span))
     if any(end > start for (_, end), (start, _) in pairwise(span.fragments)):
         problems.append(Problem(where, FRAGMENTS_OVERLAP, span))
     return where, span
@@ -156,8 +159,7 @@ def write_brat(notes: Iterable[Note], folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ClinnerError(f"{folder}: is there already. Delete it, or name another folder.")
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     try:
         names: set[str] = set()
@@ -190,7 +192,7 @@ def _write_note(note: Note, name: str, folder: Path) -> None:
 def _file_name(note_id: str, taken: set[str]) -> str:
     """A name for the note's files, also where "A" and "a" are one file."""
     name = note_id
-    if not FILE_NAME.fullmatch(name):
+    if len(name) > LONGEST_NAME or not FILE_NAME.fullmatch(name):
         name = re.sub(r"[^0-9A-Za-z]+", "_", name)[:60].strip("_") or "note"
     stem, n = name, 1
     while name.casefold() in taken:

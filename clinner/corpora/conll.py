@@ -103,9 +103,7 @@ def _note(path: Path, document: Document) -> Note:
     begins_with_b = biluo or any(
         word.prefix == "B" and previous != word.label
         for sentence in sentences
-        for previous, word in zip(
-            ["", *(word.label for word in sentence)], sentence, strict=False
-        )
+        for previous, word in zip(["", *(word.label for word in sentence)], sentence, strict=False)
     )
     spans: list[NoteSpan] = []
     problems: list[Problem] = []

@@ -17,7 +17,9 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     RAISES (ClinnerError): The file is missing, cannot be unpacked, is not UTF-8 or holds nothing.
     """
     if not path.is_file():
-        raise ClinnerError(f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}.")
+        raise ClinnerError(
+            f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}."
+        )
     blank = True
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:

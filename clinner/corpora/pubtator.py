@@ -22,6 +22,7 @@ EXTRA_COLUMN = "columns after the fourth of a relation, left out"
 # ("breast and ovarian cancer") stands for.
 INDIVIDUAL_MENTIONS = "IndividualMentions"
 
+OFFSET = re.compile(r"[0-9]{1,9}")
 TEXT_LINE = re.compile(r"([^|\t]+)\|([ta])\|(.*)", re.DOTALL)
 
 Lines = list[tuple[int, str]]
@@ -87,8 +88,8 @@ def _note(path: Path, lines: Lines) -> Note:
             problems.append(Problem(where, JUNK_LINE))
         elif columns[0] != pmid:
             problems.append(Problem(where, OTHER_DOCUMENT))
-        elif len(columns) < 6 and not columns[1].isdecimal():
-            relations.append(Relation(f"R{len(relations) + 1}", columns[1], *columns[2:4]))
+        elif len(columns) < 6 and not OFFSET.fullmatch(columns[1]):
+            relations.append(Relation(f"R{len(relations) + 1}", columns[1], columns[2], columns[3]))
             places.append((where, relations[-1]))
             if len(columns) > 4:
                 problems.append(Problem(where, EXTRA_COLUMN))
@@ -114,7 +115,7 @@ def _note(path: Path, lines: Lines) -> Note:
 
 
 def _mention(columns: list[str], text: str, where: str, name: str) -> NoteSpan:
-    if len(columns) < 5 or not columns[4].strip() or not all(map(str.isdecimal, columns[1:3])):
+    if len(columns) < 5 or not columns[4].strip() or not all(map(OFFSET.fullmatch, columns[1:3])):
         raise ClinnerError(
             f"{where}: a mention needs the columns PMID, start, end, text, label and code, "
             f"with tabs between them, and whole numbers for the offsets."

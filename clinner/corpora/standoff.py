@@ -109,9 +109,7 @@ def _event(line: str) -> Event | None:
 
 def _attribute(line: str) -> Attribute | None:
     found = ATTRIBUTE.fullmatch(line)
-    return found and Attribute(
-        found[1], found[2], found[3], (found[4] or "").strip(" \t") or None
-    )
+    return found and Attribute(found[1], found[2], found[3], (found[4] or "").strip(" \t") or None)
 
 
 def _normalization(line: str) -> Normalization | None:
@@ -169,12 +167,13 @@ def write_lines(note: Note, name: str) -> Iterator[str]:
         }
         if changed:
             changes[brat_id] = changed
-    whole = {"id": note.id} if note.id != name else {}
+    whole: dict[str, Any] = {"id": note.id} if note.id != name else {}
     if no_surfaces:
         whole["surface"] = None
     if whole:
         changes[WHOLE_NOTE] = whole
-    free = (f"#{n}" for n in count(1) if f"#{n}" not in names)
+    taken = set(names)
+    free = (f"#{n}" for n in count(1) if f"#{n}" not in taken)
     for target, changed in changes.items():
         yield f"{next(free)}\t{RESTORATION} {target}\t{json.dumps(changed)}"
 
@@ -207,9 +206,7 @@ def _brat_ids(annotations: list[Annotation]) -> list[str]:
             name = annotation.id
         else:
             letter = LETTERS[type(annotation)]
-            name = next(
-                f"{letter}{n}" for n in numbers[letter] if f"{letter}{n}" not in own
-            )
+            name = next(f"{letter}{n}" for n in numbers[letter] if f"{letter}{n}" not in own)
         names[name] = None
     return list(names)
 
@@ -269,8 +266,10 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], str | None, list[P
         if isinstance(annotation, Comment) and annotation.label == RESTORATION:
             comments.append((where, annotation))
         else:
-            own = isinstance(annotation, Equivalence)
-            name = f"*{next(equivalences)}" if own else annotation.id
+            if isinstance(annotation, Equivalence):
+                name = f"*{next(equivalences)}"
+            else:
+                name = annotation.id
             places.setdefault(name, len(kept))
             kept.append((where, annotation))
     note_id: str | None = None

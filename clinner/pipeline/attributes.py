@@ -7,7 +7,8 @@ and setters over it. The entry survives pickle, `DocBin(store_user_data=True)`, 
 several processes, `doc.copy()` and `nlp.memory_zone()`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from spacy.tokens import Doc, Span
@@ -88,20 +89,15 @@ def set_values(span: Span, **values: Any) -> None:
     _store(span.doc)["spans"].setdefault(span_key(span), {}).update(values)
 
 
-def _plain(name: str) -> Callable[[Span], Any]:
-    default = DEFAULTS[name]
-    return lambda span: record(span).get(name, default)
+def get_plain(span: Span, name: str) -> Any:
+    return record(span).get(name, DEFAULTS[name])
 
 
-def _set_plain(name: str) -> Callable[[Span, Any], None]:
-    choices = CHOICES.get(name)
-
-    def set_value(span: Span, value: Any) -> None:
-        if choices is not None and value not in choices:
-            raise ValueError(f"Span._.{name} must be one of {', '.join(choices)}; got {value!r}.")
-        set_values(span, **{name: value})
-
-    return set_value
+def set_plain(span: Span, value: Any, name: str) -> None:
+    if name in CHOICES and value not in CHOICES[name]:
+        choices = ", ".join(CHOICES[name])
+        raise ValueError(f"Span._.{name} must be one of {choices}; got {value!r}.")
+    set_values(span, **{name: value})
 
 
 def _chars(span: Span) -> list[Any]:
@@ -178,7 +174,9 @@ def register() -> None:
     if Span.has_extension("assertion_evidence"):
         return
     for name in DEFAULTS:
-        Span.set_extension(name, getter=_plain(name), setter=_set_plain(name), force=True)
+        # Not closures: with the start method "spawn", nlp.pipe pickles the extensions.
+        getter, setter = partial(get_plain, name=name), partial(set_plain, name=name)
+        Span.set_extension(name, getter=getter, setter=setter, force=True)
     Span.set_extension("negation_cue", getter=get_negation_cue, setter=set_negation_cue, force=True)
     Span.set_extension("assertion_evidence", getter=get_evidence, setter=set_evidence, force=True)
     Span.set_extension("modifiers", getter=get_modifiers, setter=set_modifiers, force=True)

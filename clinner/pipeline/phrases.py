@@ -61,9 +61,7 @@ def _expand_innermost(phrases: Iterable[str], pattern: str, where: str) -> Itera
         parts = CHOICE.split(phrase)
         if len(parts) == 1 and "(" in phrase:
             raise ClinnerError(f"{where}: pattern {pattern!r} has a bracket without its partner.")
-        choices = [
-            part.split("|") if number % 2 else [part] for number, part in enumerate(parts)
-        ]
+        choices = [part.split("|") if number % 2 else [part] for number, part in enumerate(parts)]
         for combination in product(*choices):
             yield "".join(combination)
 

@@ -1,9 +1,10 @@
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import srsly
 from spacy import util
 from spacy.attrs import IDX, ORTH, SENT_START, SPACY
 from spacy.language import Language
@@ -19,33 +20,38 @@ OPENING, CLOSING, COLON, INITIAL = 8192, 16384, 32768, 65536
 STARTER, CONTINUES, NUMERO, LONG = 1 << 17, 1 << 18, 1 << 19, 1 << 20
 CANDIDATE = NEWLINE | END | DOTTED | INLINE_BULLET | CLOSING | COLON
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Never the end of a sentence: something always follows.
-TITLES = frozenset(
+TITLES = _words(
     "dr drs mr mrs ms mx prof rev hon st sr jr vs v.s e.g eg i.e cf viz fig figs ref refs approx "
-    "ca esp incl excl resp al st. gen col lt sgt capt".split()
+    "ca esp incl excl resp al st. gen col lt sgt capt"
 )
 # The end of a sentence only before a word that starts with a capital letter.
-ABBREVIATIONS = frozenset(
+ABBREVIATIONS = _words(
     "pt pts wt ht temp dx hx rx tx fx sx abd resp neg pos bilat avg max min vol dept ext tel "
     "mg mcg ug kg g gm gms ml cc dl l cm mm m ft in lb lbs oz hr hrs h min mins sec d wk wks mo "
     "mos yr yrs y yo tab tabs cap caps susp soln inj supp sl po iv im sq sc subq pr pv prn bid tid "
     "qid qd qod qhs hs ac pc q stat a.m p.m am pm p.o i.v i.m s.c b.i.d t.i.d q.i.d q.d q.o.d "
     "q.h.s h.s p.r.n a.c p.c m.d d.o r.n ph.d etc inc ltd co dist art lat med inf sup post ant lig "
-    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri".split()
+    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri"
 )
 # After a single capital letter and a full stop, these start a new sentence ("vitamin K. She").
-STARTERS = frozenset(
+STARTERS = _words(
     "the he she they it his her their its this that these those there patient pt mr mrs ms we i "
     "on in at after before during since for if no denies denied reports however will continue "
-    "physical exam examination plan assessment history".split()
+    "physical exam examination plan assessment history"
 )
 # A line that ends with one of these goes on in the next line.
-CONTINUERS = frozenset(
+CONTINUERS = _words(
     "a an the of with without and or nor to in on at by for from as is are was were be been no not "
-    "his her their this that which who has had have any some into than per via due".split()
+    "his her their this that which who has had have any some into than per via due"
 )
-BULLETS = frozenset("- * + • ● ▪ ◦ – — · ‣ o".split())
-INLINE_BULLETS = frozenset("• ● ▪ ◦ ‣".split())
+BULLETS = _words("- * + • ● ▪ ◦ – — · ‣ o")
+INLINE_BULLETS = _words("• ● ▪ ◦ ‣")
 TERMINATORS = re.compile(r"[.!?。！？…]+")
 WRAPPED_LINES = 50, 140  # characters; a text whose longest lines lie between is hard-wrapped
 
@@ -313,25 +319,15 @@ class ClinicalSentences:
         if not self.overwrite:
             existing = doc.to_array([SENT_START]).astype(np.int64)
             values = np.where(existing == 0, values, existing)
-        doc.from_array([SENT_START], values.astype(np.int64).view(np.uint64))
+        doc.from_array([SENT_START], values.astype(np.int64).view(np.uint64))  # type: ignore[arg-type]
         return doc
-
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Annotate a stream; errors go to the pipeline's error handler.
-
-        stream (Iterable[Doc]): Documents.
-        batch_size (int): Unused; documents are independent.
-        YIELDS (Doc): The documents, in order.
-        """
-        for doc in stream:
-            yield self(doc)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self.name, "overwrite": self.overwrite, "_kinds": None}
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """RETURNS (bytes): The settings."""
-        return util.to_bytes({"overwrite": lambda: self.overwrite}, exclude)  # type: ignore[no-any-return]
+        return util.to_bytes({"overwrite": lambda: srsly.json_dumps(self.overwrite)}, exclude)
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "ClinicalSentences":
         """Load settings from `to_bytes`.
@@ -339,11 +335,11 @@ class ClinicalSentences:
         data (bytes): The settings.
         RETURNS (ClinicalSentences): This component.
         """
-        util.from_bytes(data, {"overwrite": self._set_overwrite}, exclude)
+        settings: dict[str, bool] = {}
+        readers = {"overwrite": lambda b: settings.update(overwrite=srsly.json_loads(b))}
+        util.from_bytes(data, readers, exclude)
+        self.overwrite = settings.get("overwrite", self.overwrite)
         return self
-
-    def _set_overwrite(self, value: bool) -> None:
-        self.overwrite = value
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save the settings.
@@ -366,7 +362,11 @@ class ClinicalSentences:
     assigns=["token.is_sent_start", "doc.sents"],
     default_config={"overwrite": False},
 )
-def make_sentences(nlp: Language, name: str, overwrite: bool) -> Callable[[Doc], Doc]:
+def create_sentences(
+    nlp: Language,  # noqa: ARG001 (spaCy passes it)
+    name: str,
+    overwrite: bool,
+) -> Callable[[Doc], Doc]:
     """Make the `clinner_sentences` component.
 
     nlp (Language): The pipeline.

@@ -96,3 +96,9 @@ def test_values_survive_a_memory_zone_as_long_as_the_doc_does(nlp):
         span = Span(doc, 0, 2, label="PROBLEM")
         span._.negation_cue = doc[0:1]
         assert span._.negation_cue.text == "unheardofword"
+
+
+def test_the_extensions_can_be_sent_to_spawned_processes(nlp):
+    from spacy.tokens.underscore import Underscore
+
+    assert pickle.loads(pickle.dumps(Underscore.get_state()))

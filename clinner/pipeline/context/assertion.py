@@ -14,7 +14,7 @@ class Findings:
     """What was found for one entity.
 
     evidence (dict[str, str]): By category, which rule or modifier says so.
-    cue (tuple[int, int] | None): The tokens that negate it: first, and one past the last.
+    cue (tuple[int, int] | None): Where the words that negate it start and end, in characters.
     """
 
     evidence: dict[str, str] = field(default_factory=dict)
@@ -42,7 +42,9 @@ def combine(rules: Findings, linked: Findings | None, how: str) -> Findings:
     return Findings({**rules.evidence, **linked.evidence}, linked.cue or rules.cue)
 
 
-def attributes(findings: Findings, section: str | None, defaults: Mapping[str, str]) -> dict[str, Any]:
+def attributes(
+    findings: Findings, section: str | None, defaults: Mapping[str, str]
+) -> dict[str, Any]:
     """The attribute values that findings amount to.
 
     findings (Findings): The categories found, with their evidence.
@@ -59,7 +61,9 @@ def attributes(findings: Findings, section: str | None, defaults: Mapping[str, s
                 evidence[default] = f"section:{section}"
         elif not evidence.keys() & {"negated", "uncertain"}:
             evidence[default] = f"section:{section}"
-    experiencer = "family" if "family" in evidence else "other" if "other" in evidence else "patient"
+    experiencer = (
+        "family" if "family" in evidence else "other" if "other" in evidence else "patient"
+    )
     return {
         "negated": "negated" in evidence,
         "uncertain": "uncertain" in evidence,

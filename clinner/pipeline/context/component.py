@@ -1,12 +1,12 @@
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import srsly
 from spacy import util
-from spacy.attrs import IS_SPACE, LOWER, SENT_START
+from spacy.attrs import IDX, IS_SPACE, LENGTH, LOWER, SENT_START
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
@@ -104,7 +104,7 @@ class ClinicalContext:
         spans = self._spans(doc)
         if not spans:
             return doc
-        tokens, before, positions = self._tokens(doc)
+        tokens, before, offsets = self._tokens(doc)
         places = [(before[span.start], before[span.end]) for span in spans]
         order = sorted(range(len(spans)), key=places.__getitem__)
         groups = [self._semantic_group(spans[index]) for index in order]
@@ -113,36 +113,24 @@ class ClinicalContext:
         related = self.combine != "rules" and "relations" in doc.user_data.get(attributes.STORE, {})
         for index, categories in zip(order, found, strict=True):
             span = spans[index]
-            findings = _findings(categories, positions)
+            findings = _findings(categories, offsets)
             if related:
                 findings = combine(findings, self._linked(span), self.combine)
             section = section_of(span.start_char)
             values = assertion_attributes(findings, section, self.lexicon.sections)
-            attributes.set_values(span, **values)
-            cue = findings.cue
-            attributes.set_negation_cue(
-                span, None if cue is None else Span(doc, cue[0], cue[1], label="NEGATION")
+            values["negation_cue"] = (
+                None if findings.cue is None else [*findings.cue, "NEGATION", ""]
             )
+            attributes.set_values(span, **values)
         return doc
 
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Annotate a stream of documents.
-
-        stream (Iterable[Doc]): Documents.
-        batch_size (int): Unused; documents are independent.
-        YIELDS (Doc): The documents, in order.
-        """
-        for doc in stream:
-            yield self(doc)
-
     def _spans(self, doc: Doc) -> list[Span]:
-        spans: list[Span] = []
+        spans: dict[tuple[int, int, int, int], Span] = {}
         for key in self.span_keys:
-            if key == "ents":
-                spans.extend(doc.ents)
-            elif key in doc.spans:
-                spans.extend(doc.spans[key])
-        return spans
+            group = doc.ents if key == "ents" else doc.spans.get(key, ())
+            for span in group:
+                spans[span.start, span.end, span.label, span.id] = span
+        return list(spans.values())
 
     def _compiled(self) -> ContextRules:
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
@@ -151,14 +139,15 @@ class ClinicalContext:
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules
 
-    def _tokens(self, doc: Doc) -> tuple[Tokens, list[int], np.ndarray]:
-        """The tokens without white space, each token's number among them, and back."""
+    def _tokens(self, doc: Doc) -> tuple[Tokens, list[int], list[list[int]]]:
+        """The tokens without white space, each token's number among them, and where in the text
+        each of them starts and ends."""
         self._compiled()
         if doc.has_annotation("SENT_START"):
-            rows = doc.to_array([LOWER, IS_SPACE, SENT_START])
-            starts = rows[:, 2] == 1
+            rows = doc.to_array([LOWER, IS_SPACE, IDX, LENGTH, SENT_START])
+            starts = rows[:, 4] == 1
         else:
-            rows = doc.to_array([LOWER, IS_SPACE])
+            rows = doc.to_array([LOWER, IS_SPACE, IDX, LENGTH])
             starts = sentence_starts(doc, self._kinds)
         keep = rows[:, 1] == 0
         sentence = np.cumsum(starts)[keep]
@@ -168,7 +157,9 @@ class ClinicalContext:
             np.searchsorted(sentence, sentence, side="right").tolist(),
         )
         before = np.concatenate(([0], np.cumsum(keep))).tolist()
-        return tokens, before, np.flatnonzero(keep)
+        offsets = rows[keep, 2:4]
+        offsets[:, 1] += offsets[:, 0]
+        return tokens, before, offsets.tolist()
 
     def _semantic_group(self, span: Span) -> str | None:
         key = (span.label_, span.id_)
@@ -187,7 +178,7 @@ class ClinicalContext:
                 continue
             findings.evidence.setdefault(category, f"modifier:{label}")
             if category == "negated" and findings.cue is None:
-                findings.cue = modifier.start, modifier.end
+                findings.cue = modifier.start_char, modifier.end_char
         return findings
 
     def _worded(self, label: str, modifier: Span) -> str | None:
@@ -227,7 +218,7 @@ class ClinicalContext:
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """RETURNS (bytes): The settings, added cues among them."""
-        return util.to_bytes({"settings": lambda: srsly.json_dumps(self._settings())}, exclude)  # type: ignore[no-any-return]
+        return util.to_bytes({"settings": lambda: srsly.json_dumps(self._settings())}, exclude)
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "ClinicalContext":
         """Load settings from `to_bytes`.
@@ -257,7 +248,7 @@ class ClinicalContext:
         return self
 
 
-def _findings(found: Found, positions: np.ndarray) -> Findings:
+def _findings(found: Found, offsets: list[list[int]]) -> Findings:
     if not found:
         return Findings()
     evidence = {category: f"rule:{cue.id}" for category, (_, _, cue) in found.items()}
@@ -269,7 +260,7 @@ def _findings(found: Found, positions: np.ndarray) -> Findings:
         # "until the fever has resolved": it has not.
         evidence = {key: value for key, value in evidence.items() if found[key] is not negation}
         return Findings(evidence)
-    return Findings(evidence, (int(positions[start]), int(positions[end - 1]) + 1))
+    return Findings(evidence, (offsets[start][0], offsets[end - 1][1]))
 
 
 def _sections(doc: Doc) -> Callable[[int], str | None]:
@@ -306,7 +297,7 @@ def _sections(doc: Doc) -> Callable[[int], str | None]:
         "sections": {},
     },
 )
-def make_context(
+def create_context(
     nlp: Language,
     name: str,
     span_keys: list[str],

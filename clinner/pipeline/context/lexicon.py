@@ -84,7 +84,9 @@ def make_cue(
         raise ClinnerError(f"{where} needs a category and at least one pattern.")
     window = entry.get("window", DEFAULT_WINDOW)
     if not isinstance(window, int) or window < 0:
-        raise ClinnerError(f"{where}: window must be a number of tokens, 0 or more; got {window!r}.")
+        raise ClinnerError(
+            f"{where}: window must be a number of tokens, 0 or more; got {window!r}."
+        )
     phrases = [phrase for pattern in patterns for phrase in expand(pattern, groups, where)]
     return Cue(
         id=cue_id,

@@ -119,9 +119,7 @@ class _Scopes:
         # The furthest end among an entity and all before it: is a token inside any of them?
         self.reach = list(accumulate((end for _, end in entities), max))
         separators = rules.separators
-        self.separators = [
-            index for index, word in enumerate(tokens.words) if word in separators
-        ]
+        self.separators = [index for index, word in enumerate(tokens.words) if word in separators]
         self.found: list[Found] = [{} for _ in entities]
         self.distances: list[dict[str, int]] = [{} for _ in entities]
 

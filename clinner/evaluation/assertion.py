@@ -1,0 +1,101 @@
+"""Scores of assertion attributes: negated or not, and the six assertion classes."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypedDict
+
+from sklearn.metrics import precision_recall_fscore_support
+from spacy.tokens import Doc, Span
+
+from clinner.pipeline.attributes import ASSERTIONS, EXPERIENCERS, record
+
+FLAGS = ("negated", "uncertain", "hypothetical", "historical")
+CLASSES = {"assertion": ASSERTIONS, "experiencer": EXPERIENCERS}
+
+
+class ClassScore(TypedDict):
+    """Precision, recall and F1 in 0..1; support is the number of gold cases."""
+
+    p: float
+    r: float
+    f: float
+    support: int
+
+
+def flag_scores(pairs: Iterable[tuple[bool, bool]]) -> ClassScore:
+    """Score one yes-or-no attribute.
+
+    pairs (Iterable[tuple[bool, bool]]): Per entity: gold, predicted.
+    RETURNS (ClassScore): Of the class "yes"; all 0 without pairs.
+    """
+    gold_and_predicted = list(pairs)
+    return class_scores(gold_and_predicted, (True,))["True"]
+
+
+def class_scores(
+    pairs: Sequence[tuple[object, object]], classes: Sequence[object]
+) -> dict[str, ClassScore]:
+    """Score an attribute with several values.
+
+    pairs (Sequence[tuple[object, object]]): Per entity: gold, predicted.
+    classes (Sequence[object]): The values to report.
+    RETURNS (dict[str, ClassScore]): By value.
+    """
+    if not pairs:
+        return {str(value): ClassScore(p=0.0, r=0.0, f=0.0, support=0) for value in classes}
+    gold = [str(value) for value, _ in pairs]
+    predicted = [str(value) for _, value in pairs]
+    names = [str(value) for value in classes]
+    columns = precision_recall_fscore_support(gold, predicted, labels=names, zero_division=0.0)
+    return {
+        name: ClassScore(p=float(p), r=float(r), f=float(f), support=int(n))
+        for name, p, r, f, n in zip(names, *columns, strict=True)
+    }
+
+
+def doc_pairs(gold: Doc, predicted: Doc, layer: str, attribute: str) -> list[tuple[object, object]]:
+    """Gold and predicted values of an attribute, over the spans that both documents have.
+
+    A gold span without a stored value of the attribute counts for nothing: not every corpus
+    annotates every attribute.
+
+    gold (Doc): The reference.
+    predicted (Doc): The same text, processed.
+    layer (str): The span group; "ents" for `doc.ents`.
+    attribute (str): "negated", "assertion", "experiencer", ...
+    RETURNS (list[tuple[object, object]]): Per span with equal offsets and label in both: gold,
+        predicted.
+    """
+
+    def spans(doc: Doc) -> Iterable[Span]:
+        return doc.ents if layer == "ents" else doc.spans.get(layer, ())
+
+    found = {(span.start_char, span.end_char, span.label_): span for span in spans(predicted)}
+    pairs = []
+    for span in spans(gold):
+        match = found.get((span.start_char, span.end_char, span.label_))
+        if match is not None and attribute in record(span):
+            pairs.append((getattr(span._, attribute), getattr(match._, attribute)))
+    return pairs
+
+
+def assertion_scores(
+    docs: Iterable[tuple[Doc, Doc]], layer: str = "ents"
+) -> dict[str, dict[str, ClassScore]]:
+    """Precision, recall and F1 of every assertion attribute, per class.
+
+    docs (Iterable[tuple[Doc, Doc]]): Gold and predicted documents.
+    layer (str): The span group; "ents" for `doc.ents`.
+    RETURNS (dict[str, dict[str, ClassScore]]): By attribute, then by class ("True" for flags);
+        attributes that the gold documents do not annotate are left out.
+    """
+    texts = list(docs)
+    scores: dict[str, dict[str, ClassScore]] = {}
+    for attribute in (*FLAGS, *CLASSES):
+        pairs = [
+            pair
+            for gold, predicted in texts
+            for pair in doc_pairs(gold, predicted, layer, attribute)
+        ]
+        if pairs:
+            scores[attribute] = class_scores(pairs, CLASSES.get(attribute, (True,)))
+    return scores

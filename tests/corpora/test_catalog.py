@@ -1,0 +1,74 @@
+from hashlib import sha256
+
+import pytest
+
+from clinner.corpora.catalog import find_corpus, read_catalog, read_splits
+from clinner.errors import ClinnerError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "corpora.toml"
+        path.write_text(text, encoding="utf8")
+        return path
+
+    return write
+
+
+def notes(folder, count):
+    folder.mkdir()
+    for i in range(count):
+        (folder / f"n{i}.txt").write_text(f"Note {i}: no fever.\n", encoding="utf8")
+        (folder / f"n{i}.ann").write_text("T1\tPROBLEM 11 16\tfever\n", encoding="utf8")
+
+
+def test_the_projects_own_catalog_names_schemes_and_formats_that_exist(root):
+    corpora = read_catalog(root / "configs/corpora.toml")
+    assert {"sample", "mtsamples", "maccrobat", "ncbi", "bc5cdr"} <= set(corpora)
+    assert corpora["mtsamples"].schemes[0].layer == "clinical"
+
+
+def test_held_out_notes_are_those_whose_hashed_ids_sort_first(tmp_path, write):
+    notes(tmp_path / "raw", 10)
+    entry = f"""[mine]
+    format = "brat"
+    layers = ["clinical"]
+    train = ["{tmp_path}/raw"]
+    holdout = {{ dev = 2, test = 3 }}
+    """
+    splits = {}
+    for split, note in read_splits(find_corpus("mine", write(entry))):
+        splits.setdefault(split, set()).add(note.id)
+    order = sorted((f"n{i}" for i in range(10)), key=lambda i: sha256(i.encode()).hexdigest())
+    assert splits == {"test": set(order[:3]), "dev": set(order[3:5]), "train": set(order[5:])}
+
+
+def test_holding_out_every_note_is_refused(tmp_path, write):
+    notes(tmp_path / "raw", 3)
+    entry = f"""[mine]
+    format = "brat"
+    layers = ["clinical"]
+    train = ["{tmp_path}/raw"]
+    holdout = {{ dev = 3 }}
+    """
+    with pytest.raises(ClinnerError, match="3 of the 3 training notes"):
+        list(read_splits(find_corpus("mine", write(entry))))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[mine]\nformat = 'brat'\ntrain = ['x']\n", "layers"),
+        ("[mine\n", "not a valid TOML"),
+        ("[mine]\nformat = 'brat'\nlayers = ['clinicel']\ntrain = ['x']\n", "clinicel"),
+    ],
+)
+def test_a_catalog_that_is_not_right_is_refused_with_the_reason(write, text, says):
+    with pytest.raises(ClinnerError, match=says):
+        read_catalog(write(text))
+
+
+def test_a_catalog_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ClinnerError, match=r"none\.toml"):
+        read_catalog(tmp_path / "none.toml")

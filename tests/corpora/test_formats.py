@@ -1,0 +1,24 @@
+import pytest
+
+from clinner.corpora.brat import write_brat
+from clinner.corpora.formats import READERS, read
+from clinner.corpora.note import Note
+from clinner.errors import ClinnerError
+
+
+def test_an_unknown_format_is_answered_with_those_there_are(tmp_path):
+    with pytest.raises(ClinnerError, match=r"unknown format 'xml'\. Known: brat, conll, jsonl"):
+        read(tmp_path, "xml")
+
+
+def test_a_missing_path_is_named_by_every_reader(tmp_path):
+    for format in READERS:
+        with pytest.raises(ClinnerError, match=r"none: (missing|no such file)"):
+            list(read(tmp_path / "none", format))
+
+
+def test_a_list_of_ids_picks_notes_in_any_format(tmp_path):
+    write_brat([Note(name, "text") for name in ("a", "b", "c")], tmp_path / "corpus")
+    (tmp_path / "ids.txt").write_text("c\na\n")
+    notes = read(tmp_path / "corpus", "brat", ids=tmp_path / "ids.txt")
+    assert [note.id for note in notes] == ["a", "c"]

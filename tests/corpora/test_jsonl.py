@@ -1,0 +1,266 @@
+import json
+import logging
+
+import pytest
+
+from clinner.corpora.checks import (
+    DUPLICATE_DOCUMENT,
+    NO_ANNOTATION,
+    SURFACE_DIFFERS,
+    UNRESOLVED,
+)
+from clinner.corpora.jsonl import (
+    CANCELLED,
+    COMMENTS_LEFT_OUT,
+    OTHER_ANNOTATOR,
+    RELATION_LEFT_OUT,
+    RESULT_LEFT_OUT,
+    read_jsonl,
+    write_jsonl,
+)
+from clinner.corpora.note import Attribute, Note, NoteSpan, Relation
+from clinner.errors import ClinnerError
+
+TEXT = "No fever. Aspirin 81 mg."
+ASPIRIN, DOSE = (10, 17), (18, 23)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def put(*records, name="notes.jsonl"):
+        lines = (r if isinstance(r, str) else json.dumps(r) for r in records)
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+        return tmp_path / name
+
+    return put
+
+
+def only(path) -> Note:
+    (note,) = read_jsonl(path)
+    return note
+
+
+def found(note):
+    return [(span.start, span.end, span.label) for span in note.spans]
+
+
+def reasons(note):
+    return [problem.reason for problem in note.problems]
+
+
+def prodigy_span(offsets, label, **more):
+    return {"start": offsets[0], "end": offsets[1], "label": label, **more}
+
+
+def test_prodigy_spans_and_relations_are_read_with_or_without_tokens(file):
+    drug, dose = prodigy_span(ASPIRIN, "DRUG", token_start=3), prodigy_span(DOSE, "DOSAGE")
+    relation = {"head": 3, "child": 5, "head_span": drug, "child_span": dose, "label": "hasDose"}
+    record = {
+        "text": TEXT,
+        "meta": {"id": 12},
+        "tokens": [],
+        "spans": [drug, dose],
+        "relations": [relation],
+        "answer": "accept",
+    }
+    note = only(file(record))
+    assert note.id == "12"
+    assert found(note) == [(*ASPIRIN, "DRUG"), (*DOSE, "DOSAGE")]
+    assert note.relations == (Relation("R1", "hasDose", "T1", "T2"),)
+    assert note.problems == ()
+
+
+def test_a_prodigy_relation_without_spans_is_reported(file):
+    record = {"text": TEXT, "spans": [], "relations": [{"head": 1, "child": 2, "label": "x"}]}
+    assert reasons(only(file(record))) == [RELATION_LEFT_OUT]
+
+
+def test_prodigy_examples_not_accepted_are_left_out_and_counted(file, caplog):
+    path = file(
+        {"text": TEXT, "spans": [], "answer": "reject"},
+        {"text": TEXT, "spans": [], "answer": "ignore"},
+        {"text": TEXT, "spans": None},
+    )
+    with caplog.at_level(logging.WARNING):
+        assert [note.id for note in read_jsonl(path)] == ["notes-3"]
+    assert "1 'reject', 1 'ignore'" in caplog.text
+    assert "Aspirin" not in caplog.text
+
+
+@pytest.mark.parametrize("text_key", ["text", "data"])
+@pytest.mark.parametrize("label_key", ["label", "labels"])
+def test_doccano_triples_are_read(file, text_key, label_key):
+    note = only(file({"id": 3, text_key: TEXT, label_key: [[*ASPIRIN, "DRUG"]], "Comments": []}))
+    assert note.id == "3"
+    assert found(note) == [(*ASPIRIN, "DRUG")]
+    assert note.problems == ()
+
+
+def test_doccano_entities_and_relations_are_read(file):
+    record = {
+        "id": 3,
+        "text": TEXT,
+        "entities": [
+            {"id": 40, "label": "DRUG", "start_offset": 10, "end_offset": 17},
+            {"id": 41, "label": "DOSAGE", "start_offset": 18, "end_offset": 23},
+        ],
+        "relations": [
+            {"id": 7, "from_id": 40, "to_id": 41, "type": "hasDose"},
+            {"id": 8, "from_id": 40, "to_id": 99, "type": "hasDose"},
+        ],
+        "Comments": ["see page 2"],
+    }
+    note = only(file(record))
+    assert found(note) == [(*ASPIRIN, "DRUG"), (*DOSE, "DOSAGE")]
+    assert [(r.head, r.tail) for r in note.relations] == [("T1", "T2"), ("T1", "99")]
+    assert reasons(note) == [COMMENTS_LEFT_OUT, UNRESOLVED]
+
+
+def region(id, offsets, label, **more):
+    value = {"start": offsets[0], "end": offsets[1], "labels": [label], **more}
+    return {"id": id, "from_name": "label", "to_name": "text", "type": "labels", "value": value}
+
+
+def task(*results, **more):
+    return {"id": 5, "data": {"text": TEXT}, "annotations": [{"result": list(results), **more}]}
+
+
+def test_label_studio_regions_relations_and_properties_are_read(file):
+    relation = {"type": "relation", "from_id": "a", "to_id": "b", "labels": ["hasDose"]}
+    choice = {
+        "id": "a",
+        "from_name": "status",
+        "type": "choices",
+        "value": {"start": 10, "end": 17, "choices": ["active"]},
+    }
+    note = only(
+        file(task(relation, choice, region("a", ASPIRIN, "DRUG"), region("b", DOSE, "DOSAGE")))
+    )
+    assert note.id == "5"
+    assert found(note) == [(*ASPIRIN, "DRUG"), (*DOSE, "DOSAGE")]
+    assert note.relations == (Relation("R1", "hasDose", "T1", "T2"),)
+    assert note.attributes == (Attribute("A1", "status", "T1", "active"),)
+    assert note.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("direction", "ends"),
+    [
+        ("right", [("T1", "T2")]),
+        ("left", [("T2", "T1")]),
+        ("bi", [("T1", "T2"), ("T2", "T1")]),
+    ],
+)
+def test_label_studio_relations_follow_their_direction(file, direction, ends):
+    relation = {"type": "relation", "from_id": "a", "to_id": "b", "direction": direction}
+    note = only(file(task(region("a", ASPIRIN, "DRUG"), region("b", DOSE, "DOSAGE"), relation)))
+    assert [(r.head, r.tail) for r in note.relations] == ends
+
+
+def test_label_studio_exports_one_list(file):
+    tasks = [task(region("a", ASPIRIN, "DRUG")), {**task(), "id": 6}]
+    note, empty = read_jsonl(file(json.dumps(tasks, indent=2), name="export.json"))
+    assert found(note) == [(*ASPIRIN, "DRUG")]
+    assert (empty.id, empty.spans, empty.problems) == ("6", (), ())
+
+
+def test_of_several_annotators_the_ground_truth_counts_and_the_others_are_reported(file):
+    record = task(region("a", ASPIRIN, "OLD"))
+    record["annotations"] += [
+        {"result": [region("a", ASPIRIN, "DRUG")], "ground_truth": True},
+        {"result": [], "was_cancelled": True},
+    ]
+    note = only(file(record))
+    assert found(note) == [(*ASPIRIN, "DRUG")]
+    assert reasons(note) == [CANCELLED, OTHER_ANNOTATOR]
+
+
+def test_a_label_studio_task_that_nobody_annotated_is_reported(file):
+    assert reasons(only(file({**task(), "annotations": []}))) == [NO_ANNOTATION]
+
+
+def test_a_label_studio_result_about_the_whole_text_is_reported(file):
+    whole = {"id": "z", "from_name": "kind", "type": "choices", "value": {"choices": ["ED note"]}}
+    assert reasons(only(file(task(whole)))) == [RESULT_LEFT_OUT]
+
+
+def test_label_studio_writes_newlines_out_and_squeezes_white_space(file):
+    record = task(region("a", (0, 11), "X", text="Chest\\npain"))
+    record["data"]["text"] = "Chest\n pain."
+    assert only(file(record)).problems == ()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        task(region("a", ASPIRIN, "DRUG", text="Tylenol")),
+        {"text": TEXT, "spans": [prodigy_span(ASPIRIN, "DRUG", text="Tylenol")]},
+    ],
+)
+def test_a_span_whose_text_is_another_is_kept_and_reported(file, record):
+    note = only(file(record))
+    assert found(note) == [(*ASPIRIN, "DRUG")]
+    assert reasons(note) == [SURFACE_DIFFERS]
+
+
+def test_a_text_without_any_annotation_key_is_reported(file):
+    assert reasons(only(file({"text": TEXT}))) == [NO_ANNOTATION]
+
+
+def test_the_second_of_two_records_with_one_id_is_reported(file):
+    record = {"id": 1, "text": TEXT, "label": []}
+    assert [reasons(note) for note in read_jsonl(file(record, record))] == [
+        [],
+        [DUPLICATE_DOCUMENT],
+    ]
+
+
+def test_our_own_lines_hold_one_note_each_whatever_its_text(tmp_path):
+    notes = [Note("a", "one\u2028two\r\n"), Note("b", "\ufeffthree")]
+    write_jsonl(notes, tmp_path / "out.jsonl")
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+    assert list(read_jsonl(tmp_path / "out.jsonl")) == notes
+
+
+OWN = {"clinner": 1, "id": "a", "text": TEXT}
+SPAN = {"id": "T1", "label": "DRUG", "fragments": [[10, 17]]}
+
+
+def test_our_own_line_may_be_written_by_hand(file):
+    assert only(file({**OWN, "spans": [SPAN]})).spans == (NoteSpan("T1", "DRUG", (ASPIRIN,)),)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ("{", r":1: not JSON"),
+        ('"text"', r":1: expected a JSON object, found str"),
+        ("[1]", r"\[0\]: expected a JSON object, found int"),
+        ("[]", r": an empty list"),
+        ("", r": the file is empty"),
+        ("[" * 100_000, r":1: not JSON"),
+        ({"sentence": "x"}, r":1: no text"),
+        ({"text": "", "label": []}, r":1: the text is empty"),
+        ('{"text": "\\ud83d", "label": []}', r":1: character 0 of the text is half"),
+        ({"text": TEXT, "label": "DRUG"}, r":1: expected a list, found str"),
+        ({"text": TEXT, "label": [[0, 5]]}, r":1: expected a JSON object, found list"),
+        ({"text": TEXT, "label": [["0", "5", "X"]]}, r":1: span 1 needs a label"),
+        ({"text": TEXT, "label": [[0, 5, ""]]}, r":1: span 1 needs a label"),
+        ({"text": TEXT, "label": [[5, 5, "X"]]}, r":1: a span starts at 5 and ends at 5"),
+        ({"text": TEXT, "label": [[-2, 5, "X"]]}, r":1: a span at -2-5 is outside"),
+        ({"text": TEXT, "label": [[0, 25, "X"]]}, r":1: a span at 0-25 is outside the text of 24"),
+        ({"text": TEXT, "spans": [{"start": True, "end": 5, "label": "X"}]}, r":1: span 1 needs"),
+        ({"data": {"text": TEXT}, "annotations": {}}, r":1: expected a list, found dict"),
+        ({**OWN, "clinner": 2}, r":1: layout 2 of clinner's JSON; 1 is known"),
+        ({"clinner": 1, "id": "a"}, r":1: .*note lacks 'text'"),
+        ({**OWN, "ents": []}, r":1: .*unknown field 'ents'"),
+        ({**OWN, "spans": [{**SPAN, "label": 3}]}, r":1: .*'label' has a value of the wrong type"),
+        ({**OWN, "spans": [{**SPAN, "fragments": [[1]]}]}, r":1: .*'fragments' has a value"),
+        ({**OWN, "spans": [{**SPAN, "fragments": []}]}, r":1: a span without offsets"),
+        ({**OWN, "spans": [SPAN, SPAN]}, r":1: a span .* with the id of another"),
+        ({**OWN, "spans": [{**SPAN, "fragments": [[10, 99]]}]}, r":1: a span at 10-99 is outside"),
+    ],
+)
+def test_what_cannot_be_read_stops_with_file_and_line(file, record, message):
+    with pytest.raises(ClinnerError, match=r"notes\.jsonl" + message):
+        list(read_jsonl(file(record)))
