@@ -3,7 +3,8 @@
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +36,35 @@ def _as_app(command: Callable[..., Any]) -> typer.Typer:
 @app.callback()
 def _root() -> None:
     """Clinical NER for spaCy."""
+
+
+@app.command()
+def optimize(
+    model: Annotated[Path, typer.Argument(help="A trained pipeline")],
+    out: Annotated[Path, typer.Argument(help="Folder that gets the CPU edition")],
+    precision: Annotated[str, typer.Option(help="int8, bf16 or fp32")] = "int8",
+    dev: Annotated[Path | None, typer.Option(help="A .spacy file to compare scores on")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="A .spacy file with texts to calibrate int8")
+    ] = None,
+    batches: Annotated[int, typer.Option(help="Batches to calibrate with", min=1)] = 100,
+    tolerance: Annotated[float, typer.Option(help="Points of F1 that may be lost")] = 0.5,
+    force: Annotated[bool, typer.Option("--force", help="Write it whatever it lost")] = False,
+) -> None:
+    """Make the CPU edition of MODEL: an encoder without torch, everything else as it is."""
+    from clinner.cpu import edition
+
+    outcome = edition.optimize(
+        model,
+        out,
+        precision=precision,
+        dev=dev,
+        calibration=calibration,
+        n_batches=batches,
+        tolerance=tolerance,
+        force=force,
+    )
+    typer.echo(f"✔ {out}: {outcome}")
 
 
 def main() -> None:

@@ -1,14 +1,22 @@
 """Our own checks of a converted corpus, beside spaCy's debug data."""
 
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import tempfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import spacy
 import typer
 from rich.console import Console
 from rich.table import Table
+from spacy.cli._util import parse_config_overrides
 from spacy.tokens import Doc, DocBin
+from spacy.util import load_config
 
 from clinner.cli import run
 from clinner.corpora.catalog import SPLITS
@@ -16,9 +24,16 @@ from clinner.errors import ClinnerError
 
 
 def main(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A converted corpus: corpus/NAME")],
+    config: Annotated[
+        Path | None, typer.Option(help="Also run spaCy's debug data with this config")
+    ] = None,
 ) -> None:
-    """Print label counts per split; stop when a split would train or score nothing, or leaks."""
+    """Print label counts per split; stop when a split would train or score nothing, or leaks.
+
+    Further options such as --variables.encoder override values of the config.
+    """
     nlp = spacy.blank("en")
     splits: dict[str, list[Doc]] = {}
     for split in SPLITS:
@@ -41,6 +56,22 @@ def main(
             if seen.setdefault(doc.text, split) != split:
                 raise ClinnerError(f"{folder}: a note of {seen[doc.text]} stands in {split} too.")
     typer.echo("✔ no note stands in two splits, and every split has spans")
+    if config is not None:
+        spacy_debug_data(config, folder, parse_config_overrides(context.args))
+
+
+def spacy_debug_data(config: Path, folder: Path, overrides: dict[str, Any]) -> None:
+    """Run `spacy debug data`, which by itself does not resolve a config's variables."""
+    from spacy.cli.debug_data import debug_data
+
+    paths = {f"paths.{split}": str(folder / f"{split}.spacy") for split in ("train", "dev")}
+    resolved = load_config(config, overrides=paths | overrides, interpolate=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        resolved.to_disk(Path(scratch) / "config.cfg")
+        # It exits with 1 for advice too, "fewer than 100 examples" for one; what really cannot
+        # be trained raises an error of its own.
+        with suppress(SystemExit):
+            debug_data(Path(scratch) / "config.cfg", silent=False, no_format=False)
 
 
 def count_labels(docs: list[Doc]) -> Counter[str]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -163,7 +164,8 @@ def _loss(note: Note, gold: NoteSpan, layer: str, reason: str, where: str | None
 
 def _place(doc: Doc, gold: NoteSpan, label: str, layer: str) -> tuple[Span | None, list[str]]:
     """The span on tokens (None when there is none) and why it is not exactly the gold one."""
-    reasons = [FLATTENED] if len(gold.fragments) > 1 else []
+    gaps = [doc.text[a:b] for (_, a), (b, _) in pairwise(gold.fragments)]
+    reasons = [FLATTENED] if any(gap.strip() for gap in gaps) else []
     span = doc.char_span(gold.start, gold.end, label=label, span_id=layer)
     if span is None:
         span = doc.char_span(

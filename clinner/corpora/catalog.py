@@ -21,6 +21,7 @@ class Corpus:
     schemes (tuple[Scheme, ...]): The layers it annotates, in order; the first gives `doc.ents`.
     paths (dict[str, tuple[Path, ...]]): Split to files or folders.
     holdout (dict[str, int]): How many notes of train become test and dev.
+    ids (dict[str, Path]): Split to a file of the note ids that it takes from its paths.
     view (str | None): The view of the schemes to apply.
     """
 
@@ -29,6 +30,7 @@ class Corpus:
     schemes: tuple[schemes.Scheme, ...]
     paths: Mapping[str, tuple[Path, ...]]
     holdout: Mapping[str, int] = field(default_factory=dict)
+    ids: Mapping[str, Path] = field(default_factory=dict)
     view: str | None = None
 
 
@@ -56,6 +58,7 @@ def read_catalog(path: Path) -> dict[str, Corpus]:
             tuple(schemes.load(layer) for layer in entry["layers"]),
             {split: tuple(map(Path, entry.get(split, ()))) for split in SPLITS},
             entry.get("holdout", {}),
+            {split: Path(path) for split, path in entry.get("ids", {}).items()},
             entry.get("view"),
         )
     return corpora
@@ -77,7 +80,8 @@ def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:
     RAISES (ClinnerError): A file is missing or cannot be read.
     """
     for split in SPLITS:
-        notes = [note for path in corpus.paths[split] for note in read(path, corpus.format)]
+        listed = corpus.ids.get(split)
+        notes = [n for path in corpus.paths[split] for n in read(path, corpus.format, listed)]
         held = _held_out(notes, corpus) if split == "train" else {}
         for note in notes:
             yield held.get(note.id, split), note

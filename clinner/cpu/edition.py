@@ -8,24 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import spacy
 import srsly
+from spacy import util
 from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training import Example
-from thinc.api import Config
+from thinc.api import Config, Model
 
 import clinner
-from clinner.cpu.encoder import Encoder, create_encoder_pipe, read_tokenizer
+from clinner.cpu.encoder import CPUEncoder, Encoder, read_tokenizer
 from clinner.cpu.export import export_encoder, max_length, tokenizer_json
 from clinner.cpu.listeners import listening_config, swap_listeners
 from clinner.cpu.session import Precision
 from clinner.cpu.wordpieces import WordpieceBatch, cut_windows, make_batches
 from clinner.errors import ClinnerError
 from clinner.evaluation import spans
+from clinner.tokenization.windows import create_line_windows
 
 CALIBRATION_PIECES = 1024
 
@@ -43,7 +45,7 @@ class Outcome:
     torch_score (float | None): The same of the pipeline it was made from.
     """
 
-    precision: Precision
+    precision: str
     size: int
     score: float | None = None
     torch_score: float | None = None
@@ -55,12 +57,18 @@ class Outcome:
             return 0.0
         return 100 * (self.torch_score - self.score)
 
+    def __str__(self) -> str:
+        scores = ""
+        if self.score is not None and self.torch_score is not None:
+            scores = f", strict F1 {100 * self.score:.2f} ({100 * self.torch_score:.2f} before)"
+        return f"{self.precision}, encoder {self.size / 1e6:.1f} MB{scores}"
+
 
 def optimize(
     model: Path,
     out: Path,
     *,
-    precision: Precision = "int8",
+    precision: str = "int8",
     dev: Path | None = None,
     calibration: Path | None = None,
     n_batches: int = 100,
@@ -84,17 +92,18 @@ def optimize(
         than `tolerance`; nothing is written then.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if precision not in get_args(Precision):
+        raise ClinnerError(f"No precision {precision!r}; choose int8, bf16 or fp32.")
     _check_paths(model, out, dev, calibration, force)
     nlp = spacy.load(model)
-    name = _transformer_name(nlp)
-    transformer: Any = nlp.get_pipe(name)
+    transformer: Any = nlp.get_pipe(_transformer_name(nlp))
     torch_score = None if dev is None else score(nlp, dev)
     batches: list[WordpieceBatch] = []
     if precision == "int8" and calibration is not None:
         batches = calibration_batches(nlp, transformer, calibration, n_batches)
-    encoder = export_encoder(transformer, precision, batches)
+    encoder = export_encoder(transformer, cast(Precision, precision), batches)
     with _folder_written_whole(out) as folder:
-        write_edition(nlp, name, encoder, folder)
+        write_edition(nlp, encoder, folder)
         outcome = Outcome(
             precision=precision,
             size=sum(len(part) for part in encoder.parts().values()),
@@ -143,7 +152,7 @@ def calibration_batches(
     """
     docs = [nlp.make_doc(doc.text) for doc in DocBin().from_disk(path).get_docs(nlp.vocab)]
     model = transformer.model
-    get_spans = line_windows(nlp)
+    get_spans = util.registry.resolve({"windows": windows_config(nlp, transformer)})["windows"]
     windows = [
         window
         for doc, found in zip(docs, get_spans(docs), strict=True)
@@ -155,3 +164,131 @@ def calibration_batches(
     batches = list(make_batches(windows, tokenizer, max_length(model), CALIBRATION_PIECES))
     step = max(1.0, len(batches) / n_batches)
     return [batches[int(at)] for at in np.arange(0, len(batches), step)][:n_batches]
+
+
+def windows_config(nlp: Language, transformer: Any) -> dict[str, Any]:
+    """The span getter of the edition, as a config.
+
+    nlp (Language): The trained pipeline.
+    transformer (Transformer): Its `transformer` component.
+    RETURNS (Dict[str, Any]): The trained pipeline's, or `clinner.line_windows.v1` where that one
+        comes with spacy-transformers; windows then differ from training.
+    """
+    trained: dict[str, Any] = nlp.config["components"][transformer.name]["model"]["get_spans"]
+    if not trained["@span_getters"].startswith("spacy-transformers."):
+        return trained
+    log.warning(
+        "%s does not run without spacy-transformers; the edition gets clinner.line_windows.v1. "
+        "Better train with that one.",
+        trained["@span_getters"],
+    )
+    room = max_length(transformer.model) - 2
+    window = min(128, room)
+    return {"@span_getters": "clinner.line_windows.v1", "window": window, "max_pieces": room}
+
+
+def write_edition(nlp: Language, encoder: Encoder, folder: Path) -> None:
+    """Write a pipeline with its transformer replaced.
+
+    nlp (Language): The trained pipeline; its heads no longer work afterwards.
+    encoder (Encoder): What takes the transformer's place.
+    folder (Path): The folder to write.
+    RAISES (ClinnerError): A component needs spacy-transformers.
+    """
+    name = _transformer_name(nlp)
+    windows = windows_config(nlp, nlp.get_pipe(name))
+    _forget_vectors(nlp)
+    config = nlp.config.interpolate()
+    components = {name: {"factory": "clinner_cpu_encoder", "get_spans": windows}}
+    for other, section in config["components"].items():
+        if other != name:
+            components[other] = listening_config(section, encoder.width, other)
+    for _, component in nlp.components:
+        head = getattr(component, "model", None)
+        if isinstance(head, Model):
+            swap_listeners(head, encoder.width)
+    nlp.to_disk(folder, exclude=[name])
+    pipe = CPUEncoder(nlp.vocab, name, get_spans=create_line_windows())
+    pipe.encoder = encoder
+    pipe.to_disk(folder / name)
+    # How it was trained (and on whose paths) is left out: the edition cannot be trained.
+    Config({"nlp": config["nlp"], "components": components}).to_disk(folder / "config.cfg")
+    meta = srsly.read_json(folder / "meta.json")
+    srsly.write_json(folder / "meta.json", {**meta, **_edition_meta(meta)})
+
+
+def _edition_meta(meta: dict[str, Any]) -> dict[str, Any]:
+    openvino = ".".join(importlib.metadata.version("openvino").split(".")[:2])
+    unwanted = ("clinner", "openvino", "tokenizers", "spacy-transformers", "transformers", "torch")
+    requirements = [
+        wanted
+        for wanted in meta.get("requirements", [])
+        if util.split_requirement(wanted)[0] not in unwanted
+    ]
+    return {
+        "name": meta["name"] if meta["name"].endswith("_cpu") else f"{meta['name']}_cpu",
+        "requirements": [
+            *requirements,
+            f"clinner[cpu]{util.get_minor_version_range(clinner.__version__)}",
+            # An older runtime need not know all that this one wrote.
+            f"openvino>={openvino}",
+            f"tokenizers>={importlib.metadata.version('tokenizers')}",
+        ],
+    }
+
+
+def _forget_vectors(nlp: Language) -> None:
+    """Drop the vectors once all components have read them: a note's take 1.5 KB per token."""
+    attrs: dict[str, Any] = {}
+    for name in [name for name in nlp.component_names if _factory(nlp, name) == "doc_cleaner"]:
+        cleaner: Any = nlp.remove_pipe(name)[1]
+        attrs |= cleaner.cfg["attrs"]
+    nlp.add_pipe("doc_cleaner", config={"attrs": {**attrs, "tensor": None}})
+
+
+def _factory(nlp: Language, name: str) -> str:
+    return str(nlp.get_pipe_meta(name).factory)
+
+
+def _transformer_name(nlp: Language) -> str:
+    names = [name for name in nlp.component_names if _factory(nlp, name) == "transformer"]
+    if len(names) != 1:
+        raise ClinnerError(
+            f"The pipeline ({', '.join(nlp.component_names)}) has {len(names)} transformer "
+            "components; a CPU edition is made of one that has exactly one."
+        )
+    return names[0]
+
+
+def _check_paths(
+    model: Path, out: Path, dev: Path | None, calibration: Path | None, force: bool
+) -> None:
+    if not (model / "meta.json").is_file():
+        raise ClinnerError(f"{model}: no trained pipeline there.")
+    for path in (dev, calibration):
+        if path is not None and not path.is_file():
+            raise ClinnerError(f"{path}: missing.")
+    if dev is None and not force:
+        raise ClinnerError(
+            "Give development notes with --dev FILE.spacy to compare the scores, or --force."
+        )
+    if out.resolve() == model.resolve():
+        raise ClinnerError(f"{out}: is the pipeline to be converted; choose another folder.")
+    if out.exists() and not (out / "meta.json").is_file():
+        raise ClinnerError(f"{out}: exists and is no pipeline; it is not replaced.")
+
+
+@contextmanager
+def _folder_written_whole(out: Path) -> Iterator[Path]:
+    """A folder beside `out`, which takes its place when the block ends well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    replaced = out.with_name(f".{out.name}.{os.getpid()}.replaced")
+    try:
+        yield partial
+        if out.exists():
+            out.replace(replaced)
+        partial.replace(out)
+    finally:
+        for folder in (partial, replaced):
+            shutil.rmtree(folder, ignore_errors=True)

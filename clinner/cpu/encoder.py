@@ -1,6 +1,6 @@
 """`clinner_cpu_encoder`: the transformer of the CPU edition, without torch and transformers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -273,7 +273,7 @@ class CPUEncoder(Pipe):
         vectors (Iterable[NDArray[float32]]): What `predict` returned for them.
         """
         for doc, tensor in zip(docs, vectors, strict=True):
-            doc.tensor = tensor
+            doc.tensor = tensor  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_session": None, "_tokenizer": None}
@@ -281,14 +281,14 @@ class CPUEncoder(Pipe):
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialise the component."""
         parts = self.encoder.parts()
-        return util.to_bytes(  # type: ignore[no-any-return]
-            {name: partial(parts.__getitem__, name) for name in parts}, exclude
-        )
+        return util.to_bytes({name: partial(parts.__getitem__, name) for name in parts}, exclude)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "CPUEncoder":
         """Load the component from bytes."""
         parts: dict[str, bytes] = {}
-        setters = {name: partial(parts.__setitem__, name) for name in PARTS}
+        setters: dict[str, Callable[[bytes], Any]] = {
+            name: partial(parts.__setitem__, name) for name in PARTS
+        }
         util.from_bytes(bytes_data, setters, exclude)
         self.encoder = Encoder.of(parts)
         return self
@@ -296,13 +296,17 @@ class CPUEncoder(Pipe):
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the component to a folder."""
         parts = self.encoder.parts()
-        writers = {name: partial(_write, content) for name, content in parts.items()}
+        writers: dict[str, Callable[[Path], None]] = {
+            name: partial(_write, content) for name, content in parts.items()
+        }
         util.to_disk(path, writers, exclude)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "CPUEncoder":
         """Load the component from a folder."""
         parts: dict[str, bytes] = {}
-        readers = {name: partial(_read, parts, name) for name in PARTS}
+        readers: dict[str, Callable[[Path], None]] = {
+            name: partial(_read, parts, name) for name in PARTS
+        }
         util.from_disk(path, readers, exclude)
         self.encoder = Encoder.of(parts)
         return self

@@ -70,8 +70,10 @@ def _convert(openvino: Any, transformer: Any) -> Any:
     import torch
     from transformers import AutoModel
 
+    models: Any = AutoModel
+
     # Attention in single steps rather than in one: these can be quantised as well.
-    eager = AutoModel.from_config(transformer.config, attn_implementation="eager")
+    eager = models.from_config(transformer.config, attn_implementation="eager")
     eager.load_state_dict(transformer.state_dict())
 
     class LastHiddenState(torch.nn.Module):

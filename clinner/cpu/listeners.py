@@ -20,9 +20,9 @@ def swap_listeners(model: Model[Any, Any], width: int) -> None:
     """
     # A TransformerListener architecture is the listener and, behind it, the pooling.
     for node in list(model.walk()):
-        if node.layers and node.layers[0].name == "transformer-listener":
-            listener = Tok2VecListener(node.layers[0].upstream_name, width)
-            util.replace_model_node(model, node, listener)
+        first: Any = node.layers[0] if node.layers else node
+        if first.name == "transformer-listener" and first is not node:
+            util.replace_model_node(model, node, Tok2VecListener(first.upstream_name, width))
 
 
 def listening_config(config: dict[str, Any], width: int, component: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ LOWER, UPPER, CAPS = 128, 256, 512  # first letter; CAPS: a word without lower-c
 NUMBER, BULLET, INLINE_BULLET = 1024, 2048, 4096
 OPENING, CLOSING, COLON, INITIAL = 8192, 16384, 32768, 65536
 STARTER, CONTINUES, NUMERO, LONG = 1 << 17, 1 << 18, 1 << 19, 1 << 20
+COMMA = 1 << 21
 CANDIDATE = NEWLINE | END | DOTTED | INLINE_BULLET | CLOSING | COLON
 
 
@@ -85,6 +86,7 @@ def token_kind(text: str) -> int:
     kind |= OPENING if text in ("(", "[", "{") else 0
     kind |= CLOSING if text in (")", "]", "}", '"', "'", "”", "’", "''") else 0
     kind |= COLON if text == ":" else 0
+    kind |= COMMA if text == "," else 0
     return kind
 
 
@@ -192,7 +194,7 @@ class _Boundaries:
             word = int(self.offsets[min(after + 1, self.count - 1)] - self.offsets[after])
             wrapped = self.width > 0 and length + word >= self.width
             lower = bool(self.kinds[after] & LOWER)
-            goes_on = wrapped or (lower and length >= WRAPPED_LINES[0])
+            goes_on = wrapped or (lower and (length >= WRAPPED_LINES[0] or last & COMMA != 0))
             goes_on = goes_on and not (last & DOTTED and not last & TITLE and not lower)
         if not goes_on:
             self.starts.append(after)

@@ -260,6 +260,10 @@ def _findings(found: Found, offsets: list[list[int]]) -> Findings:
         # "until the fever has resolved": it has not.
         evidence = {key: value for key, value in evidence.items() if found[key] is not negation}
         return Findings(evidence)
+    doubt = found.get("uncertain")
+    if doubt is not None and doubt[1] <= start and cue.direction == "backward":
+        # "evaluated for a fracture, which was ruled out": what is said last holds.
+        del evidence["uncertain"]
     return Findings(evidence, (offsets[start][0], offsets[end - 1][1]))
 
 

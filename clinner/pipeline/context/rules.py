@@ -10,6 +10,7 @@ COMMAS = (",", "،", "、")
 CONJUNCTIONS = ("and", "or", "nor", "/", "&", "and/or", "plus")
 # What may follow a cue that stands alone: "Fever: no."
 STOPS = (".", ",", ";", ")", "]", "!", "?", "(", "|", "..", "*")
+ITEM = 6  # tokens that one item of a list may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class ContextRules:
                     cues.append(mark)
             elif not cue.alone or end == last[start] or words[end] in self.stops:
                 cues.append(mark)
-        return _merge(longest(cues), longest(terminators))
+        # Terminators may overlap cues: "he denies" starts a clause, and "denies" is a cue.
+        return sorted(longest(cues) + longest(terminators), key=lambda mark: mark[:2])
 
     def __call__(
         self,
@@ -146,9 +148,10 @@ class _Scopes:
             self.found[entity][category] = mark
 
     def _inside(self, start: int, end: int, number: int) -> None:
+        """A word that negates itself ("nontender"), and what its entity holds of it ("tender")."""
         mark = self.marks[number]
         entity = bisect_left(self.starts, start)
-        while entity < len(self.starts) and self.starts[entity] == start:
+        while entity < len(self.starts) and self.starts[entity] < end:
             if self.entities[entity][1] >= end:
                 for category in mark[2].categories:
                     self._assign(entity, category, mark, 0)
@@ -174,6 +177,8 @@ class _Scopes:
             next_start, _, other = self.marks[following]
             if next_start >= stop:
                 break
+            if next_start < end:
+                continue
             if category in other.ends:
                 return next_start
             if other.role == "cue" and other.direction == "forward":
@@ -197,31 +202,27 @@ class _Scopes:
         mark = self.marks[number]
         start, end, cue = mark
         for category in cue.categories:
-            low = self._backward_stop(number, category)
+            # A cue at the end of an entity ("HIV negative") speaks of that entity alone.
+            low = self.tokens.first[start] if covered else self._backward_stop(number, category)
             entity = bisect_left(self.starts, start) - 1
-            while entity >= 0 and (self.starts[entity] >= low or covered):
+            while entity >= 0 and self.reach[entity] > low:
                 last = self.entities[entity][1]
-                if covered and self.starts[entity] < self.tokens.first[start]:
-                    break
-                if (last == end) if covered else (last <= start):
+                if last == end if covered else low < last <= start:
                     self._assign(entity, category, mark, max(start - last, 0))
                 entity -= 1
 
     def _backward_stop(self, number: int, category: str) -> int:
-        """The first token at which an entity in a cue's backward scope may start."""
+        """The token after which an entity in a cue's backward scope must end."""
         start, _, cue = self.marks[number]
-        low = max(self.tokens.first[start], self._window_start(start, cue))
+        low = max(self.tokens.first[start], self._window_start(start, cue) - 1)
         for before in range(number - 1, -1, -1):
             _, previous_end, other = self.marks[before]
             if previous_end <= low:
                 break
-            if category in other.ends:
-                return previous_end
-            if (
-                other.role == "cue"
-                and category in other.categories
-                and other.direction == "backward"
-            ):
+            if previous_end > start:
+                continue
+            same = category in other.categories and other.direction == "backward"
+            if category in other.ends or same:
                 return previous_end
         return low
 
@@ -232,30 +233,15 @@ class _Scopes:
         words = self.tokens.words
         for number in range(bisect_left(self.separators, start) - 1, -1, -1):
             separator = self.separators[number]
-            if separator < limit:
+            # The item after the separator may be some words long itself.
+            if separator < limit - ITEM:
                 break
             if words[separator] in self.rules.conjunctions:
                 in_list = True
             elif not in_list:
                 return max(limit, separator + 1)
-            limit = separator - max(cue.window, 6)
+            limit = separator
         return limit
-
-
-def _merge(cues: list[Mark], terminators: list[Mark]) -> list[Mark]:
-    """Both in order; a terminator gives way where it overlaps a cue ("he" + "denies")."""
-    merged: list[Mark] = []
-    number = 0
-    for start, end, terminator in terminators:
-        while number < len(cues) and cues[number][1] <= start:
-            merged.append(cues[number])
-            number += 1
-        if number < len(cues):
-            end = min(end, cues[number][0])
-        if end > start:
-            merged.append((start, end, terminator))
-    merged.extend(cues[number:])
-    return merged
 
 
 def _contradict(category: str, other: Cue) -> bool:
