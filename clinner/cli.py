@@ -67,6 +67,29 @@ def optimize(
     typer.echo(f"✔ {out}: {outcome}")
 
 
+@app.command()
+def reformat(
+    source: Annotated[Path, typer.Argument(help="A corpus: file, or for brat a folder or zip")],
+    target: Annotated[Path, typer.Argument(help="Folder (brat) or file (jsonl) to write")],
+    source_format: Annotated[str, typer.Option("--from", help="brat, conll, jsonl, pubtator")],
+    target_format: Annotated[str, typer.Option("--to", help="brat or jsonl")],
+) -> None:
+    """Convert a corpus from any format to brat or JSONL, losing nothing."""
+    from clinner.corpora import write_brat, write_jsonl
+    from clinner.corpora.formats import read
+
+    writers = {"brat": write_brat, "jsonl": write_jsonl}
+    if target_format not in writers:
+        known = ", ".join(writers)
+        raise ClinnerError(f"{target}: cannot write the format {target_format!r}. Known: {known}.")
+    notes = list(read(source, source_format))
+    writers[target_format](notes, target)
+    problems = [problem for note in notes for problem in note.problems]
+    for problem in problems:
+        typer.secho(f"⚠ {problem.where}: {problem.reason}", fg="yellow", err=True)
+    typer.echo(f"✔ {len(notes)} notes written to {target}, {len(problems)} problems in the source")
+
+
 def main() -> None:
     """The entry point of the `clinner` command."""
     run(app)

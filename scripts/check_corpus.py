@@ -20,6 +20,7 @@ from spacy.util import load_config
 
 from clinner.cli import run
 from clinner.corpora.catalog import SPLITS
+from clinner.corpora.docbin import layer_overrides
 from clinner.errors import ClinnerError
 
 
@@ -57,15 +58,17 @@ def main(
                 raise ClinnerError(f"{folder}: a note of {seen[doc.text]} stands in {split} too.")
     typer.echo("✔ no note stands in two splits, and every split has spans")
     if config is not None:
-        spacy_debug_data(config, folder, parse_config_overrides(context.args))
+        overrides = parse_config_overrides(context.args)
+        overrides |= {f"paths.{name}": str(folder / f"{name}.spacy") for name in ("train", "dev")}
+        overrides |= layer_overrides(load_config(config), splits["train"])
+        spacy_debug_data(config, overrides)
 
 
-def spacy_debug_data(config: Path, folder: Path, overrides: dict[str, Any]) -> None:
+def spacy_debug_data(config: Path, overrides: dict[str, Any]) -> None:
     """Run `spacy debug data`, which by itself does not resolve a config's variables."""
     from spacy.cli.debug_data import debug_data
 
-    paths = {f"paths.{split}": str(folder / f"{split}.spacy") for split in ("train", "dev")}
-    resolved = load_config(config, overrides=paths | overrides, interpolate=True)
+    resolved = load_config(config, overrides=overrides, interpolate=True)
     with tempfile.TemporaryDirectory() as scratch:
         resolved.to_disk(Path(scratch) / "config.cfg")
         # It exits with 1 for advice too, "fewer than 100 examples" for one; what really cannot

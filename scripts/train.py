@@ -16,6 +16,7 @@ from spacy.vocab import Vocab
 from thinc.api import require_gpu
 
 from clinner.cli import run
+from clinner.corpora.docbin import layer_overrides
 from clinner.errors import ClinnerError
 
 MIN_STEPS = 150
@@ -31,25 +32,27 @@ def main(
     """Train CONFIG; further options such as --paths.train override values of the config."""
     overrides = parse_config_overrides(context.args)
     settings = _checked(config, overrides, gpu_id)
-    if epochs:
-        overrides.update(length(settings, epochs))
+    overrides = corpus_overrides(settings, epochs) | overrides
     from spacy.cli.train import train
 
     train(config, output, use_gpu=gpu_id, overrides=overrides)
 
 
-def length(settings: dict[str, Any], epochs: int) -> dict[str, int]:
-    """How many updates that many passes over the training corpus take.
+def corpus_overrides(settings: dict[str, Any], epochs: int) -> dict[str, Any]:
+    """What the training corpus decides in the config's variables.
 
     settings (dict): The config, interpolated.
-    epochs (int): Passes; schedules need to know their length in updates beforehand.
-    RETURNS (dict[str, int]): Overrides for the config's variables: at least MIN_STEPS updates, a
-        tenth of them warm-up, and an evaluation on dev nine times.
+    epochs (int): Passes over the corpus, at least MIN_STEPS updates; 0 keeps the config's length.
+    RETURNS (dict[str, Any]): The layers that the corpus annotates, and for a number of epochs
+        the schedule's length in updates, a tenth of them warm-up, with nine evaluations on dev.
     """
-    docs = DocBin().from_disk(settings["paths"]["train"]).get_docs(Vocab())
+    docs = list(DocBin().from_disk(settings["paths"]["train"]).get_docs(Vocab()))
+    overrides = layer_overrides(settings, docs)
+    if not epochs:
+        return overrides
     tokens = sum(map(len, docs))
     steps = max(MIN_STEPS, math.ceil(epochs * tokens / settings["variables"]["batch_words"]))
-    return {
+    return overrides | {
         "variables.max_steps": steps,
         "variables.warmup_steps": steps // 10,
         "variables.eval_frequency": math.ceil(steps / 9),

@@ -1,13 +1,14 @@
 """A corpus of the catalog -> `train.spacy`, `dev.spacy`, `test.spacy` and the loss report."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import srsly
 from spacy.language import Language
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 
 from clinner.corpora.alignment import Aligner, Loss, drop_duplicates
 from clinner.corpora.catalog import SPLITS, Corpus, read_splits
@@ -87,3 +88,17 @@ def convert(corpus: Corpus, nlp: Language, folder: Path) -> Conversion:
     with written_whole(folder / "conversion.json") as path:
         srsly.write_json(path, done.as_json())
     return done
+
+
+def layer_overrides(settings: dict[str, Any], docs: Iterable[Doc]) -> dict[str, Any]:
+    """The config's variables that name layers, as the docs of a corpus have them.
+
+    settings (dict): A config whose `[variables]` may hold `layers` and `ents_from`.
+    docs (Iterable[Doc]): The training corpus.
+    RETURNS (dict[str, Any]): Overrides: every annotated layer, in order, and the first of them
+        for `doc.ents`; none where the config has no such variables.
+    """
+    if "layers" not in settings.get("variables", {}):
+        return {}
+    layers = list(dict.fromkeys(layer for doc in docs for layer in doc.spans))
+    return {"variables.layers": layers, "variables.ents_from": layers[:1]}

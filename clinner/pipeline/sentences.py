@@ -289,8 +289,6 @@ class ClinicalSentences:
     Lines, bulleted and numbered lists, headings, decimals, titles ("Dr."), dosing abbreviations
     ("q.d.") and hard-wrapped text are told apart by the tokens alone; nothing is trained. An
     entity that is already in `doc.ents` is never cut.
-
-    DOCS: docs/components.md
     """
 
     def __init__(self, name: str = "clinner_sentences", *, overwrite: bool = False) -> None:

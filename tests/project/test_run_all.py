@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import srsly
+from test_readme import snippets
 
 pytestmark = pytest.mark.slow
 OFFLINE = Path(__file__).parent / "offline"
@@ -81,6 +82,14 @@ def test_a_second_run_trains_nothing_anew(project, finished):
     again = spacy_project(project, "run", "train", offline=True)
     assert again.returncode == 0
     assert "Skipping 'train'" in again.stdout
+
+
+def test_what_the_readme_does_with_the_model_runs(root, finished):
+    codes = snippets(root, needs_model=True)
+    assert codes
+    env = dict(os.environ, PYTHONPATH=str(OFFLINE))
+    for code in codes:
+        subprocess.run([sys.executable, "-c", code], env=env, check=True)
 
 
 def test_the_installed_model_loads_by_name_in_a_new_process(finished):

@@ -35,8 +35,6 @@ class ClinicalContext:
 
     Sets `Span._.negated`, `negation_cue`, `assertion`, `uncertain`, `hypothetical`,
     `historical`, `experiencer` and `assertion_evidence`.
-
-    DOCS: docs/components.md
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,16 @@ class Lexicon:
     sections: dict[str, str]
 
 
+@cache
+def _read(path: Path) -> tuple[dict[str, list[str]], dict[str, Any], Lexicon]:
+    """A lexicon file: its groups, its cue tables, and the lexicon that they make."""
+    tables = read_tables(path)
+    groups = tables.pop("groups", {})
+    sections = tables.pop("sections", {})
+    cues = {cue_id: make_cue(cue_id, entry, groups, path.name) for cue_id, entry in tables.items()}
+    return groups, tables, Lexicon(cues, sections)
+
+
 def load_lexicon(
     added: Mapping[str, Mapping[str, Any]] | None = None,
     disabled: Iterable[str] = (),
@@ -147,9 +158,8 @@ def load_lexicon(
     RETURNS (Lexicon): The result.
     RAISES (ClinnerError): An entry that is not right, or an unknown id in `disabled`.
     """
-    tables = read_tables(path)
-    groups = tables.pop("groups", {})
-    defaults = {**tables.pop("sections", {}), **(sections or {})}
+    groups, tables, known = _read(path)
+    defaults = {**known.sections, **(sections or {})}
     for title, category in defaults.items():
         if category and category not in CATEGORIES:
             raise ClinnerError(
@@ -157,14 +167,12 @@ def load_lexicon(
             )
     cues: dict[str, Cue] = {}
     for cue_id, entry in (added or {}).items():
-        own = tables.pop(cue_id, None)
-        cue = make_cue(cue_id, {**(own or {}), **entry}, groups, "cues")
-        if own is not None:
-            phrases = dict.fromkeys(make_cue(cue_id, own, groups, path.name).phrases + cue.phrases)
+        cue = make_cue(cue_id, {**tables.get(cue_id, {}), **entry}, groups, "cues")
+        if cue_id in known.cues:
+            phrases = dict.fromkeys(known.cues[cue_id].phrases + cue.phrases)
             cue = replace(cue, phrases=tuple(phrases))
         cues[cue_id] = cue
-    for cue_id, entry in tables.items():
-        cues[cue_id] = make_cue(cue_id, entry, groups, path.name)
+    cues = cues | {cue_id: cue for cue_id, cue in known.cues.items() if cue_id not in cues}
     for cue_id in disabled:
         if cues.pop(cue_id, None) is None:
             raise ClinnerError(f"disable: no cue has the id {cue_id!r}.")

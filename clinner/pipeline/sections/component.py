@@ -23,8 +23,6 @@ class ClinicalSections:
     Headers are normalised to the titles of `lexicon.toml` beside this file; a header in capitals
     that it does not know opens a section called "other". Sets `Doc._.sections` and
     `Span._.section`.
-
-    DOCS: docs/components.md
     """
 
     def __init__(
