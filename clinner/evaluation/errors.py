@@ -146,12 +146,13 @@ def _note_section(example: Example, layer: str) -> str:
         manual=True,
         page=False,
         jupyter=False,
-        options={"colors": {label.upper(): color for label, color in colors.items()} | colors},
+        options={"colors": colors, "template": MARK},
     )
     summary = f"{escape(layer)}: {wrong} errors in {len(outcomes)} places"
     return f"<details{' open' if wrong else ''}><summary>{summary}</summary>{body}</details>"
 
 
+MARK = '<mark style="background:{bg}">{text} <b>{label}</b></mark>'
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>clinner: misses and false alarms</title>
 <style>
@@ -159,9 +160,9 @@ body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem au
 h2 {{ border-top: 1px solid #ddd; padding-top: 1rem; font-size: 1.1rem; }}
 summary {{ cursor: pointer; color: #444; font-weight: 600; margin: .5rem 0; }}
 .key {{ padding: .15rem .5rem; border-radius: .3rem; margin-right: .4rem; }}
-.entities {{ white-space: pre-wrap; }}
-mark.entity {{ line-height: 1.8 !important; padding: .1em .3em !important; }}
-mark.entity > span {{ font-size: .65em !important; }}
+.entities {{ line-height: 1.9; }}
+mark {{ padding: .1em .3em; border-radius: .3em; }}
+mark > b {{ font-size: .65em; }}
 </style></head><body>
 <h1>Misses and false alarms</h1>
 <p>{legend} <br>A caption “gold → predicted” names both labels where they differ; – is none.</p>

@@ -97,7 +97,7 @@ def make_cue(
         phrases=tuple(dict.fromkeys(phrases)),
         window=window,
         alone=bool(entry.get("alone", False)),
-        lists=bool(entry.get("lists", False)),
+        lists=bool(entry.get("lists", entry.get("direction", "forward") == "forward")),
         within=bool(entry.get("within", False)),
         skips=frozenset(_strings(entry.get("skips", ()))),
         ends=frozenset(_strings(entry.get("ends", CATEGORIES)) if role == "terminator" else ()),

@@ -8,6 +8,7 @@ from clinner.pipeline.phrases import PhraseTokenizer, PhraseTrie, longest
 
 COMMAS = (",", "،", "、")
 CONJUNCTIONS = ("and", "or", "nor", "/", "&", "and/or", "plus")
+ALTERNATIVES = ("or", "nor", "/", "and/or")
 # What may follow a cue that stands alone: "Fever: no."
 STOPS = (".", ",", ";", ")", "]", "!", "?", "(", "|", "..", "*")
 ITEM = 6  # tokens that one item of a list may have
@@ -53,6 +54,9 @@ class ContextRules:
         self.commas = frozenset(way[0] for sign in COMMAS for way in cut(sign))
         self.conjunctions = frozenset(
             way[0] for word in CONJUNCTIONS for way in cut(word) if len(way) == 1
+        )
+        self.alternatives = frozenset(
+            way[0] for word in ALTERNATIVES for way in cut(word) if len(way) == 1
         )
         self.separators = self.commas | self.conjunctions
         self.stops = frozenset(way[0] for sign in STOPS for way in cut(sign) if len(way) == 1)
@@ -172,7 +176,7 @@ class _Scopes:
     def _forward_stop(self, number: int, category: str) -> int:
         """One past the last token at which an entity in a cue's forward scope may start."""
         start, end, cue = self.marks[number]
-        stop = min(self.tokens.last[start], self._window_end(end, cue.window))
+        stop = min(self.tokens.last[start], self._window_end(end, cue))
         for following in range(number + 1, len(self.marks)):
             next_start, _, other = self.marks[following]
             if next_start >= stop:
@@ -189,13 +193,17 @@ class _Scopes:
                     return next_start
         return stop
 
-    def _window_end(self, end: int, window: int) -> int:
+    def _window_end(self, end: int, cue: Cue) -> int:
         """Where a forward window runs out; each separator of a list opens it anew."""
-        limit = end + window + 1
-        separator = bisect_left(self.separators, end)
-        while separator < len(self.separators) and self.separators[separator] < limit:
-            limit = self.separators[separator] + window + 1
-            separator += 1
+        limit = end + cue.window + 1
+        words, alternatives = self.tokens.words, self.rules.alternatives
+        for number in range(bisect_left(self.separators, end), len(self.separators)):
+            separator = self.separators[number]
+            if separator >= limit:
+                break
+            if not cue.lists and words[separator] not in alternatives:
+                return separator
+            limit = separator + cue.window + 1
         return limit
 
     def _backward(self, number: int, covered: bool) -> None:
