@@ -90,6 +90,32 @@ def reformat(
     typer.echo(f"✔ {len(notes)} notes written to {target}, {len(problems)} problems in the source")
 
 
+@app.command()
+def view(
+    model: Annotated[str, typer.Argument(help="An installed pipeline, or its folder")],
+    note: Annotated[Path, typer.Argument(help="A text file")],
+    out: Annotated[Path, typer.Argument(help="The HTML page to write; it holds the note's text")],
+    layer: Annotated[str | None, typer.Option(help="A span group to show, not doc.ents")] = None,
+) -> None:
+    """Render a NOTE with what MODEL finds in it."""
+    import spacy
+
+    from clinner.corpora.lines import decode
+    from clinner.files import written_whole
+    from clinner.view import render
+
+    try:
+        nlp = spacy.load(model)
+    except OSError:
+        raise ClinnerError(f"{model}: no such pipeline, neither installed nor a folder.") from None
+    if not note.is_file():
+        raise ClinnerError(f"{note}: no such file.")
+    html = render(nlp(decode(note.read_bytes(), note)), layer=layer, page=True)
+    with written_whole(out) as path:
+        path.write_text(html, encoding="utf8")
+    typer.echo(f"✔ {out}")
+
+
 def main() -> None:
     """The entry point of the `clinner` command."""
     run(app)

@@ -42,6 +42,8 @@ def relation_scorer(
     hidden_width: int = 128,
     between_width: int = 64,
     head_rate: float = 1.0,
+    feature_weight: float = 6.0,
+    vector_weight: float = 0.3,
 ) -> RelationScorer:
     """Build the model of `clinner_relations`; registered as `clinner.RelationScorer.v1`.
 
@@ -55,6 +57,9 @@ def relation_scorer(
     between_width (int): Width to which the vectors of tokens between are projected.
     head_rate (float): Learning rate of this model (without `tok2vec`) as a multiple of the
         optimizer's; exact for optimizers that do not depend on the gradient's scale, such as Adam.
+    feature_weight (float), vector_weight (float): What features and token vectors are multiplied
+        by. The features are few and say most; at equal weight, the many components of the vectors
+        fit the training notes before the features are learned.
     RETURNS (Model[Tuple[List[Doc], CandidatePairs], Floats2d]): The model; unnormalised scores of
         shape (pairs, 1), float32. The sigmoid of a score is the probability of the link.
     """
@@ -82,7 +87,11 @@ def relation_scorer(
         init=_init,
         layers=list(refs.values()),
         refs={**refs},
-        attrs={"head_rate": head_rate},
+        attrs={
+            "head_rate": head_rate,
+            "feature_weight": feature_weight,
+            "vector_weight": vector_weight,
+        },
     )
 
 
@@ -122,7 +131,8 @@ def _forward(
         # The other listeners wait for this one's gradient, even when it has none to give.
         empty = [ops.alloc(vector.shape) for vector in vectors]
         return ops.alloc2f(0, 1), lambda _: bp_vectors(empty)
-    tokens, bp_tokens = model.get_ref("dropout")(ops.flatten(vectors), is_train)
+    weight = model.attrs["vector_weight"]
+    tokens, bp_tokens = model.get_ref("dropout")(ops.flatten(vectors) * weight, is_train)
     hidden, bp_hidden = _hidden(model, tokens, pairs, is_train)
     active, bp_active = model.get_ref("hidden_dropout")(ops.mish(hidden), is_train)
     scores, bp_scores = model.get_ref("output_layer")(active, is_train)
@@ -131,7 +141,7 @@ def _forward(
     def backprop(d_scores: Floats2d) -> list[Doc]:
         d_active = bp_active(bp_scores(d_scores * rate))
         d_tokens = bp_tokens(bp_hidden(ops.backprop_mish(d_active, hidden)))
-        return bp_vectors(ops.unflatten(d_tokens, lengths))  # type: ignore[no-any-return]
+        return bp_vectors(ops.unflatten(d_tokens * weight, lengths))  # type: ignore[no-any-return]
 
     return scores * rate, backprop
 
@@ -142,7 +152,8 @@ def _hidden(
     """The hidden layer before its activation: the sum of what four inputs contribute."""
     ops: Any = model.ops
     rate = model.attrs["head_rate"]
-    hidden, bp_features = model.get_ref("features")(ops.asarray2f(pairs.features), is_train)
+    features = ops.asarray2f(pairs.features * np.float32(model.attrs["feature_weight"]))
+    hidden, bp_features = model.get_ref("features")(features, is_train)
     sides = []
     for name, spans, row in (
         ("head", pairs.heads, pairs.head),

@@ -107,6 +107,8 @@ def make_batches(
     batch_pieces (int): Wordpieces in a batch, padding included; a longer window stands alone.
     YIELDS (WordpieceBatch): The batches.
     """
+    if not windows:
+        return
     encodings = [tokenizer.encode(window.text) for window in windows]
     lengths = np.array([min(len(e.ids), max_length) for e in encodings], dtype=np.int64)
     order = np.argsort(-lengths, kind="stable")

@@ -22,15 +22,8 @@ from clinner.architectures.relation_scorer import RelationScorer
 from clinner.errors import ClinnerError
 from clinner.pipeline import attributes
 from clinner.pipeline.candidates import Candidates, LegalPairs, Located, find_candidates
-from clinner.pipeline.layers import same_tokens
-from clinner.pipeline.relation_scores import (
-    Link,
-    has_relations,
-    key,
-    links,
-    score_relations,
-    summary,
-)
+from clinner.pipeline.gold_relations import gold_links, gold_spans, gold_targets, is_annotated
+from clinner.pipeline.relation_scores import Link, key, links, score_relations, summary
 
 DEFAULT_MODEL = Config().from_str("""
 [model]
@@ -38,6 +31,8 @@ DEFAULT_MODEL = Config().from_str("""
 hidden_width = 128
 between_width = 64
 head_rate = 1.0
+feature_weight = 6.0
+vector_weight = 0.3
 
 [model.tok2vec]
 @architectures = "spacy.HashEmbedCNN.v2"
@@ -62,7 +57,7 @@ subword_features = true
         "pairs": "clinical",
         "reach": 40,
         "threshold": 0.5,
-        "floor": 0.2,
+        "floor": 0.1,
         "scorer": {"@scorers": "clinner.relation_scorer.v1"},
     },
     default_score_weights={
@@ -153,7 +148,7 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         pairs: str | Mapping[str, Sequence[str]] = "clinical",
         reach: int = 40,
         threshold: float = 0.5,
-        floor: float = 0.2,
+        floor: float = 0.1,
         scorer: Callable[..., dict[str, Any]] | None = score_relations,
     ) -> None:
         super().__init__(vocab, model, name)
@@ -170,6 +165,10 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         self.threshold = threshold
         self.floor = floor
         self.scorer = scorer
+
+    @property
+    def _groups(self) -> tuple[str, str]:
+        return self.entities, self.modifiers
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -189,7 +188,9 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         RAISES (ClinnerError): No reference has a gold relation between legal labels.
         """
         validate_get_examples(get_examples, "RelationExtractor.initialize")
-        if not any(self._gold_links(example) for example in get_examples()):
+        legal = set(self.labels)
+        found = (link for eg in get_examples() for link in gold_links(eg, *self._groups))
+        if not any(link.pair in legal for link in found):
             raise ClinnerError(
                 f"{self.name}: nothing to learn from: no training document has a relation of "
                 f"doc.spans[{self.entities!r}] with doc.spans[{self.modifiers!r}] in "
@@ -307,7 +308,7 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         if not len(candidates.pairs):
             return 0.0, scores
         logits = self.model.ops.to_numpy(scores).astype("float64").ravel()
-        gold = self._gold_targets(examples, candidates)
+        gold = gold_targets(examples, candidates, *self._groups)
         loss = float(np.mean(np.logaddexp(0.0, logits) - gold * logits))
         if not np.isfinite(loss):
             raise ValueError(Errors.E910.format(name=self.name))
@@ -324,7 +325,7 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         """
         examples = list(examples)
         scores = {} if self.scorer is None else self.scorer(examples, **kwargs)
-        annotated = [example for example in examples if self._annotated(example.reference)]
+        annotated = [eg for eg in examples if is_annotated(eg.reference, *self._groups)]
         compared = [
             pair
             for at in range(0, len(annotated), 64)
@@ -342,44 +343,12 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         golds = (links(example.reference) for example in examples)
         return list(zip(predicted, golds, strict=True))
 
-    def _annotated(self, reference: Doc) -> bool:
-        groups = (self.entities, self.modifiers)
-        return has_relations(reference) and all(group in reference.spans for group in groups)
-
     def _gold_candidates(self, examples: Sequence[Example]) -> tuple[list[Doc], Candidates]:
         """The pairs of the references' spans, over the predicted documents' tokens."""
         docs = [example.predicted for example in examples]
-        heads = [self._gold_spans(example, self.entities) for example in examples]
-        tails = [self._gold_spans(example, self.modifiers) for example in examples]
+        heads = [gold_spans(example, self.entities) for example in examples]
+        tails = [gold_spans(example, self.modifiers) for example in examples]
         return docs, find_candidates(docs, heads, tails, self.legal, self.reach)
-
-    def _gold_spans(self, example: Example, group: str) -> list[Located]:
-        return _gold_located(example, group) if self._annotated(example.reference) else []
-
-    def _gold_links(self, example: Example) -> set[Link]:
-        if not self._annotated(example.reference):
-            return set()
-        legal = set(self.labels)
-        return {link for link in links(example.reference) if link.pair in legal}
-
-    def _gold_targets(
-        self, examples: Sequence[Example], candidates: Candidates
-    ) -> NDArray[np.float64]:
-        """1 for each candidate pair that is linked in the reference, else 0."""
-        gold = [self._gold_links(example) for example in examples]
-        keys = [
-            [[key(span) for span in example.reference.spans.get(group, ())] for example in examples]
-            for group in (self.entities, self.modifiers)
-        ]
-        heads, tails, pairs = candidates.heads, candidates.tails, candidates.pairs
-        rows = zip(
-            heads.doc[pairs.head].tolist(),
-            heads.origin[pairs.head].tolist(),
-            tails.origin[pairs.tail].tolist(),
-            strict=True,
-        )
-        targets = [Link(keys[0][doc][h], keys[1][doc][t]) in gold[doc] for doc, h, t in rows]
-        return np.array(targets, dtype=np.float64)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "RelationExtractor":
         """Load the component from bytes, with the legal pairs it was trained for."""
@@ -430,20 +399,6 @@ def _legal_pairs(name: str, pairs: str | Mapping[str, Sequence[str]]) -> dict[st
 
 def _located(spans: Iterable[Span]) -> list[Located]:
     return [(span.start, span.end, span.label_) for span in spans]
-
-
-def _gold_located(example: Example, group: str) -> list[Located]:
-    """The reference's spans on the predicted document's tokens, in order; empty label: no token."""
-    spans = list(example.reference.spans[group])
-    if same_tokens(example):
-        return _located(spans)
-    to_predicted = example.alignment.y2x
-    located = []
-    for span in spans:
-        tokens = to_predicted[span.start : span.end]
-        found = (int(tokens[0]), int(tokens[-1]) + 1, span.label_) if len(tokens) else (0, 0, "")
-        located.append(found)
-    return located
 
 
 def _sigmoid(scores: Any) -> NDArray[np.float64]:

@@ -6,10 +6,38 @@ import spacy
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
 
-WORDS = (
-    "no fever denies chest pain takes aspirin 10 mg daily history of asthma and severe knee "
-    "swelling was seen for cough since monday the patient reports mild nausea without vomiting"
-).split()
+WORDS = [
+    "no",
+    "fever",
+    "denies",
+    "chest",
+    "pain",
+    "takes",
+    "aspirin",
+    "10",
+    "mg",
+    "daily",
+    "history",
+    "of",
+    "asthma",
+    "and",
+    "severe",
+    "knee",
+    "swelling",
+    "was",
+    "seen",
+    "for",
+    "cough",
+    "since",
+    "monday",
+    "the",
+    "patient",
+    "reports",
+    "mild",
+    "nausea",
+    "without",
+    "vomiting",
+]
 PROBLEMS = ("fever", "pain", "asthma", "swelling", "cough", "nausea", "vomiting")
 NEGATIONS = ("no", "denies", "without")
 PUNCTUATION = ".,:;()/-"

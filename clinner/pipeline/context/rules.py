@@ -85,8 +85,9 @@ class ContextRules:
                     cues.append(mark)
             elif not cue.alone or end == last[start] or words[end] in self.stops:
                 cues.append(mark)
-        # Terminators may overlap cues: "he denies" starts a clause, and "denies" is a cue.
-        return sorted(longest(cues) + longest(terminators), key=lambda mark: mark[:2])
+        # Terminators may overlap cues and each other: "he denies" starts a clause, and "denies" is
+        # a cue; "who" ends more scopes than "who presented".
+        return sorted(longest(cues) + terminators, key=lambda mark: mark[:2])
 
     def __call__(
         self,

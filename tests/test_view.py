@@ -1,0 +1,65 @@
+import spacy
+from spacy.tokens import Span
+
+from clinner import view
+from clinner.pipeline import attributes
+
+TEXT = "Denies <severe> chest pain. Possible pneumonia. Aspirin daily."
+
+
+def doc(nlp):
+    made = nlp(TEXT)
+    pain = made.char_span(7, 26, label="PROBLEM")
+    pneumonia = made.char_span(37, 46, label="PROBLEM")
+    aspirin = made.char_span(48, 55, label="DRUG")
+    made.set_ents([pain, pneumonia, aspirin])
+    attributes.set_values(pain, negated=True, assertion="absent", confidence=0.93)
+    pain._.negation_cue = made[0:1]
+    attributes.set_values(pneumonia, uncertain=True, assertion="possible")
+    aspirin._.modifiers = [("FREQUENCY", made.char_span(56, 61, label="FREQUENCY"), 0.9)]
+    return made
+
+
+def test_states_modifiers_and_evidence_are_shown_and_text_is_escaped(nlp):
+    html = view.render(doc(nlp), jupyter=False)
+    assert html.count("<mark") == 3
+    assert 'class="absent"' in html
+    assert "absent, confidence 0.93, cue “Denies”" in html
+    assert 'class="possible"' in html
+    assert "frequency: daily" in html
+    assert "&lt;severe&gt;" in html
+
+
+def test_sections_become_headings_and_keep_their_entities(nlp):
+    made = doc(nlp)
+    middle = made.char_span(28, 36).start
+    made._.sections = [(None, None, made[:middle]), ("past_medical_history", None, made[middle:])]
+    html = view.render(made, jupyter=False)
+    assert "<h3>Past medical history</h3>" in html
+    assert html.count("<mark") == 3
+
+
+def test_a_page_is_whole_html_and_works_for_an_empty_note_too(nlp):
+    html = view.render(nlp(""), page=True)
+    assert html.startswith("<!DOCTYPE html>")
+
+
+def test_a_layer_is_shown_in_place_of_the_entities(nlp):
+    made = doc(nlp)
+    made.spans["ncbi"] = [Span(made, 7, 8, label="DISEASE")]
+    assert view.render(made, layer="ncbi", jupyter=False).count("<mark") == 1
+
+
+def test_the_view_command_writes_a_page(tmp_path, nlp):
+    from typer.testing import CliRunner
+
+    from clinner.cli import app
+
+    blank = spacy.blank("en")
+    blank.add_pipe("entity_ruler").add_patterns([{"label": "PROBLEM", "pattern": "fever"}])
+    blank.to_disk(tmp_path / "model")
+    (tmp_path / "note.txt").write_text("Has a fever today.", encoding="utf8")
+    arguments = ["view", str(tmp_path / "model"), str(tmp_path / "note.txt")]
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "note.html")])
+    assert done.exit_code == 0, done.output
+    assert "fever" in (tmp_path / "note.html").read_text(encoding="utf8")
