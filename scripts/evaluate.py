@@ -20,6 +20,7 @@ from thinc.api import require_gpu
 from clinner.cli import run
 from clinner.errors import ClinnerError
 from clinner.evaluation import errors, spans
+from clinner.evaluation.calibration import expected_calibration_error, plot_reliability
 from clinner.files import written_whole
 
 
@@ -50,6 +51,14 @@ def main(
         "relaxed": spans.relaxed(examples, layers),
         "tokens": spans.tokens(examples, layers),
     }
+    confidences = {layer: spans.confidences(examples, layer) for layer in layers}
+    confidences = {layer: pair for layer, pair in confidences.items() if len(pair[0])}
+    metrics["calibration_error"] = {
+        layer: expected_calibration_error(*pair) for layer, pair in confidences.items()
+    }
+    if confidences:
+        with written_whole(out / "reliability.png") as path:
+            plot_reliability(confidences, path)
     with written_whole(out / "metrics.json") as path:
         srsly.write_json(path, metrics)
     errors.write_errors(examples, layers, out)
@@ -60,11 +69,12 @@ def main(
 def show(metrics: dict[str, Any]) -> None:
     console = Console()
     table = Table(title=f"Scores on {metrics['notes']} notes (%)")
-    for column in ("layer", "gold", "P", "R", "F1", "overlap F1", "token macro F1", "token MCC"):
+    for column in ("layer", "gold", "P", "R", "F1", "overlap F1", "token F1", "MCC", "ECE"):
         table.add_column(column, justify="left" if column == "layer" else "right")
     for layer, score in metrics["strict"].items():
         relaxed = metrics["relaxed"].get(layer, {}).get("f")
         tokens = metrics["tokens"].get(layer, {})
+        error = metrics["calibration_error"].get(layer)
         shown = (
             score["p"],
             score["r"],
@@ -72,6 +82,7 @@ def show(metrics: dict[str, Any]) -> None:
             relaxed,
             tokens.get("macro_f"),
             tokens.get("mcc"),
+            error,
         )
         table.add_row(layer, f"{score['gold']:,}", *map(percent, shown))
     console.print(table)

@@ -8,9 +8,11 @@ import math
 from pathlib import Path
 from typing import Annotated, Any
 
+import spacy
 import typer
 from spacy.cli._util import parse_config_overrides
 from spacy.tokens import DocBin
+from spacy.training import Example
 from spacy.util import load_config
 from spacy.vocab import Vocab
 from thinc.api import require_gpu
@@ -18,6 +20,7 @@ from thinc.api import require_gpu
 from clinner.cli import run
 from clinner.corpora.docbin import layer_overrides
 from clinner.errors import ClinnerError
+from clinner.evaluation.calibration import fit_temperatures
 
 MIN_STEPS = 150
 
@@ -36,6 +39,19 @@ def main(
     from spacy.cli.train import train
 
     train(config, output, use_gpu=gpu_id, overrides=overrides)
+    calibrate(output / "model-best", Path(settings["paths"]["dev"]))
+
+
+def calibrate(model: Path, dev: Path) -> None:
+    """Fit the temperatures of the trained model's confidences on dev, and store them in it."""
+    nlp = spacy.load(model)
+    names = [name for name, factory in nlp.pipe_factories.items() if factory == "clinner_ner"]
+    docs = list(DocBin().from_disk(dev).get_docs(nlp.vocab)) if names else []
+    for name in names:
+        fitted = fit_temperatures(nlp, [Example(doc, doc) for doc in docs], name)
+        nlp.get_pipe(name).to_disk(model / name)
+        for layer, temperature in fitted.items():
+            typer.echo(f"ℹ {name}: temperature of {layer} is {temperature:.2f}")
 
 
 def corpus_overrides(settings: dict[str, Any], epochs: int) -> dict[str, Any]:

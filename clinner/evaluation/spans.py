@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span
 from spacy.training import Example
@@ -100,6 +101,27 @@ def relaxed(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Sco
     return scores
 
 
+def confidences(
+    examples: Sequence[Example], layer: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The confidence of each predicted span of a layer, and whether the span is in the gold.
+
+    examples (Sequence[Example]): Predicted and reference docs.
+    layer (str): The layer; docs that do not annotate it are left out.
+    RETURNS (tuple[NDArray[float64], NDArray[bool]]): Both of shape (spans,); spans without a
+        confidence are left out.
+    """
+    pairs = []
+    for example in examples:
+        if layer in example.reference.spans:
+            gold = {tuple(span.values()) for span in _as_dicts(example.reference, layer)}
+            for span in example.predicted.spans.get(layer, ()):
+                if span._.confidence is not None:
+                    key = (span.label_, span.start_char, span.end_char)
+                    pairs.append((span._.confidence, key in gold))
+    return np.array([p[0] for p in pairs], dtype=float), np.array([p[1] for p in pairs], dtype=bool)
+
+
 def _as_dicts(doc: Doc, layer: str) -> list[dict[str, Any]]:
     group = doc.spans.get(layer, ())
     return [{"label": s.label_, "start": s.start_char, "end": s.end_char} for s in group]
@@ -130,7 +152,7 @@ def tokens(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Scor
     return scores
 
 
-def _token_labels(example: Example, doc: Doc, layer: str) -> np.ndarray[Any, Any]:
+def _token_labels(example: Example, doc: Doc, layer: str) -> NDArray[Any]:
     labels = np.full(len(example.reference), "", dtype=object)
     group = doc.spans.get(layer, ())
     spans = list(group)

@@ -6,38 +6,10 @@ import spacy
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
 
-WORDS = [
-    "no",
-    "fever",
-    "denies",
-    "chest",
-    "pain",
-    "takes",
-    "aspirin",
-    "10",
-    "mg",
-    "daily",
-    "history",
-    "of",
-    "asthma",
-    "and",
-    "severe",
-    "knee",
-    "swelling",
-    "was",
-    "seen",
-    "for",
-    "cough",
-    "since",
-    "monday",
-    "the",
-    "patient",
-    "reports",
-    "mild",
-    "nausea",
-    "without",
-    "vomiting",
-]
+WORDS = """
+    no fever denies chest pain takes aspirin 10 mg daily history of asthma and severe knee swelling
+    was seen for cough since monday the patient reports mild nausea without vomiting
+""".split()  # noqa: SIM905
 PROBLEMS = ("fever", "pain", "asthma", "swelling", "cough", "nausea", "vomiting")
 NEGATIONS = ("no", "denies", "without")
 PUNCTUATION = ".,:;()/-"
@@ -57,7 +29,11 @@ LISTENER = {
 HEADS = {
     "clinner_ner": {
         "layers": ["clinical", "modifiers"],
-        "model": {"@architectures": "clinner.LayeredTagger.v1", "tok2vec": LISTENER},
+        "model": {
+            "@architectures": "clinner.LayeredTagger.v1",
+            "head_rate": 10.0,
+            "tok2vec": LISTENER,
+        },
     },
     "ner": {
         "model": {
@@ -119,7 +95,7 @@ def make_encoder(folder):
     return folder
 
 
-def train(encoder, get_spans=WINDOWS, head="clinner_ner", steps=15):
+def train(encoder, get_spans=WINDOWS, head="clinner_ner", steps=40):
     """A pipeline with a transformer and one head."""
     nlp = blank()
     model = {
@@ -133,7 +109,7 @@ def train(encoder, get_spans=WINDOWS, head="clinner_ner", steps=15):
     docs = [annotate(nlp.make_doc(make_text(seed))) for seed in range(12)]
     examples = [Example(nlp.make_doc(doc.text), doc) for doc in docs]
     sgd = nlp.initialize(lambda: examples)
-    sgd.learn_rate = 0.01
+    sgd.learn_rate = 0.002
     for _ in range(steps):
         nlp.update(examples, sgd=sgd)
     return nlp

@@ -56,3 +56,13 @@ def test_a_perfect_prediction_scores_one_everywhere(nlp):
     assert spans.strict(examples, ["clinical"])["all"]["f"] == 1
     assert spans.relaxed(examples, ["clinical"])["clinical"]["f"] == 1
     assert spans.tokens(examples, ["clinical"])["clinical"]["mcc"] == pytest.approx(1)
+
+
+def test_confidences_come_with_whether_the_span_is_in_the_gold(nlp, examples):
+    from clinner.pipeline import attributes
+
+    for span, value in zip(examples[0].predicted.spans["clinical"], (0.2, 0.9, 0.4), strict=True):
+        attributes.set_values(span, confidence=value)
+    confidence, correct = spans.confidences(examples, "clinical")
+    assert confidence.tolist() == [0.2, 0.9, 0.4]
+    assert correct.tolist() == [False, True, False]
