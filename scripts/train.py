@@ -49,7 +49,8 @@ def calibrate(model: Path, dev: Path) -> None:
     docs = list(DocBin().from_disk(dev).get_docs(nlp.vocab)) if names else []
     for name in names:
         fitted = fit_temperatures(nlp, [Example(doc, doc) for doc in docs], name)
-        nlp.get_pipe(name).to_disk(model / name)
+        component: Any = nlp.get_pipe(name)
+        component.to_disk(model / name)
         for layer, temperature in fitted.items():
             typer.echo(f"ℹ {name}: temperature of {layer} is {temperature:.2f}")
 

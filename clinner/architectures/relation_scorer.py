@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,10 +66,7 @@ def relation_scorer(
     """
 
     def linear(width: int) -> Model[Floats2d, Floats2d]:
-        return Linear(width, init_W=_scaled_glorot, init_b=None)
-
-    def _scaled_glorot(ops: Ops, shape: tuple[int, ...]) -> Any:
-        return glorot_uniform_init(ops, shape) / head_rate
+        return Linear(width, init_W=partial(_scaled_glorot, head_rate=head_rate))
 
     refs: dict[str, Model[Any, Any]] = {
         "tok2vec": tok2vec,
@@ -93,6 +91,10 @@ def relation_scorer(
             "vector_weight": vector_weight,
         },
     )
+
+
+def _scaled_glorot(ops: Ops, shape: tuple[int, ...], head_rate: float) -> Any:
+    return glorot_uniform_init(ops, shape) / head_rate
 
 
 def _init(

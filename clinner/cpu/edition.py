@@ -29,6 +29,7 @@ from clinner.errors import ClinnerError
 from clinner.evaluation import spans
 from clinner.tokenization.windows import create_line_windows
 
+LINE_WINDOWS = "clinner.line_windows.v1"
 CALIBRATION_PIECES = 1024
 
 log = logging.getLogger(__name__)
@@ -94,12 +95,17 @@ def optimize(
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if precision not in get_args(Precision):
         raise ClinnerError(f"No precision {precision!r}; choose int8, bf16 or fp32.")
+    if precision == "int8" and calibration is None:
+        raise ClinnerError(
+            "int8 needs texts to calibrate with: give a .spacy file of the training corpus "
+            "with --calibration."
+        )
     _check_paths(model, out, dev, calibration, force)
     nlp = spacy.load(model)
     transformer: Any = nlp.get_pipe(_transformer_name(nlp))
     torch_score = None if dev is None else score(nlp, dev)
     batches: list[WordpieceBatch] = []
-    if precision == "int8" and calibration is not None:
+    if calibration is not None and precision == "int8":
         batches = calibration_batches(nlp, transformer, calibration, n_batches)
     encoder = export_encoder(transformer, cast(Precision, precision), batches)
     with _folder_written_whole(out) as folder:
@@ -171,20 +177,21 @@ def windows_config(nlp: Language, transformer: Any) -> dict[str, Any]:
 
     nlp (Language): The trained pipeline.
     transformer (Transformer): Its `transformer` component.
-    RETURNS (Dict[str, Any]): The trained pipeline's, or `clinner.line_windows.v1` where that one
-        comes with spacy-transformers; windows then differ from training.
+    RETURNS (Dict[str, Any]): That of the trained pipeline where it is `clinner.line_windows.v1`,
+        or else that one with its usual options; windows then differ from training.
     """
-    trained: dict[str, Any] = nlp.config["components"][transformer.name]["model"]["get_spans"]
-    if not trained["@span_getters"].startswith("spacy-transformers."):
-        return trained
-    log.warning(
-        "%s does not run without spacy-transformers; the edition gets clinner.line_windows.v1. "
-        "Better train with that one.",
-        trained["@span_getters"],
-    )
-    room = max_length(transformer.model) - 2
-    window = min(128, room)
-    return {"@span_getters": "clinner.line_windows.v1", "window": window, "max_pieces": room}
+    options = dict(nlp.config["components"][transformer.name]["model"]["get_spans"])
+    name = options.pop("@span_getters")
+    if name != LINE_WINDOWS:
+        log.warning(
+            "%s does not run without spacy-transformers; the edition gets %s. Better train with "
+            "that one.",
+            name,
+            LINE_WINDOWS,
+        )
+        room = max_length(transformer.model) - 2
+        options = {"window": min(128, room), "max_pieces": room}
+    return {"@misc": LINE_WINDOWS, **options}
 
 
 def write_edition(nlp: Language, encoder: Encoder, folder: Path) -> None:

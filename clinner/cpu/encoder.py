@@ -109,7 +109,8 @@ class Encoding:
     "clinner_cpu_encoder",
     assigns=["doc.tensor"],
     default_config={
-        "get_spans": {"@span_getters": "clinner.line_windows.v1"},
+        # The registry "span_getters" exists only where spacy-transformers is installed.
+        "get_spans": {"@misc": "clinner.line_windows.v1"},
         "threads": 0,
         "batch_pieces": 2048,
     },
@@ -275,8 +276,14 @@ class CPUEncoder(Pipe):
         for doc, tensor in zip(docs, vectors, strict=True):
             doc.tensor = tensor  # type: ignore[assignment]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_session": None, "_tokenizer": None}
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A session cannot leave its process.
+        options = {
+            "get_spans": self.get_spans,
+            "threads": self.threads,
+            "batch_pieces": self.batch_pieces,
+        }
+        return _restore, (self.vocab, self.name, options, self._encoder)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialise the component."""
@@ -310,6 +317,15 @@ class CPUEncoder(Pipe):
         util.from_disk(path, readers, exclude)
         self.encoder = Encoder.of(parts)
         return self
+
+
+def _restore(
+    vocab: Vocab, name: str, options: dict[str, Any], encoder: Encoder | None
+) -> CPUEncoder:
+    component = CPUEncoder(vocab, name, **options)
+    if encoder is not None:
+        component.encoder = encoder
+    return component
 
 
 def _write(content: bytes, path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
+from spacy.glossary import GLOSSARY
 from spacy.tokens import Doc, Span
 
 from clinner import schemes
@@ -170,7 +171,10 @@ def set_sections(doc: Doc, sections: Iterable[tuple[str | None, Span | None, Spa
 
 
 def register() -> None:
-    """Register every extension of clinner; safe to call again. Components call it on import."""
+    """Register every extension of clinner, and its labels' descriptions for `spacy.explain`.
+
+    Safe to call again; importing this module calls it.
+    """
     if Span.has_extension("assertion_evidence"):
         return
     for name in DEFAULTS:
@@ -181,6 +185,9 @@ def register() -> None:
     Span.set_extension("assertion_evidence", getter=get_evidence, setter=set_evidence, force=True)
     Span.set_extension("modifiers", getter=get_modifiers, setter=set_modifiers, force=True)
     Span.set_extension("semantic_group", getter=get_semantic_group, force=True)
+    for scheme in map(schemes.load, schemes.names()):
+        for label in scheme.labels.values():
+            GLOSSARY.setdefault(label.name, label.description)
     Doc.set_extension("relations", getter=get_relations, setter=set_relations, force=True)
     Doc.set_extension("sections", getter=get_sections, setter=set_sections, force=True)
 

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,13 +157,17 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
                 f"got reach {reach}, floor {floor} and threshold {threshold}."
             )
         self.cfg: dict[str, Any] = {"pairs": _legal_pairs(name, pairs)}
-        self.legal = LegalPairs.of(self.cfg["pairs"])
         self.entities = entities
         self.modifiers = modifiers
         self.reach = reach
         self.threshold = threshold
         self.floor = floor
         self.scorer = scorer
+
+    @property
+    def legal(self) -> LegalPairs:
+        """The labels that may be linked: those stored with the weights."""
+        return LegalPairs.of(self.cfg["pairs"])
 
     @property
     def _groups(self) -> tuple[str, str]:
@@ -349,18 +352,6 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         heads = [gold_spans(example, self.entities) for example in examples]
         tails = [gold_spans(example, self.modifiers) for example in examples]
         return docs, find_candidates(docs, heads, tails, self.legal, self.reach)
-
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "RelationExtractor":
-        """Load the component from bytes, with the legal pairs it was trained for."""
-        super().from_bytes(bytes_data, exclude=exclude)
-        self.legal = LegalPairs.of(self.cfg["pairs"])
-        return self
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "RelationExtractor":
-        """Load the component from a folder, with the legal pairs it was trained for."""
-        super().from_disk(path, exclude=exclude)
-        self.legal = LegalPairs.of(self.cfg["pairs"])
-        return self
 
 
 def choose_links(

@@ -1,3 +1,6 @@
+from pathlib import Path
+
+import pytest
 import spacy
 from spacy.tokens import Doc, Span
 
@@ -63,7 +66,7 @@ def test_an_event_with_negative_polarity_is_negated():
     assert [mention.negated for mention in polarity_negation(note)] == [True, False]
 
 
-def test_negex_rows_are_read_with_the_concept_in_small_letters(tmp_path):
+def test_negex_rows_are_read_with_the_concept_in_small_letters(tmp_path: Path):
     path = tmp_path / "negex.tsv"
     path.write_text("concept\tsentence\tnegation\nrash\tNo RASH here.\tNegated\n", encoding="utf8")
     assert [text for text, _ in read_negex(path)] == ["No rash here."]
@@ -72,3 +75,14 @@ def test_negex_rows_are_read_with_the_concept_in_small_letters(tmp_path):
     (judged,) = judge(nlp, read_negex(path), "clinical")
     assert judged.predicted
     assert judged.mention.negated
+
+
+@pytest.mark.corpora
+def test_the_rules_alone_reach_their_figure_on_negex(assets: Path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinner_sentences")
+    nlp.add_pipe("clinner_context", config={"span_keys": ["gold"]})
+    judged = judge(nlp, read_negex(assets / "negex" / "negex_dev.tsv"), "clinical")
+    score = flag_scores([(item.mention.negated, item.predicted) for item in judged])
+    assert score["support"] == 240
+    assert score["f"] >= 0.97

@@ -1,6 +1,7 @@
 import pickle
 
 import pytest
+import spacy
 from spacy.tokens import Doc, DocBin, Span
 
 from clinner.pipeline import attributes
@@ -102,3 +103,7 @@ def test_the_extensions_can_be_sent_to_spawned_processes(nlp):
     from spacy.tokens.underscore import Underscore
 
     assert pickle.loads(pickle.dumps(Underscore.get_state()))
+
+
+def test_spacy_explains_the_labels():
+    assert spacy.explain("LABVALUE") == "Result of a test, with its unit"

@@ -1,4 +1,4 @@
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -125,6 +125,8 @@ class _Scopes:
         self.starts = [start for start, _ in entities]
         # The furthest end among an entity and all before it: is a token inside any of them?
         self.reach = list(accumulate((end for _, end in entities), max))
+        self.by_end = sorted(range(len(entities)), key=lambda entity: entities[entity][1])
+        self.ends = [entities[entity][1] for entity in self.by_end]
         separators = rules.separators
         self.separators = [index for index, word in enumerate(tokens.words) if word in separators]
         self.found: list[Found] = [{} for _ in entities]
@@ -177,65 +179,64 @@ class _Scopes:
     def _forward_stop(self, number: int, category: str) -> int:
         """One past the last token at which an entity in a cue's forward scope may start."""
         start, end, cue = self.marks[number]
-        stop = min(self.tokens.last[start], self._window_end(end, cue))
+        stop = self.tokens.last[start]
         for following in range(number + 1, len(self.marks)):
             next_start, _, other = self.marks[following]
             if next_start >= stop:
                 break
             if next_start < end:
                 continue
-            if category in other.ends:
-                return next_start
-            if other.role == "cue" and other.direction == "forward":
-                # A nearer cue takes over; a narrow one inside a wide scope does not end it.
-                if category in other.categories and other.window >= cue.window:
-                    return next_start
-                if next_start > end and _contradict(category, other):
-                    return next_start
-        return stop
+            # A nearer cue takes over; a narrow one inside a wide scope does not end it.
+            nearer = (
+                category in other.categories
+                and other.direction == "forward"
+                and other.window >= cue.window
+            )
+            contradicted = next_start > end and _contradict(category, other)
+            if category in other.ends or nearer or contradicted:
+                stop = next_start
+        return self._window_end(end, cue, stop)
 
-    def _window_end(self, end: int, cue: Cue) -> int:
+    def _window_end(self, end: int, cue: Cue, stop: int) -> int:
         """Where a forward window runs out; each separator of a list opens it anew."""
         limit = end + cue.window + 1
         words, alternatives = self.tokens.words, self.rules.alternatives
         for number in range(bisect_left(self.separators, end), len(self.separators)):
             separator = self.separators[number]
-            if separator >= limit:
+            if separator >= min(limit, stop):
                 break
             if not cue.lists and words[separator] not in alternatives:
                 return separator
             limit = separator + cue.window + 1
-        return limit
+        return min(limit, stop)
 
     def _backward(self, number: int, covered: bool) -> None:
         mark = self.marks[number]
         start, end, cue = mark
         for category in cue.categories:
             # A cue at the end of an entity ("HIV negative") speaks of that entity alone.
-            low = self.tokens.first[start] if covered else self._backward_stop(number, category)
-            entity = bisect_left(self.starts, start) - 1
-            while entity >= 0 and self.reach[entity] > low:
-                last = self.entities[entity][1]
-                if last == end if covered else low < last <= start:
-                    self._assign(entity, category, mark, max(start - last, 0))
-                entity -= 1
+            low, high = (
+                (end - 1, end) if covered else (self._backward_stop(number, category), start)
+            )
+            for index in range(bisect_right(self.ends, low), bisect_right(self.ends, high)):
+                entity = self.by_end[index]
+                if self.starts[entity] < start:
+                    self._assign(entity, category, mark, max(start - self.ends[index], 0))
 
     def _backward_stop(self, number: int, category: str) -> int:
         """The token after which an entity in a cue's backward scope must end."""
         start, _, cue = self.marks[number]
-        low = max(self.tokens.first[start], self._window_start(start, cue) - 1)
+        low = self.tokens.first[start]
         for before in range(number - 1, -1, -1):
             _, previous_end, other = self.marks[before]
             if previous_end <= low:
                 break
-            if previous_end > start:
-                continue
             same = category in other.categories and other.direction == "backward"
-            if category in other.ends or same:
-                return previous_end
-        return low
+            if previous_end <= start and (category in other.ends or same):
+                low = previous_end
+        return self._window_start(start, cue, low)
 
-    def _window_start(self, start: int, cue: Cue) -> int:
+    def _window_start(self, start: int, cue: Cue, low: int) -> int:
         """Where a backward window runs out: at a comma, unless a list leads up to the cue."""
         limit = start - cue.window
         in_list = cue.lists
@@ -243,14 +244,14 @@ class _Scopes:
         for number in range(bisect_left(self.separators, start) - 1, -1, -1):
             separator = self.separators[number]
             # The item after the separator may be some words long itself.
-            if separator < limit - ITEM:
+            if separator < max(limit - ITEM, low):
                 break
             if words[separator] in self.rules.conjunctions:
                 in_list = True
             elif not in_list:
-                return max(limit, separator + 1)
+                return max(limit - 1, separator, low)
             limit = separator
-        return limit
+        return max(limit - 1, low)
 
 
 def _contradict(category: str, other: Cue) -> bool:
