@@ -20,7 +20,9 @@ from thinc.api import require_gpu
 from clinner.cli import run
 from clinner.errors import ClinnerError
 from clinner.evaluation import errors, spans
+from clinner.evaluation.assertion import assertion_scores
 from clinner.evaluation.calibration import expected_calibration_error, plot_reliability
+from clinner.evaluation.relations import relations
 from clinner.files import written_whole
 
 
@@ -56,6 +58,12 @@ def main(
     metrics["calibration_error"] = {
         layer: expected_calibration_error(*pair) for layer, pair in confidences.items()
     }
+    metrics["assertion"] = {
+        layer: assertion_scores(((e.reference, e.predicted) for e in examples), layer)
+        for layer in layers
+    }
+    if "clinner_relations" in nlp.pipe_factories.values():
+        metrics["relations"] = relations(nlp, examples)
     if confidences:
         with written_whole(out / "reliability.png") as path:
             plot_reliability(confidences, path)
@@ -98,6 +106,36 @@ def show(metrics: dict[str, Any]) -> None:
                 f"{layer}/{label}", f"{s['gold']:,}", *map(percent, (s["p"], s["r"], s["f"]))
             )
     console.print(by_label)
+    show_assertions(console, metrics["assertion"])
+    if metrics.get("relations"):
+        show_relations(console, metrics["relations"])
+
+
+def show_assertions(console: Console, assertion: dict[str, Any]) -> None:
+    table = Table(title="Assertion of the entities found exactly (%)")
+    for column in ("attribute", "gold", "P", "R", "F1"):
+        table.add_column(column, justify="left" if column == "attribute" else "right")
+    for layer, by_attribute in assertion.items():
+        for attribute, by_class in by_attribute.items():
+            for name, s in by_class.items():
+                if s["gold"]:
+                    shown = map(percent, (s["p"], s["r"], s["f"]))
+                    table.add_row(f"{layer}: {attribute} {name}", f"{s['gold']:,}", *shown)
+    if table.rows:
+        console.print(table)
+
+
+def show_relations(console: Console, found: dict[str, Any]) -> None:
+    table = Table(title="Relations (%)")
+    for column in ("pair", "gold", "F1 on gold spans", "P end to end", "R", "F1"):
+        table.add_column(column, justify="left" if column == "pair" else "right")
+    end, gold = found["end_to_end"], found["gold_spans"]
+    rows = {"all": (gold, end)}
+    rows |= {pair: (gold["per_pair"].get(pair, {}), s) for pair, s in end["per_pair"].items()}
+    for pair, (on_gold, s) in rows.items():
+        shown = map(percent, (on_gold.get("f"), s["p"], s["r"], s["f"]))
+        table.add_row(pair, f"{s['gold']:,}", *shown)
+    console.print(table)
 
 
 def percent(value: float | None) -> str:

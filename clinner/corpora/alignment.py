@@ -21,6 +21,8 @@ EMPTY = "dropped: no token inside"
 FLATTENED = "discontinuous: flattened to its full extent"
 SOURCE = "source: "
 NOTE = "duplicate note"
+# MACCROBAT's values of POLARITY that are neither yes nor no.
+DOUBT = ("UNCERTAIN", "MAYBE_POS", "MAYBE_NEG")
 
 
 @dataclass(frozen=True)
@@ -129,31 +131,32 @@ class Aligner:
         for relation in note.relations:
             head = kept.get(triggers.get(relation.head, relation.head))
             tail = kept.get(triggers.get(relation.tail, relation.tail))
-            if head is not None and tail is not None and self._legal(head, tail):
+            if head is not None and tail is not None and self._may_have(head, tail.label_):
                 links[head].append(tail)
         attributes.set_relations(doc, ((h, t, None) for h, tails in links.items() for t in tails))
-        for span in kept.values():
+        polarity = {
+            triggers.get(attribute.target, attribute.target): attribute.value or "NEG"
+            for attribute in note.attributes
+            if attribute.label.lower() in ("polarity", "negation")
+        }
+        for gold_id, span in kept.items():
             attributes.set_values(span, layer=span.id_)
+            linked = {tail.label_ for tail in links.get(span, ())}
+            # A value is stored for every span that could have another, so that both count.
+            if polarity or self._may_have(span, "NEGATION"):
+                negated = "NEGATION" in linked or polarity.get(gold_id) == "NEG"
+                attributes.set_values(span, negated=negated)
+            if polarity or self._may_have(span, "UNCERTAIN"):
+                uncertain = "UNCERTAIN" in linked or polarity.get(gold_id) in DOUBT
+                attributes.set_values(span, uncertain=uncertain)
+            if self._may_have(span, "SUBJECT"):
+                experiencer = "family" if "SUBJECT" in linked else "patient"
+                attributes.set_values(span, experiencer=experiencer)
         for head, tails in links.items():
             attributes.set_modifiers(head, ((tail.label_, tail, None) for tail in tails))
-            labels = {tail.label_ for tail in tails}
-            attributes.set_values(
-                head,
-                negated="NEGATION" in labels,
-                uncertain="UNCERTAIN" in labels,
-                experiencer="family" if "SUBJECT" in labels else "patient",
-            )
-        for attribute in note.attributes:
-            target = kept.get(triggers.get(attribute.target, attribute.target))
-            if target is not None and attribute.label.lower() in ("polarity", "negation"):
-                attributes.set_values(
-                    target,
-                    negated=attribute.value in (None, "NEG"),
-                    uncertain=attribute.value in ("UNCERTAIN", "MAYBE_POS", "MAYBE_NEG"),
-                )
 
-    def _legal(self, head: Span, tail: Span) -> bool:
-        return any(tail.label_ in s.pairs.get(head.label_, ()) for s in self.layers)
+    def _may_have(self, head: Span, modifier: str) -> bool:
+        return any(modifier in s.pairs.get(head.label_, ()) for s in self.layers)
 
 
 def _loss(note: Note, gold: NoteSpan, layer: str, reason: str, where: str | None = None) -> Loss:

@@ -13,12 +13,12 @@ CLASSES = {"assertion": ASSERTIONS, "experiencer": EXPERIENCERS}
 
 
 class ClassScore(TypedDict):
-    """Precision, recall and F1 in 0..1; support is the number of gold cases."""
+    """Precision, recall and F1 in 0..1; gold is the number of cases."""
 
     p: float
     r: float
     f: float
-    support: int
+    gold: int
 
 
 def flag_scores(pairs: Iterable[tuple[bool, bool]]) -> ClassScore:
@@ -41,13 +41,13 @@ def class_scores(
     RETURNS (dict[str, ClassScore]): By value.
     """
     if not pairs:
-        return {str(value): ClassScore(p=0.0, r=0.0, f=0.0, support=0) for value in classes}
+        return {str(value): ClassScore(p=0.0, r=0.0, f=0.0, gold=0) for value in classes}
     gold = [str(value) for value, _ in pairs]
     predicted = [str(value) for _, value in pairs]
     names = [str(value) for value in classes]
     columns = precision_recall_fscore_support(gold, predicted, labels=names, zero_division=0.0)
     return {
-        name: ClassScore(p=float(p), r=float(r), f=float(f), support=int(n))
+        name: ClassScore(p=float(p), r=float(r), f=float(f), gold=int(n))
         for name, p, r, f, n in zip(names, *columns, strict=True)
     }
 

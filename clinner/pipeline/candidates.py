@@ -248,8 +248,6 @@ def pair_features(
     # A break in the text weighs more than words do.
     breaks = kinds_between[:, [COLUMNS.index(kind) for kind in ("end", "line", "contrast")]]
     cost = np.maximum(gap, 0) + 4 * loose + breaks @ np.array([20, 10, 4])
-    by_label = head * len(legal.tails) + t_label
-    n_by_label = len(heads) * len(legal.tails)
 
     columns = [
         legal.number[h_label, t_label][:, None] == np.arange(legal.number.max() + 1),
@@ -265,11 +263,19 @@ def pair_features(
         _steps(tails_between[at, t_label], FEW_STEPS),
         *(_steps(kinds_between[:, i], FEW_STEPS) for i in range(len(COLUMNS) - 1)),
     ]
-    for group, n_groups in ((tail, len(tails)), (by_label, n_by_label)):
-        for value in (np.maximum(gap, -1), cost):
-            columns.append(_steps(_rank(group, value), FEW_STEPS))
-            columns.append(_steps(_rank(group * 3 + side, value), FEW_STEPS))
-        columns.append(_steps(_nearest_elsewhere(group, side, gap, n_groups), DISTANCE_STEPS))
-        elsewhere = _nearest_elsewhere(group, side, cost, n_groups)
-        columns.append(_steps(elsewhere - cost, COST_STEPS))
+    by_label = head * len(legal.tails) + t_label
+    columns += _competition(tail, len(tails), side, gap, cost)
+    columns += _competition(by_label, len(heads) * len(legal.tails), side, gap, cost)
     return np.concatenate(columns, axis=1, dtype=np.float32)
+
+
+def _competition(group: Ints, n_groups: int, side: Ints, gap: Ints, cost: Ints) -> list[Bools]:
+    """How each pair stands among those of its group: its ranks, and the best on another side."""
+    columns = []
+    for value in (np.maximum(gap, -1), cost):
+        columns.append(_steps(_rank(group, value), FEW_STEPS))
+        columns.append(_steps(_rank(group * 3 + side, value), FEW_STEPS))
+    columns.append(_steps(_nearest_elsewhere(group, side, gap, n_groups), DISTANCE_STEPS))
+    elsewhere = _nearest_elsewhere(group, side, cost, n_groups)
+    columns.append(_steps(elsewhere - cost, COST_STEPS))
+    return columns

@@ -15,7 +15,7 @@ def span(span_id: str, label: str, start: int, end: int) -> NoteSpan:
 
 def test_a_flag_is_scored_by_its_yes_cases():
     score = flag_scores([(True, True), (True, False), (False, True), (False, False)])
-    assert score == {"p": 0.5, "r": 0.5, "f": 0.5, "support": 2}
+    assert score == {"p": 0.5, "r": 0.5, "f": 0.5, "gold": 2}
 
 
 def test_no_pairs_score_nothing():
@@ -24,9 +24,9 @@ def test_no_pairs_score_nothing():
 
 def test_classes_are_scored_one_by_one():
     scores = class_scores([("a", "a"), ("b", "a")], ("a", "b", "c"))
-    assert scores["a"] == {"p": 0.5, "r": 1.0, "f": 2 / 3, "support": 1}
+    assert scores["a"] == {"p": 0.5, "r": 1.0, "f": 2 / 3, "gold": 1}
     assert scores["b"]["r"] == 0.0
-    assert scores["c"]["support"] == 0
+    assert scores["c"]["gold"] == 0
 
 
 def make_doc(**values: object) -> Doc:
@@ -84,5 +84,5 @@ def test_the_rules_alone_reach_their_figure_on_negex(assets: Path):
     nlp.add_pipe("clinner_context", config={"span_keys": ["gold"]})
     judged = judge(nlp, read_negex(assets / "negex" / "negex_dev.tsv"), "clinical")
     score = flag_scores([(item.mention.negated, item.predicted) for item in judged])
-    assert score["support"] == 240
+    assert score["gold"] == 240
     assert score["f"] >= 0.97
