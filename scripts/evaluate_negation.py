@@ -45,7 +45,7 @@ def main(
     scores = flag_scores([(item.mention.negated, item.predicted) for item in judged])
     table = Table("spans", "negated", "P", "R", "F1", title=f"{source.value}, rules alone")
     figures = (f"{100 * scores[key]:.1f}" for key in ("p", "r", "f"))
-    table.add_row(f"{len(judged):,}", f"{scores['support']:,}", *figures)
+    table.add_row(f"{len(judged):,}", f"{scores['gold']:,}", *figures)
     console = Console()
     console.print(table)
     for item in [item for item in judged if item.predicted != item.mention.negated][:errors]:

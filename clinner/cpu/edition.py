@@ -204,7 +204,8 @@ def write_edition(nlp: Language, encoder: Encoder, folder: Path) -> None:
     """
     name = _transformer_name(nlp)
     windows = windows_config(nlp, nlp.get_pipe(name))
-    _forget_vectors(nlp)
+    if not any(_factory(nlp, pipe) == "clinner_drop_vectors" for pipe in nlp.component_names):
+        nlp.add_pipe("clinner_drop_vectors")
     config = nlp.config.interpolate()
     components = {name: {"factory": "clinner_cpu_encoder", "get_spans": windows}}
     for other, section in config["components"].items():
@@ -242,15 +243,6 @@ def _edition_meta(meta: dict[str, Any]) -> dict[str, Any]:
             f"tokenizers>={importlib.metadata.version('tokenizers')}",
         ],
     }
-
-
-def _forget_vectors(nlp: Language) -> None:
-    """Drop the vectors once all components have read them: a note's take 1.5 KB per token."""
-    attrs: dict[str, Any] = {}
-    for name in [name for name in nlp.component_names if _factory(nlp, name) == "doc_cleaner"]:
-        cleaner: Any = nlp.remove_pipe(name)[1]
-        attrs |= cleaner.cfg["attrs"]
-    nlp.add_pipe("doc_cleaner", config={"attrs": {**attrs, "tensor": None}})
 
 
 def _factory(nlp: Language, name: str) -> str:

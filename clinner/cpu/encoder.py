@@ -86,7 +86,7 @@ class Encoding:
         self._tasks.append(self._session.submit(partial(self._compute, batch)))
 
     def _compute(self, batch: WordpieceBatch) -> None:
-        sums = batch.pool(self._session.run(batch.ids, batch.mask))
+        sums = self._session.run(batch.ids, batch.mask, batch.pool)
         # A token that several windows hold is written by several threads.
         with self._lock:
             self._vectors[batch.rows] += sums

@@ -8,7 +8,6 @@ from queue import SimpleQueue
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clinner.cpu.telemetry import without_telemetry
 from clinner.cpu.wordpieces import Floats, Ints
@@ -56,20 +55,21 @@ class Session:
         """Have one of the session's threads do a task, which may call `run`."""
         return self._executor.submit(task)
 
-    def run(self, ids: Ints, mask: Ints) -> Floats:
+    def run(self, ids: Ints, mask: Ints, reduce: Callable[[Floats], Floats] = np.copy) -> Floats:
         """Compute the vectors of a batch of wordpieces.
 
         ids (Ints): Wordpiece ids, shape (windows, length).
         mask (Ints): 1 for a wordpiece and 0 for padding, same shape.
-        RETURNS (NDArray[float32]): Shape (windows, length, width).
+        reduce (Callable[[NDArray[float32]], NDArray[float32]]): What to make of the vectors,
+            shape (windows, length, width), which are overwritten afterwards.
+        RETURNS (NDArray[float32]): What `reduce` made of them.
         """
         request = self._requests.get()
         try:
             request.infer([ids, mask], share_inputs=True)
-            hidden: NDArray[np.float32] = request.get_output_tensor().data.copy()
+            return reduce(request.get_output_tensor().data)
         finally:
             self._requests.put(request)
-        return hidden
 
     def close(self) -> None:
         """Finish what was submitted, and end all threads."""

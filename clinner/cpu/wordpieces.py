@@ -59,11 +59,13 @@ class WordpieceBatch:
         RETURNS (NDArray[float32]): One row for each of `rows`, shape (rows, width).
         """
         flat = hidden.reshape(-1, hidden.shape[-1])
-        if not len(self.rows):
-            return flat[:0]
-        if len(self.rows) == len(self.pieces):
-            return flat[self.pieces]
-        return np.add.reduceat(flat[self.pieces], self.first, axis=0)
+        n_pieces = self.n_pieces()
+        sums = flat[self.pieces[self.first]]
+        # Most tokens have one piece. (`np.add.reduceat` over all takes four times as long.)
+        for nth in range(1, int(n_pieces.max(initial=0))):
+            more = np.flatnonzero(n_pieces > nth)
+            sums[more] += flat[self.pieces[self.first[more] + nth]]
+        return sums
 
     def n_pieces(self) -> Ints:
         """RETURNS (Ints): The number of wordpieces of each token in `rows`."""

@@ -168,13 +168,20 @@ def test_an_unknown_view_is_refused_with_the_known_ones(nlp):
         Aligner(nlp, (schemes.load("maccrobat"),), view="simpel")
 
 
-def test_a_note_that_occurs_twice_is_kept_once_and_reported():
+def test_a_text_that_occurs_twice_is_kept_once_and_stays_in_what_is_scored():
     losses = []
-    notes = [("train", Note("a", "x")), ("train", Note("b", "y")), ("test", Note("c", "x"))]
-    assert [n.id for _, n in drop_duplicates(notes, losses)] == ["a", "b"]
-    assert [(loss.note, loss.reason) for loss in losses] == [
-        ("c", "duplicate note: same text as a in train")
+    notes = [
+        ("train", Note("a", "No  fever .\n")),
+        ("train", Note("b", "Cough")),
+        ("train", Note("c", "cough ")),
+        ("test", Note("d", "no fever.")),
     ]
+    assert [n.id for _, n in drop_duplicates(notes, losses)] == ["b", "d"]
+    assert [(loss.note, loss.text, loss.reason) for loss in losses] == [
+        ("a", "d", "duplicate note: left out of train, same text as one in test"),
+        ("c", "b", "duplicate note: left out of train, same text as one in train"),
+    ]
+
 
 
 def test_fragments_with_only_white_space_between_them_are_one_span(aligner):
