@@ -20,7 +20,7 @@ from spacy.util import load_config
 
 from clinner.cli import run
 from clinner.corpora.catalog import SPLITS
-from clinner.corpora.docbin import layer_overrides
+from clinner.corpora.docbin import annotation_overrides
 from clinner.errors import ClinnerError
 
 
@@ -60,7 +60,7 @@ def main(
     if config is not None:
         overrides = parse_config_overrides(context.args)
         overrides |= {f"paths.{name}": str(folder / f"{name}.spacy") for name in ("train", "dev")}
-        overrides |= layer_overrides(load_config(config), splits["train"])
+        overrides |= annotation_overrides(load_config(config), splits["train"])
         spacy_debug_data(config, overrides)
 
 

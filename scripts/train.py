@@ -20,7 +20,7 @@ from spacy.vocab import Vocab
 from thinc.api import require_gpu
 
 from clinner.cli import run
-from clinner.corpora.docbin import layer_overrides
+from clinner.corpora.docbin import annotation_overrides
 from clinner.errors import ClinnerError
 from clinner.evaluation.calibration import fit_temperatures
 
@@ -66,7 +66,7 @@ def corpus_overrides(settings: dict[str, Any], epochs: int) -> dict[str, Any]:
         the schedule's length in updates, a tenth of them warm-up, with nine evaluations on dev.
     """
     docs = list(DocBin().from_disk(settings["paths"]["train"]).get_docs(Vocab()))
-    overrides = layer_overrides(settings, docs)
+    overrides = annotation_overrides(settings, docs)
     if not epochs:
         return overrides
     tokens = sum(map(len, docs))

@@ -1,7 +1,7 @@
 """A corpus of the catalog -> `train.spacy`, `dev.spacy`, `test.spacy` and the loss report."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,15 +90,24 @@ def convert(corpus: Corpus, nlp: Language, folder: Path) -> Conversion:
     return done
 
 
-def layer_overrides(settings: dict[str, Any], docs: Iterable[Doc]) -> dict[str, Any]:
-    """The config's variables that name layers, as the docs of a corpus have them.
+def annotation_overrides(settings: Mapping[str, Any], docs: Sequence[Doc]) -> dict[str, Any]:
+    """What of a config has to follow from what a corpus annotates.
 
-    settings (dict): A config whose `[variables]` may hold `layers` and `ents_from`.
-    docs (Iterable[Doc]): The training corpus.
+    settings (Mapping): A config whose `[variables]` may hold `layers` and `ents_from`.
+    docs (Sequence[Doc]): The training corpus.
     RETURNS (dict[str, Any]): Overrides: every annotated layer, in order, and the first of them
-        for `doc.ents`; none where the config has no such variables.
+        for `doc.ents`, where the config has such variables; a pipeline without
+        `clinner_relations` where no document has a relation.
     """
-    if "layers" not in settings.get("variables", {}):
-        return {}
-    layers = list(dict.fromkeys(layer for doc in docs for layer in doc.spans))
-    return {"variables.layers": layers, "variables.ents_from": layers[:1]}
+    overrides: dict[str, Any] = {}
+    if "layers" in settings.get("variables", {}):
+        layers = list(dict.fromkeys(layer for doc in docs for layer in doc.spans))
+        overrides = {"variables.layers": layers, "variables.ents_from": layers[:1]}
+    factories = {name: c.get("factory") for name, c in settings.get("components", {}).items()}
+    if "clinner_relations" in factories.values() and not any(doc._.relations for doc in docs):
+        overrides["nlp.pipeline"] = [
+            name
+            for name in settings["nlp"]["pipeline"]
+            if factories.get(name) != "clinner_relations"
+        ]
+    return overrides

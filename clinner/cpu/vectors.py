@@ -6,7 +6,7 @@ from spacy.tokens import Doc
 
 
 @Language.factory("clinner_drop_vectors", assigns=["doc.tensor"])
-def create_drop_vectors(nlp: Language, name: str) -> "VectorDropper":
+def create_drop_vectors(nlp: Language, name: str) -> "VectorDropper":  # noqa: ARG001
     """Create the component; see `VectorDropper`."""
     return VectorDropper()
 
@@ -25,7 +25,7 @@ class VectorDropper:
         doc (Doc): The document.
         RETURNS (Doc): The same document.
         """
-        doc.tensor = np.zeros((0,), dtype=np.float32)  # type: ignore[assignment]
+        doc.tensor = np.zeros((0,), dtype=np.float32)
         if doc.has_extension("trf_data"):
             doc._.trf_data = None
         return doc

@@ -126,7 +126,8 @@ def test_vectors_are_dropped_once_the_heads_have_read_them(edition):
     docs = list(nlp.pipe([make_text(1), ""]))
     assert [doc.tensor.size for doc in docs] == [0, 0]
     assert docs[0].ents
-    assert Doc.from_docs(docs).ents == docs[0][:].as_doc().ents or docs[0].has_vector is False
+    for doc in (Doc.from_docs(docs), docs[0][:].as_doc()):
+        assert len(doc.ents) == len(docs[0].ents)
     (doc, _) = DocBin(docs=docs, store_user_data=True).get_docs(nlp.vocab)
     assert found_in(doc)[0][0] == "ents"
 
