@@ -183,11 +183,8 @@ def test_a_text_that_occurs_twice_is_kept_once_and_stays_in_what_is_scored():
     ]
 
 
-
 def test_fragments_with_only_white_space_between_them_are_one_span(aligner):
     text = "chest\n  pain"
-    doc, losses = aligner.align(
-        note(NoteSpan("T1", "PROBLEM", ((0, 5), (8, 12))), text=text)
-    )
+    doc, losses = aligner.align(note(NoteSpan("T1", "PROBLEM", ((0, 5), (8, 12))), text=text))
     assert [e.text for e in doc.ents] == [text]
     assert losses == []

@@ -4,11 +4,11 @@ import srsly
 from spacy.tokens import DocBin
 
 from clinner.corpora.catalog import find_corpus
-from clinner.corpora.docbin import convert
+from clinner.corpora.docbin import annotation_overrides, convert
 
 # At most this share of gold spans may be lost or moved, in percent.
 CEILINGS = {"mtsamples": 0.1, "maccrobat": 0.5, "ncbi": 0.2, "bc5cdr": 0.2}
-SPANS = {"mtsamples": 17_066, "maccrobat": 25_189, "ncbi": 6_881, "bc5cdr": 28_785}
+SPANS = {"mtsamples": 16_588, "maccrobat": 25_189, "ncbi": 6_881, "bc5cdr": 28_785}
 APART = {"maccrobat": ("discontinuous", "dropped: overlaps")}
 
 
@@ -49,6 +49,31 @@ def test_converting_twice_gives_the_same_bytes(sample, nlp, root, tmp_path_facto
     convert(find_corpus("sample", root / "configs/corpora.toml"), nlp, again)
     for name in ("train.spacy", "dev.spacy", "test.spacy"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_config_follows_what_the_corpus_annotates(nlp):
+    doc = nlp("fever")
+    doc.spans["ncbi"] = []
+    settings = {
+        "variables": {"layers": ["clinical"]},
+        "nlp": {"pipeline": ["ner", "links"]},
+        "components": {
+            "ner": {"factory": "clinner_ner"},
+            "links": {"factory": "clinner_relations"},
+        },
+    }
+    assert annotation_overrides(settings, [doc]) == {
+        "variables.layers": ["ncbi"],
+        "variables.ents_from": ["ncbi"],
+        "nlp.pipeline": ["ner"],
+    }
+
+
+def test_a_config_without_layers_is_left_as_it_is(sample, nlp):
+    _, folder = sample
+    docs = list(DocBin().from_disk(folder / "dev.spacy").get_docs(nlp.vocab))
+    settings = {"components": {"links": {"factory": "clinner_relations"}}}
+    assert annotation_overrides(settings, docs) == {}
 
 
 @pytest.mark.corpora
