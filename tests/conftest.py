@@ -12,6 +12,8 @@ ASSETS = ROOT.parent / "shared" / "assets"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The long ones first, so that the other worker has something to do meanwhile.
+    items.sort(key=lambda item: "slow" not in item.keywords)
     if not ASSETS.is_dir():
         absent = pytest.mark.skip(reason="the real corpora are not here (../shared/assets)")
         for item in items:
