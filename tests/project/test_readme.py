@@ -40,7 +40,7 @@ def test_every_shell_block_is_a_named_command(root):
     assert text.count("```bash") == len(commands(root))
 
 
-@pytest.mark.parametrize("name", ["real", "gpu"])
+@pytest.mark.parametrize("name", ["real", "gpu", "cpu"])
 def test_project_commands_name_steps_and_variables_that_exist(root, name):
     lines = [line for line in commands(root)[name].splitlines() if "project run" in line]
     for line in lines:

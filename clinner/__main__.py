@@ -1,0 +1,3 @@
+from clinner.cli import main
+
+main()
