@@ -42,7 +42,7 @@ def main(
             force=True,
         )
         source = next(Path(scratch).iterdir())
-        build(source, out, "--sdist", "--wheel")
+        built = build(source, out)
     with tempfile.TemporaryDirectory() as scratch:
         # setuptools leaves build/ and egg-info in the source tree, so it gets a copy.
         root = Path(__file__).parent.parent
@@ -53,15 +53,24 @@ def main(
             Path(scratch) / "clinner",
             ignore=shutil.ignore_patterns("__pycache__"),
         )
-        build(Path(scratch), out, "--wheel")
-    for built in sorted(out.glob("*.whl")) + sorted(out.glob("*.tar.gz")):
-        typer.echo(f"✔ {built} ({built.stat().st_size / 1e6:.1f} MB)")
+        built += build(Path(scratch), out)
+    for path in built:
+        typer.echo(f"✔ {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
-def build(source: Path, out: Path, *formats: str) -> None:
-    """Build distributions of a source tree into a folder, all of them or none."""
+def build(source: Path, out: Path) -> list[Path]:
+    """Build sdist and wheel of a source tree into a folder, both or none."""
     with tempfile.TemporaryDirectory(dir=out) as made:
-        command = ["-m", "build", str(source), *formats, "--no-isolation", "--outdir", made]
+        command = [
+            "-m",
+            "build",
+            str(source),
+            "--sdist",
+            "--wheel",
+            "--no-isolation",
+            "--outdir",
+            made,
+        ]
         done = subprocess.run(
             [sys.executable, *command], capture_output=True, text=True, check=False
         )
@@ -69,8 +78,7 @@ def build(source: Path, out: Path, *formats: str) -> None:
             raise ClinnerError(
                 f"building {source.name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
             )
-        for built in Path(made).iterdir():
-            built.replace(out / built.name)
+        return [built.replace(out / built.name) for built in sorted(Path(made).iterdir())]
 
 
 if __name__ == "__main__":

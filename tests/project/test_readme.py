@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_project_commands_name_steps_and_variables_that_exist(root, name):
 
 def test_the_reformat_command_runs(root, tmp_path):
     (tmp_path / "corpus").symlink_to(root / "corpus")
-    folder = os.path.dirname(sys.executable)
+    folder = Path(sys.executable).parent
     done = subprocess.run(
         commands(root)["reformat"],
         shell=True,
