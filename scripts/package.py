@@ -61,18 +61,9 @@ def main(
 def build(source: Path, out: Path) -> list[Path]:
     """Build sdist and wheel of a source tree into a folder, both or none."""
     with tempfile.TemporaryDirectory(dir=out) as made:
-        command = [
-            "-m",
-            "build",
-            str(source),
-            "--sdist",
-            "--wheel",
-            "--no-isolation",
-            "--outdir",
-            made,
-        ]
+        command = ["-m", "build", "--sdist", "--wheel", "--no-isolation", "--outdir", made]
         done = subprocess.run(
-            [sys.executable, *command], capture_output=True, text=True, check=False
+            [sys.executable, *command, str(source)], capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise ClinnerError(
