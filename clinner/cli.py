@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from clinner.errors import ClinnerError
@@ -16,13 +17,26 @@ app = typer.Typer(
 
 
 def run(command: Callable[..., Any]) -> None:
-    """Run a typer command or app; a `ClinnerError` becomes one message and exit code 1."""
+    """Run a typer command or app; an error of the user or of the disk becomes one message."""
     cli = command if isinstance(command, typer.Typer) else _as_app(command)
     try:
         cli()
     except ClinnerError as error:
-        typer.secho(f"✘ {error}", fg="red", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        # A rename names two files, of which the user knows the second.
+        path = error.filename2 or error.filename
+        reason = error.strerror or " ".join(str(error).split())
+        _fail(f"{path}: {reason}." if path else reason)
+    # typer handles its own; spaCy's option parser raises click's.
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+def _fail(message: str) -> None:
+    typer.secho(f"✘ {message}", fg="red", err=True)
+    sys.exit(1)
 
 
 def _as_app(command: Callable[..., Any]) -> typer.Typer:

@@ -1,5 +1,6 @@
 """Verify the raw files of a corpus against the checksums in project.yml."""
 
+from hashlib import sha1
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,9 @@ def main(
     """Stop, with what to do, when a raw file of CORPUS is missing or altered."""
     assets: list[dict[str, Any]] = srsly.read_yaml(project).get("assets", [])
     by_place = {Path(asset["dest"]): asset for asset in assets}
-    places = [p for paths in find_corpus(corpus, catalog).paths.values() for p in paths]
+    entry = find_corpus(corpus, catalog)
+    places = [path for paths in entry.paths.values() for path in paths]
+    places += entry.ids.values()
     for place in places:
         # A path may point inside an archive.
         asset_path = next((p for p in (place, *place.parents) if p in by_place), None)
@@ -29,19 +32,39 @@ def main(
 
 
 def verify(path: Path, asset: dict[str, Any] | None) -> None:
+    """Stop when a file is missing, or is not what its asset in project.yml says.
+
+    path (Path): The file or folder.
+    asset (dict | None): With `checksum` (MD5, weasel's), or `blob` (the SHA-1 under which git
+        keeps the file), or neither.
+    """
+    fetch = None
+    if asset and ("url" in asset or "git" in asset):
+        fetch = "spacy project assets --extra" if asset.get("extra") else "spacy project assets"
     if not path.exists():
-        what = (
-            "Run `spacy project assets` to fetch it"
-            if asset and ("url" in asset or "git" in asset)
-            else "Place it there yourself"
-        )
+        what = f"Run `{fetch}` to fetch it" if fetch else f"Place it there yourself{_why(asset)}"
         raise ClinnerError(f"{path}: missing. {what}, or correct its entry in the catalog.")
-    expected = asset and asset.get("checksum")
-    if expected and get_checksum(path) != expected:
-        raise ClinnerError(
-            f"{path}: altered (checksum {get_checksum(path)}, expected {expected}). "
-            f"Delete it and run `spacy project assets`."
-        )
+    for key, compute in (("checksum", get_checksum), ("blob", git_blob)):
+        expected = asset and asset.get(key)
+        if expected and (found := compute(path)) != expected:
+            what = (
+                f"Delete it and run `{fetch}`" if fetch else f"Put the right one there{_why(asset)}"
+            )
+            raise ClinnerError(f"{path}: altered ({key} {found}, expected {expected}). {what}.")
+
+
+def _why(asset: dict[str, Any] | None) -> str:
+    if asset is None:
+        return ""
+    return (
+        " (`spacy project assets` has no address for it; its description in project.yml says more)"
+    )
+
+
+def git_blob(path: Path) -> str:
+    """The SHA-1 under which git keeps a file."""
+    content = path.read_bytes()
+    return sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from spacy.cli._util import parse_config_overrides
-from spacy.tokens import Doc, DocBin
-from spacy.util import load_config
+from spacy.tokens import Doc
 
 from clinner.cli import run
 from clinner.corpora.catalog import SPLITS
 from clinner.corpora.docbin import annotation_overrides
 from clinner.errors import ClinnerError
+from clinner.training import load_settings, read_docs, resolve_encoder, validate
 
 
 def main(
@@ -36,12 +36,17 @@ def main(
     Further options such as --variables.encoder override values of the config.
     """
     nlp = spacy.blank("en")
+    overrides = parse_config_overrides(context.args)
+    overrides |= {f"paths.{name}": str(folder / f"{name}.spacy") for name in ("train", "dev")}
+    settings = None if config is None else load_settings(config, overrides)
+    if settings and (encoder := settings.get("variables", {}).get("encoder")):
+        resolve_encoder(str(encoder))
     splits: dict[str, list[Doc]] = {}
     for split in SPLITS:
         path = folder / f"{split}.spacy"
         if not path.is_file():
             raise ClinnerError(f"{path}: missing. Run `spacy project run convert` first.")
-        splits[split] = list(DocBin().from_disk(path).get_docs(nlp.vocab))
+        splits[split] = read_docs(path, nlp.vocab)
     counts = {split: count_labels(docs) for split, docs in splits.items()}
     show(folder.name, counts)
     for line in complaints(splits, counts):
@@ -57,22 +62,20 @@ def main(
             if seen.setdefault(doc.text, split) != split:
                 raise ClinnerError(f"{folder}: a note of {seen[doc.text]} stands in {split} too.")
     typer.echo("✔ no note stands in two splits, and every split has spans")
-    if config is not None:
-        overrides = parse_config_overrides(context.args)
-        overrides |= {f"paths.{name}": str(folder / f"{name}.spacy") for name in ("train", "dev")}
-        overrides |= annotation_overrides(load_config(config), splits["train"])
-        spacy_debug_data(config, overrides)
+    if config is not None and settings is not None:
+        spacy_debug_data(config, overrides | annotation_overrides(settings, splits["train"]))
 
 
 def spacy_debug_data(config: Path, overrides: dict[str, Any]) -> None:
     """Run `spacy debug data`, which by itself does not resolve a config's variables."""
     from spacy.cli.debug_data import debug_data
 
-    resolved = load_config(config, overrides=overrides, interpolate=True)
+    # Validated here, since debug data exits for a bad config as it does for advice.
+    resolved = validate(config, load_settings(config, overrides))
     with tempfile.TemporaryDirectory() as scratch:
         resolved.to_disk(Path(scratch) / "config.cfg")
-        # It exits with 1 for advice too, "fewer than 100 examples" for one; what really cannot
-        # be trained raises an error of its own.
+        # What is left to exit for is the summary, which counts advice such as "fewer than 100
+        # examples"; what really cannot be trained raises an error of its own.
         with suppress(SystemExit):
             debug_data(Path(scratch) / "config.cfg", silent=False, no_format=False)
 

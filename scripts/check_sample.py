@@ -9,7 +9,7 @@ import typer
 
 from clinner import schemes
 from clinner.cli import run
-from clinner.corpora.catalog import Corpus, find_corpus, read_splits
+from clinner.corpora.catalog import SPLITS, Corpus, find_corpus, read_splits
 from clinner.corpora.note import Note
 from clinner.errors import ClinnerError
 
@@ -82,7 +82,7 @@ def faults_between(notes: list[tuple[str, Note]], corpus: Corpus) -> list[str]:
     ):
         twice = [value[:40] for value, count in Counter(values).items() if count > 1]
         faults += [f"two notes have the same {what}: {value}" for value in twice]
-    for split in ("train", "test"):
+    for split in SPLITS:
         used = {span.label for where, note in notes if where == split for span in note.spans}
         for scheme in corpus.schemes:
             faults += [

@@ -20,20 +20,25 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder that gets a folder per corpus")] = Path(
         "corpus"
     ),
-    strict: Annotated[bool, typer.Option(help="Any loss is an error")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="Any loss is an error: only losses.jsonl is written")
+    ] = False,
 ) -> None:
     """Convert CORPUS and print what was kept and what was not."""
     nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
     folder = out / corpus
-    done = convert(find_corpus(corpus, catalog), nlp, folder)
+    done = convert(find_corpus(corpus, catalog), nlp, folder, strict)
     show(corpus, done)
     if strict and done.losses:
-        raise ClinnerError(f"{len(done.losses)} losses; each is a line of {folder}/losses.jsonl.")
+        raise ClinnerError(
+            f"{len(done.losses)} losses; each is a line of {folder}/losses.jsonl, and nothing else "
+            f"was written. Correct the corpus, or convert without --strict."
+        )
 
 
 def show(name: str, done: Conversion) -> None:
     console = Console()
-    table = Table(title=f"{name}: what was written")
+    table = Table(title=f"{name}: what was kept")
     table.add_column("split")
     layers = sorted({key.split("/")[0] for spans in done.spans.values() for key in spans})
     for column in ("notes", "tokens", *(f"{layer} spans" for layer in layers), "relations"):
@@ -53,10 +58,11 @@ def show(name: str, done: Conversion) -> None:
     for reason, count in done.losses_by_reason().items():
         losses.add_row(reason, f"{count:,}", f"{count / max(1, done.gold_spans):.3%}")
     console.print(losses if done.losses else "No losses.")
-    written = sum(done.relations.values())
+    if done.left_out_by_view:
+        console.print(f"{done.left_out_by_view:,} spans left out by the view.")
     console.print(
-        f"{written:,} of {done.gold_relations:,} relations written: those between spans that were "
-        f"kept, of the pairs that the schemes allow."
+        f"{sum(done.relations.values()):,} of {done.gold_relations:,} relations kept; "
+        f"{done.illegal_relations():,} are of pairs that the schemes do not allow."
     )
 
 

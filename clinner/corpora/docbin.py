@@ -10,7 +10,7 @@ import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
-from clinner.corpora.alignment import Aligner, Loss, drop_duplicates
+from clinner.corpora.alignment import RELATION, Aligner, Loss, drop_duplicates
 from clinner.corpora.catalog import SPLITS, Corpus, read_splits
 from clinner.errors import ClinnerError
 from clinner.files import written_whole
@@ -23,6 +23,7 @@ class Conversion:
     notes, tokens, relations (Counter[str]): Written, by split.
     spans (dict[str, Counter[str]]): Written, by split and "layer/LABEL".
     gold_spans, gold_relations (int): In the notes of the corpus, duplicate notes left out.
+    left_out_by_view (int): Gold spans whose label the view leaves out.
     losses (list[Loss]): What could not be kept exactly, in reading order.
     """
 
@@ -32,11 +33,17 @@ class Conversion:
     spans: dict[str, Counter[str]] = field(default_factory=lambda: {s: Counter() for s in SPLITS})
     gold_spans: int = 0
     gold_relations: int = 0
+    left_out_by_view: int = 0
     losses: list[Loss] = field(default_factory=list)
 
     def losses_by_reason(self) -> dict[str, int]:
         """How many losses each reason has, the most frequent first."""
         return dict(Counter(loss.reason for loss in self.losses).most_common())
+
+    def illegal_relations(self) -> int:
+        """How many gold relations are of a pair that no scheme allows."""
+        lost = sum(loss.reason == RELATION for loss in self.losses)
+        return self.gold_relations - sum(self.relations.values()) - lost
 
     def as_json(self) -> dict[str, Any]:
         """The counts, for `conversion.json`."""
@@ -47,17 +54,20 @@ class Conversion:
             "spans": {split: dict(sorted(self.spans[split].items())) for split in SPLITS},
             "gold_spans": self.gold_spans,
             "gold_relations": self.gold_relations,
+            "illegal_relations": self.illegal_relations(),
+            "left_out_by_view": self.left_out_by_view,
             "losses": self.losses_by_reason(),
         }
 
 
-def convert(corpus: Corpus, nlp: Language, folder: Path) -> Conversion:
+def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -> Conversion:
     """Convert a corpus.
 
     corpus (Corpus): The corpus, from the catalog.
     nlp (Language): The pipeline whose tokenizer to use.
     folder (Path): Gets `<split>.spacy`, `losses.jsonl` (one `Loss` a line) and
         `conversion.json`; each is written whole or not at all.
+    strict (bool): With any loss, write `losses.jsonl` only.
     RETURNS (Conversion): Counts and losses.
     RAISES (ClinnerError): A file cannot be read, a label is unknown, or there is no entity.
     """
@@ -72,6 +82,7 @@ def convert(corpus: Corpus, nlp: Language, folder: Path) -> Conversion:
         done.relations[split] += len(doc._.relations)
         done.gold_spans += len(note.spans)
         done.gold_relations += len(note.relations)
+        done.left_out_by_view += aligner.left_out(note)
         for layer, group in doc.spans.items():
             done.spans[split].update(f"{layer}/{span.label_}" for span in group)
         bins[split].add(doc)
@@ -80,11 +91,13 @@ def convert(corpus: Corpus, nlp: Language, folder: Path) -> Conversion:
             f"{corpus.name}: not one entity in {sum(done.notes.values())} notes. "
             f"Look at the paths, the format and the view of its entry in the catalog."
         )
+    with written_whole(folder / "losses.jsonl") as path:
+        srsly.write_jsonl(path, map(asdict, done.losses))
+    if strict and done.losses:
+        return done
     for split in SPLITS:
         with written_whole(folder / f"{split}.spacy") as path:
             bins[split].to_disk(path)
-    with written_whole(folder / "losses.jsonl") as path:
-        srsly.write_jsonl(path, map(asdict, done.losses))
     with written_whole(folder / "conversion.json") as path:
         srsly.write_json(path, done.as_json())
     return done

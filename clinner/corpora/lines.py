@@ -18,7 +18,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     if not path.is_file():
         raise ClinnerError(
-            f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}."
+            f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}. "
+            f"Put the file there, or correct the path."
         )
     blank = True
     try:

@@ -1,14 +1,22 @@
 """Scores of assertion attributes: negated or not, and the six assertion classes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
 from sklearn.metrics import precision_recall_fscore_support
 from spacy.tokens import Doc, Span
+from spacy.training import Example
 
 from clinner.pipeline.attributes import ASSERTIONS, EXPERIENCERS, record
 
 FLAGS = ("negated", "uncertain", "hypothetical", "historical")
+EXPLAINED = ("negated", "uncertain", "experiencer")
+# What an error line calls an attribute and its values.
+WORDS: dict[str, tuple[str, dict[object, str]]] = {
+    "negated": ("negation", {True: "absent", False: "present"}),
+    "uncertain": ("uncertainty", {True: "uncertain", False: "certain"}),
+}
 CLASSES = {"assertion": ASSERTIONS, "experiencer": EXPERIENCERS}
 
 
@@ -66,16 +74,84 @@ def doc_pairs(gold: Doc, predicted: Doc, layer: str, attribute: str) -> list[tup
         predicted.
     """
 
+    return [
+        (getattr(span._, attribute), getattr(match._, attribute))
+        for span, match in matched_spans(gold, predicted, layer)
+        if attribute in record(span)
+    ]
+
+
+def matched_spans(gold: Doc, predicted: Doc, layer: str) -> Iterator[tuple[Span, Span]]:
+    """The spans with equal offsets and label in two documents of one text.
+
+    gold (Doc), predicted (Doc): The documents.
+    layer (str): The span group; "ents" for `doc.ents`.
+    YIELDS (tuple[Span, Span]): The span of each, in the order of the gold ones.
+    """
+
     def spans(doc: Doc) -> Iterable[Span]:
         return doc.ents if layer == "ents" else doc.spans.get(layer, ())
 
     found = {(span.start_char, span.end_char, span.label_): span for span in spans(predicted)}
-    pairs = []
     for span in spans(gold):
         match = found.get((span.start_char, span.end_char, span.label_))
-        if match is not None and attribute in record(span):
-            pairs.append((getattr(span._, attribute), getattr(match._, attribute)))
-    return pairs
+        if match is not None:
+            yield span, match
+
+
+@dataclass(frozen=True)
+class WrongAssertion:
+    """An entity found exactly, with an attribute that differs from gold.
+
+    attribute (str): "negated", "uncertain" or "experiencer".
+    gold, predicted (object): Its values.
+    start (int), end (int): Offsets of the entity in characters.
+    text (str): The entity, at most 80 characters.
+    evidence (tuple[str, ...]): The rules, sections and modifiers that the pipeline names.
+    """
+
+    layer: str
+    label: str
+    attribute: str
+    gold: object
+    predicted: object
+    start: int
+    end: int
+    text: str
+    evidence: tuple[str, ...]
+
+    @property
+    def caption(self) -> str:
+        """A line such as "negation: 'fever' gold absent, predicted present"."""
+        title, names = WORDS.get(self.attribute, (self.attribute, {}))
+        gold, predicted = (names.get(value, value) for value in (self.gold, self.predicted))
+        evidence = f" ({', '.join(self.evidence)})" if self.evidence else ""
+        return f"{title}: '{self.text}' gold {gold}, predicted {predicted}{evidence}"
+
+
+def wrong_assertions(example: Example, layer: str) -> list[WrongAssertion]:
+    """The entities found exactly whose assertion differs from a value that gold stores.
+
+    example (Example): Predicted and reference doc of one text.
+    layer (str): The span group.
+    RETURNS (list[WrongAssertion]): One per entity and attribute, in the order of the gold spans.
+    """
+    return [
+        WrongAssertion(
+            layer,
+            span.label_,
+            attribute,
+            getattr(span._, attribute),
+            getattr(match._, attribute),
+            span.start_char,
+            span.end_char,
+            " ".join(span.text.split())[:80],
+            match._.assertion_evidence,
+        )
+        for span, match in matched_spans(example.reference, example.predicted, layer)
+        for attribute in EXPLAINED
+        if attribute in record(span) and getattr(span._, attribute) != getattr(match._, attribute)
+    ]
 
 
 def assertion_scores(

@@ -11,7 +11,9 @@ from spacy import displacy
 from spacy.tokens import Span
 from spacy.training import Example
 
+from clinner.evaluation.assertion import wrong_assertions
 from clinner.files import written_whole
+from clinner.pipeline.relation_scores import has_relations
 
 CORRECT, MISS, FALSE_ALARM = "correct", "miss", "false alarm"
 BOUNDARIES, LABEL = "wrong boundaries", "wrong label"
@@ -113,7 +115,70 @@ def _error_lines(examples: Sequence[Example], layers: Sequence[str]) -> Iterator
     for index, example in enumerate(examples):
         outcomes = [outcome for layer in layers for outcome in compare(example, layer)]
         errors = [asdict(outcome) for outcome in outcomes if outcome.kind != CORRECT]
-        yield {"note": note_name(example, index), "errors": errors}
+        yield {
+            "note": note_name(example, index),
+            "errors": errors,
+            "assertions": [
+                asdict(wrong) for layer in layers for wrong in wrong_assertions(example, layer)
+            ],
+            "links": [asdict(wrong) for wrong in wrong_links(example)],
+        }
+
+
+@dataclass(frozen=True)
+class WrongLink:
+    """A link that was missed, is false, or joins spans with wrong boundaries.
+
+    kind (str): "miss", "false alarm" or "wrong boundaries".
+    pair (str): "ENTITY-MODIFIER".
+    entity (tuple[int, int]), modifier (tuple[int, int]): Offsets in characters.
+    entity_text, modifier_text (str): What they cover, at most 80 characters each.
+    """
+
+    kind: str
+    pair: str
+    entity: tuple[int, int]
+    modifier: tuple[int, int]
+    entity_text: str
+    modifier_text: str
+
+    @property
+    def caption(self) -> str:
+        """A line such as "link missed: NEGATION 'no' -> PROBLEM 'fever'"."""
+        entity, modifier = self.pair.split("-", 1)
+        verdict = {MISS: "missed", FALSE_ALARM: "false"}.get(self.kind, self.kind)
+        ends = f"{modifier} '{self.modifier_text}' -> {entity} '{self.entity_text}'"
+        return f"link {verdict}: {ends}"
+
+
+def wrong_links(example: Example) -> list[WrongLink]:
+    """The links that differ from gold.
+
+    example (Example): Predicted and reference doc of one text.
+    RETURNS (list[WrongLink]): In text order of the modifiers; none where the reference has no
+        relations annotated or the pipeline makes none.
+    """
+    # Not at the top: the module compares by the kinds of error above.
+    from clinner.evaluation.relations import compare_links
+
+    if not (has_relations(example.reference) and has_relations(example.predicted)):
+        return []
+    return [
+        WrongLink(
+            link.kind,
+            link.pair,
+            link.entity,
+            link.modifier,
+            _snippet(example.text, *link.entity),
+            _snippet(example.text, *link.modifier),
+        )
+        for link in compare_links(example)
+        if link.kind != CORRECT
+    ]
+
+
+def _snippet(text: str, start: int, end: int) -> str:
+    return " ".join(text[start:end].split())[:80]
 
 
 def page(examples: Sequence[Example], layers: Sequence[str]) -> str:
@@ -128,6 +193,7 @@ def page(examples: Sequence[Example], layers: Sequence[str]) -> str:
         for layer in layers:
             if layer in example.reference.spans:
                 parts.append(_note_section(example, layer))
+        parts.append(_error_list(example, layers))
     return "\n".join((*parts, "</body></html>"))
 
 
@@ -152,6 +218,16 @@ def _note_section(example: Example, layer: str) -> str:
     return f"<details{' open' if wrong else ''}><summary>{summary}</summary>{body}</details>"
 
 
+def _error_list(example: Example, layers: Sequence[str]) -> str:
+    captions = [wrong.caption for layer in layers for wrong in wrong_assertions(example, layer)]
+    captions += [wrong.caption for wrong in wrong_links(example)]
+    if not captions:
+        return ""
+    items = "".join(f"<li>{escape(caption)}</li>" for caption in captions)
+    summary = f"assertion and links: {len(captions)} errors"
+    return f'<details open><summary>{summary}</summary><ul class="list">{items}</ul></details>'
+
+
 MARK = '<mark style="background:{bg}">{text} <b>{label}</b></mark>'
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>clinner: misses and false alarms</title>
@@ -162,6 +238,7 @@ summary {{ cursor: pointer; color: #444; font-weight: 600; margin: .5rem 0; }}
 .key {{ padding: .15rem .5rem; border-radius: .3rem; margin-right: .4rem; }}
 .entities {{ line-height: 1.9; }}
 mark {{ padding: .1em .3em; border-radius: .3em; }}
+.list {{ font-size: .9em; margin: .3rem 0; }}
 mark > b {{ font-size: .65em; }}
 </style></head><body>
 <h1>Misses and false alarms</h1>

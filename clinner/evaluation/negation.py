@@ -4,12 +4,17 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.util import filter_spans
 
 from clinner.corpora.note import Note
 from clinner.errors import ClinnerError
+from clinner.pipeline.context.assertion import COMBINE
+from clinner.pipeline.context.component import ClinicalContext
+from clinner.pipeline.relation_scores import key, links
 from clinner.schemes import load
 
 GROUP = "gold"
@@ -124,3 +129,71 @@ def judge(
         for mention, span in zip(mentions, spans, strict=True):
             if span is not None:
                 yield Judged(text, mention, span._.negated, span._.assertion_evidence)
+
+
+def without_annotation(reference: Doc, layer: str) -> Doc:
+    """A copy of a gold document that keeps its tokens and spans, and no relation or attribute.
+
+    reference (Doc): The gold document.
+    layer (str): The layer for `doc.ents`.
+    RETURNS (Doc): The copy.
+    """
+    doc = Doc(
+        reference.vocab,
+        words=[token.text for token in reference],
+        spaces=[bool(token.whitespace_) for token in reference],
+    )
+    for name, group in reference.spans.items():
+        doc.spans[name] = [
+            Span(doc, span.start, span.end, span.label, span_id=span.id) for span in group
+        ]
+    doc.set_ents(filter_spans(doc.spans.get(layer, ())))
+    return doc
+
+
+def judge_with_relations(
+    nlp: Language, references: Sequence[Doc], label: str = "PROBLEM", layer: str = "clinical"
+) -> dict[str, list[Judged]]:
+    """Take a trained pipeline's verdict on gold spans, by each way to combine rules and relations.
+
+    The pipeline gets the gold spans of every layer, entities and modifiers, and links them itself.
+
+    nlp (Language): A pipeline with `clinner_relations` and `clinner_context`.
+    references (Sequence[Doc]): Gold documents with spans and relations.
+    label (str): The label of the mentions to judge; a relation to a NEGATION negates them.
+    layer (str): Its layer.
+    RETURNS (dict[str, list[Judged]]): By the value of `combine`.
+    RAISES (ClinnerError): The pipeline lacks one of the two components.
+    """
+    names = {nlp.get_pipe_meta(name).factory: name for name in nlp.pipe_names}
+    if not {"clinner_relations", "clinner_context"} <= names.keys():
+        raise ClinnerError(
+            "the pipeline needs clinner_relations and clinner_context; "
+            f"it has {', '.join(nlp.pipe_names)}."
+        )
+    # The spans are given, so whatever finds spans stays out; the context runs once per `combine`.
+    left_out = [
+        names[factory] for factory in ("clinner_ner", "clinner_context") if factory in names
+    ]
+    given = [without_annotation(reference, layer) for reference in references]
+    with nlp.select_pipes(disable=left_out):
+        docs = list(nlp.pipe(given, batch_size=8))
+    context = cast(ClinicalContext, nlp.get_pipe(names["clinner_context"]))
+    chosen = context.combine
+    judged: dict[str, list[Judged]] = {}
+    for context.combine in COMBINE:
+        judged[context.combine] = [
+            verdict
+            for doc, reference in zip(docs, references, strict=True)
+            for verdict in _verdicts(context(doc), reference, label, layer)
+        ]
+    context.combine = chosen
+    return judged
+
+
+def _verdicts(doc: Doc, reference: Doc, label: str, layer: str) -> Iterator[Judged]:
+    negated = {link.head for link in links(reference) if link.tail[2] == "NEGATION"}
+    for span in doc.spans.get(layer, ()):
+        if span.label_ == label:
+            mention = Mention(span.start_char, span.end_char, label, key(span) in negated)
+            yield Judged(doc.text, mention, span._.negated, span._.assertion_evidence)

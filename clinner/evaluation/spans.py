@@ -84,7 +84,7 @@ def relaxed(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Sco
     scores = {}
     for layer in layers:
         pairs = [
-            (_as_dicts(e.reference, layer), _as_dicts(e.predicted, layer))
+            (_as_inclusive(e.reference, layer), _as_inclusive(e.predicted, layer))
             for e in examples
             if layer in e.reference.spans
         ]
@@ -125,6 +125,11 @@ def confidences(
 def _as_dicts(doc: Doc, layer: str) -> list[dict[str, Any]]:
     group = doc.spans.get(layer, ())
     return [{"label": s.label_, "start": s.start_char, "end": s.end_char} for s in group]
+
+
+def _as_inclusive(doc: Doc, layer: str) -> list[dict[str, Any]]:
+    # nervaluate takes the end for the last character: with spaCy's, touching spans would overlap.
+    return [span | {"end": span["end"] - 1} for span in _as_dicts(doc, layer)]
 
 
 def tokens(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Score]:

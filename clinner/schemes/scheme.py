@@ -3,6 +3,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from clinner.errors import ClinnerError
 
@@ -49,16 +50,21 @@ def read_scheme(path: Path) -> Scheme:
 
     path (Path): The TOML file.
     RETURNS (Scheme): The scheme.
-    RAISES (ClinnerError): The file is missing, is not TOML, or lacks `layer` or `[labels]`.
+    RAISES (ClinnerError): The file is missing, is not TOML, lacks `layer` or `[labels]`, or holds
+        something of the wrong shape.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf8"))
     except FileNotFoundError:
-        raise ClinnerError(f"{path}: no such scheme file. Known: {', '.join(names())}.") from None
+        raise ClinnerError(
+            f"{path}: no such scheme file. Name one of clinner's ({', '.join(names())}), or "
+            f"the path of your own .toml file."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
     if not data.get("layer") or not data.get("labels"):
         raise ClinnerError(f'{path}: a scheme needs `layer = "..."` and a [labels] table.')
+    _check(path, data)
     labels = {
         name: Label(
             name,
@@ -72,6 +78,37 @@ def read_scheme(path: Path) -> Scheme:
     written.update({name: name for name in labels})
     pairs = {entity: tuple(modifiers) for entity, modifiers in data.get("pairs", {}).items()}
     return Scheme(data["layer"], labels, pairs, data.get("views", {}), written)
+
+
+def _check(path: Path, data: dict[str, Any]) -> None:
+    """Stop at a value of the wrong shape, and say which is wanted."""
+
+    def require(right: bool, what: str) -> None:
+        if not right:
+            raise ClinnerError(f"{path}: {what}.")
+
+    require(isinstance(data["layer"], str), 'layer must be a string, layer = "..."')
+    for name in ("labels", "pairs", "views"):
+        require(isinstance(data.get(name, {}), dict), f"{name} must be a table, [{name}]")
+    for name, entry in data["labels"].items():
+        require(
+            isinstance(entry, dict),
+            f'label {name} must be a table, [labels.{name}] with description = "..."',
+        )
+        for key in ("description", "semantic_group"):
+            require(isinstance(entry.get(key, ""), str), f"{key} of {name} must be a string")
+        require(_strings(entry.get("aliases", [])), f"aliases of {name} must be a list of strings")
+    for name, modifiers in data.get("pairs", {}).items():
+        require(_strings(modifiers), f"pairs of {name} must be a list of labels")
+    for name, view in data.get("views", {}).items():
+        require(
+            isinstance(view, dict) and _strings(list(view.values())),
+            f'view {name} must be a table, [views.{name}] with LABEL = "NEW_NAME"',
+        )
+
+
+def _strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def names() -> tuple[str, ...]:
@@ -100,11 +137,12 @@ def semantic_group(label: str, layer: str | None = None) -> str | None:
     """The UMLS semantic group of a label.
 
     label (str): The label.
-    layer (str | None): Its layer; without one, the first scheme that knows the label decides.
+    layer (str | None): Its layer; without one, or where it does not know the label (a view
+        renamed it), the first scheme that knows the label decides.
     RETURNS (str | None): "Disorders", "Chemicals & Drugs", ...; None for an unknown label.
     """
-    for name in names() if layer is None or layer not in names() else (layer,):
+    for name in sorted(names(), key=lambda name: name != layer):
         found = load(name).labels.get(label)
-        if found is not None and found.semantic_group:
-            return found.semantic_group
+        if found is not None and (found.semantic_group or name == layer):
+            return found.semantic_group or None
     return None

@@ -3,8 +3,11 @@ import pytest
 from clinner import schemes
 from clinner.corpora import alignment
 from clinner.corpora.alignment import Aligner, drop_duplicates
+from clinner.corpora.brat import read_brat
+from clinner.corpora.checks import SURFACE_DIFFERS
 from clinner.corpora.note import Attribute, Event, Note, NoteSpan, Problem, Relation
 from clinner.errors import ClinnerError
+from clinner.pipeline import attributes
 
 TEXT = "No fever or chest pain. Aspirin 81mg daily"
 
@@ -126,7 +129,7 @@ def test_linked_negation_becomes_gold_relations_modifiers_and_the_negated_flag(a
             relations=(
                 Relation("R1", "hasAttr", "T2", "T1"),
                 Relation("R2", "hasAttr", "T3", "T1"),
-                Relation("R3", "illegal", "T1", "T4"),
+                Relation("R3", "illegal", "T2", "T4"),
             ),
         )
     )
@@ -188,3 +191,85 @@ def test_fragments_with_only_white_space_between_them_are_one_span(aligner):
     doc, losses = aligner.align(note(NoteSpan("T1", "PROBLEM", ((0, 5), (8, 12))), text=text))
     assert [e.text for e in doc.ents] == [text]
     assert losses == []
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("Troponin <0.1", "Troponin > 0.1"), ("INR 1.5", "INR 15"), ("K+ is 4", "K is 4")],
+)
+def test_texts_that_differ_in_punctuation_are_different_notes(left, right):
+    losses = []
+    notes = [("train", Note("a", left)), ("test", Note("b", right))]
+    assert [n.id for _, n in drop_duplicates(notes, losses)] == ["a", "b"]
+    assert losses == []
+
+
+def test_a_copy_with_spaces_around_its_punctuation_is_the_same_note():
+    losses = []
+    notes = [
+        ("train", Note("a", "Fever , 38.5 ( oral ) .")),
+        ("test", Note("b", "Fever, 38.5 (oral).")),
+    ]
+    assert [n.id for _, n in drop_duplicates(notes, losses)] == ["b"]
+
+
+def test_n2c2_relations_with_the_attribute_first_link_the_drug_to_it(nlp, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf8")
+    (tmp_path / "a.ann").write_text(
+        "T1\tDrug 24 31\tAspirin\nT2\tStrength 32 36\t81mg\nT3\tFrequency 37 42\tdaily\n"
+        "R1\tStrength-Drug Arg1:T2 Arg2:T1\nR2\tFrequency-Drug Arg1:T3 Arg2:T1\n",
+        encoding="utf8",
+    )
+    (given,) = read_brat(tmp_path)
+    doc, losses = Aligner(nlp, (schemes.load("n2c2"),)).align(given)
+    assert losses == []
+    assert [(r.head.text, r.tail.text) for r in doc._.relations] == [
+        ("Aspirin", "81mg"),
+        ("Aspirin", "daily"),
+    ]
+    assert [m.label for m in doc.ents[0]._.modifiers] == ["STRENGTH", "FREQUENCY"]
+
+
+def test_a_legal_relation_whose_end_was_dropped_is_reported(aligner):
+    doc, losses = aligner.align(
+        note(
+            span("T1", "NEGATION", "No"),
+            span("T2", "PROBLEM", "pain"),
+            span("T3", "PROBLEM", "chest pain"),
+            relations=(Relation("R1", "hasAttr", "T2", "T1"), Relation("R2", "odd", "T2", "T3")),
+        )
+    )
+    assert not doc._.relations
+    assert reasons(losses) == [alignment.OVERLAP, alignment.RELATION]
+    assert (losses[1].label, losses[1].text) == ("hasAttr", "R1: T2 T1")
+
+
+def test_a_span_with_several_faults_is_one_loss_with_its_final_fate(aligner):
+    flattened = span("T1", "PROBLEM", "fever", fragments=((3, 8), (18, 21)))
+    _, losses = aligner.align(note(flattened))
+    assert reasons(losses) == [f"{alignment.FLATTENED}; {alignment.SNAPPED}"]
+    inside = span("T2", "PROBLEM", "hest", fragments=((13, 16),))
+    _, losses = aligner.align(note(flattened, inside))
+    assert reasons(losses) == [f"{alignment.FLATTENED}; {alignment.SNAPPED}", alignment.OVERLAP]
+
+
+def test_a_span_with_another_text_is_said_to_be_kept_at_its_offsets(aligner):
+    bad = span("T1", "PROBLEM", "fever")
+    problems = (Problem("n1.ann:4", SURFACE_DIFFERS, bad),)
+    _, losses = aligner.align(note(bad, problems=problems))
+    assert reasons(losses) == [f"source: {SURFACE_DIFFERS}, kept at its offsets"]
+    longer = span("T2", "PROBLEM", "No fever")
+    _, losses = aligner.align(note(bad, longer, problems=problems))
+    assert [(loss.source, loss.reason) for loss in losses] == [("n1.ann:4", alignment.OVERLAP)]
+
+
+def test_concept_codes_are_stored_with_the_span(nlp):
+    aligner = Aligner(nlp, (schemes.load("ncbi"),))
+    doc, _ = aligner.align(note(NoteSpan("T1", "DISEASE", ((3, 8),), codes=("D005334", "D000001"))))
+    assert attributes.record(doc.ents[0])["codes"] == ["D005334", "D000001"]
+
+
+def test_spans_that_a_view_leaves_out_are_counted(nlp):
+    aligner = Aligner(nlp, (schemes.load("maccrobat"),), view="simple")
+    given = note(span("T1", "Sign_symptom", "fever"), span("T2", "Dosage", "81mg"))
+    assert aligner.left_out(given) == 1

@@ -5,6 +5,8 @@ import pytest
 from clinner.corpora.catalog import find_corpus, read_catalog, read_splits
 from clinner.errors import ClinnerError
 
+MINE = "[mine]\nformat = 'brat'\nlayers = ['clinical']\ntrain = ['x']\n"
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -61,6 +63,15 @@ def test_holding_out_every_note_is_refused(tmp_path, write):
     [
         ("[mine]\nformat = 'brat'\ntrain = ['x']\n", "layers"),
         ("[mine\n", "not a valid TOML"),
+        ("mine = 'x'\n", "not a table"),
+        (MINE.replace("['x']", "'raw'"), "train must be a list"),
+        (MINE.replace("['clinical']", "'clinical'"), "layers must be a list"),
+        (MINE + "holdout = 5\n", "holdout must give each split a number"),
+        (MINE + "holdout = { dev = 'x' }\n", "holdout must give each split a number"),
+        (MINE + "holdout = { train = 5 }\n", "unknown split 'train'"),
+        (MINE + "ids = { tset = 'x' }\n", "unknown split 'tset'"),
+        (MINE + "veiw = 'simple'\n", "unknown key 'veiw'"),
+        (MINE + "view = 5\n", "view must be a string"),
         ("[mine]\nformat = 'brat'\nlayers = ['clinicel']\ntrain = ['x']\n", "clinicel"),
     ],
 )
@@ -72,3 +83,27 @@ def test_a_catalog_that_is_not_right_is_refused_with_the_reason(write, text, say
 def test_a_catalog_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ClinnerError, match=r"none\.toml"):
         read_catalog(tmp_path / "none.toml")
+
+
+def test_a_bad_entry_does_not_stop_the_others(write):
+    catalog = write(MINE + "[other]\nformat = 'brat'\nlayers = ['clinicel']\ntrain = ['x']\n")
+    assert find_corpus("mine", catalog).format == "brat"
+    with pytest.raises(ClinnerError, match="clinicel"):
+        find_corpus("other", catalog)
+
+
+def test_a_list_of_ids_is_of_the_split_and_not_of_each_of_its_files(tmp_path, write):
+    for i in (1, 2):
+        (tmp_path / f"{i}.txt").write_text(f"{i}|t|Fever\n{i}|a|None.\n", encoding="utf8")
+    (tmp_path / "ids").write_text("1\n2\n", encoding="utf8")
+    entry = f"""[mine]
+    format = "pubtator"
+    layers = ["ncbi"]
+    train = ["{tmp_path}/1.txt", "{tmp_path}/2.txt"]
+    ids = {{ train = "{tmp_path}/ids" }}
+    """
+    corpus = find_corpus("mine", write(entry))
+    assert [note.id for _, note in read_splits(corpus)] == ["1", "2"]
+    (tmp_path / "ids").write_text("1\n3\n", encoding="utf8")
+    with pytest.raises(ClinnerError, match="1 of 2 ids"):
+        list(read_splits(corpus))

@@ -3,8 +3,9 @@ import spacy
 import srsly
 from spacy.tokens import DocBin
 
-from clinner.corpora.catalog import find_corpus
+from clinner.corpora.catalog import Corpus, find_corpus
 from clinner.corpora.docbin import annotation_overrides, convert
+from clinner.schemes import load
 
 # At most this share of gold spans may be lost or moved, in percent.
 CEILINGS = {"mtsamples": 0.1, "maccrobat": 0.5, "ncbi": 0.2, "bc5cdr": 0.2}
@@ -49,6 +50,17 @@ def test_converting_twice_gives_the_same_bytes(sample, nlp, root, tmp_path_facto
     convert(find_corpus("sample", root / "configs/corpora.toml"), nlp, again)
     for name in ("train.spacy", "dev.spacy", "test.spacy"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_strict_conversion_with_a_loss_writes_the_losses_only(nlp, tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "a.txt").write_text("No fever today.\n", encoding="utf8")
+    (raw / "a.ann").write_text("T1\tPROBLEM 3 7\tfeve\n", encoding="utf8")
+    corpus = Corpus("mine", "brat", (load("clinical"),), {"train": (raw,), "dev": (), "test": ()})
+    done = convert(corpus, nlp, tmp_path / "out", strict=True)
+    assert len(done.losses) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["losses.jsonl"]
 
 
 def test_a_config_follows_what_the_corpus_annotates(nlp):

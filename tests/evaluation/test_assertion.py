@@ -2,11 +2,26 @@ from pathlib import Path
 
 import pytest
 import spacy
+from spacy.language import Language
 from spacy.tokens import Doc, Span
+from spacy.training import Example
 
 from clinner.corpora.note import Attribute, Event, Note, NoteSpan, Relation
-from clinner.evaluation.assertion import assertion_scores, class_scores, flag_scores
-from clinner.evaluation.negation import judge, linked_negation, polarity_negation, read_negex
+from clinner.errors import ClinnerError
+from clinner.evaluation.assertion import (
+    assertion_scores,
+    class_scores,
+    flag_scores,
+    wrong_assertions,
+)
+from clinner.evaluation.negation import (
+    judge,
+    judge_with_relations,
+    linked_negation,
+    polarity_negation,
+    read_negex,
+    without_annotation,
+)
 
 
 def span(span_id: str, label: str, start: int, end: int) -> NoteSpan:
@@ -43,6 +58,74 @@ def test_docs_are_scored_on_the_attributes_that_gold_has():
     scores = assertion_scores([(gold, predicted)])
     assert list(scores) == ["negated"]
     assert scores["negated"]["True"]["f"] == 1.0
+
+
+def test_an_entity_with_another_assertion_than_gold_is_told_with_the_evidence():
+    gold = make_doc(negated=True, uncertain=False, experiencer="patient")
+    guess = make_doc(uncertain=True, experiencer="family", assertion_evidence=["rule:fam"])
+    captions = [wrong.caption for wrong in wrong_assertions(Example(guess, gold), "ents")]
+    assert captions == [
+        "negation: 'fever' gold absent, predicted present (rule:fam)",
+        "uncertainty: 'fever' gold certain, predicted uncertain (rule:fam)",
+        "experiencer: 'fever' gold patient, predicted family (rule:fam)",
+    ]
+
+
+def test_an_attribute_that_gold_does_not_store_is_no_error():
+    assert wrong_assertions(Example(make_doc(negated=True), make_doc()), "ents") == []
+
+
+def linked_doc(nlp: Language, text: str, negated: tuple[str, ...]) -> Doc:
+    doc = nlp.make_doc(text)
+    spans = [doc[i : i + 1] for i, token in enumerate(doc) if token.text in {"fever", "cough"}]
+    doc.spans["clinical"] = [
+        Span(doc, span.start, span.end, "PROBLEM", span_id="clinical") for span in spans
+    ]
+    doc.spans["modifiers"] = [
+        Span(doc, token.i, token.i + 1, "NEGATION", span_id="modifiers")
+        for token in doc
+        if token.lower_ == "no"
+    ]
+    (modifier,) = doc.spans["modifiers"]
+    linked = [span for span in doc.spans["clinical"] if span.text in negated]
+    doc._.relations = [(span, modifier, None) for span in linked]
+    for span in linked:
+        span._.negated = True
+    return doc
+
+
+def test_nothing_but_the_spans_of_gold_reaches_the_pipeline():
+    gold = linked_doc(spacy.blank("en"), "No fever \n but cough.", ("fever",))
+    given = without_annotation(gold, "clinical")
+    assert given.text == gold.text
+    assert given.user_data.get("clinner") is None
+    assert [span.text for span in given.ents] == ["fever", "cough"]
+    assert [span.text for span in given.spans["modifiers"]] == ["No"]
+    assert gold._.relations
+
+
+def test_gold_spans_are_judged_by_each_way_to_combine_rules_and_relations():
+    nlp = spacy.blank("en")
+    texts = ["No fever but cough.", "Cough today, no fever."] * 4
+    golds = [linked_doc(nlp, text, ("fever",)) for text in texts]
+    nlp.add_pipe("clinner_relations")
+    nlp.add_pipe("clinner_sentences")
+    context = nlp.add_pipe("clinner_context", config={"combine": "either"})
+    nlp.initialize(lambda: [Example(nlp.make_doc(gold.text), gold) for gold in golds])
+    judged = judge_with_relations(nlp, golds)
+    assert list(judged) == ["rules", "relations", "either", "relations_first"]
+    rules = [(item.mention.negated, item.predicted) for item in judged["rules"]]
+    assert flag_scores(rules)["f"] == 1.0
+    evidence = {name for item in judged["relations"] for name in item.evidence}
+    assert evidence <= {"modifier:NEGATION"}
+    assert context.combine == "either"
+
+
+def test_a_pipeline_without_relations_is_told_what_it_lacks():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinner_context")
+    with pytest.raises(ClinnerError, match="clinner_relations"):
+        judge_with_relations(nlp, [])
 
 
 def test_a_problem_linked_to_a_negation_is_negated():

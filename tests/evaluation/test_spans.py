@@ -1,5 +1,5 @@
 import pytest
-from spacy.tokens import Span
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from clinner.evaluation import spans
@@ -33,6 +33,15 @@ def test_strict_scores_count_exact_spans_of_docs_that_annotate_the_layer(example
 
 def test_relaxed_scores_count_any_overlap_with_the_right_label(examples):
     assert spans.relaxed(examples, ["clinical"])["clinical"]["f"] == pytest.approx(2 / 3)
+
+
+def test_spans_that_only_touch_do_not_overlap(nlp):
+    text = Doc(nlp.vocab, words=["38", "C"], spaces=[False, False])
+    gold, guess = text.copy(), text.copy()
+    gold.spans["clinical"] = [Span(gold, 0, 1, label="TEST")]
+    guess.spans["clinical"] = [Span(guess, 1, 2, label="TEST")]
+    scores = spans.relaxed([Example(guess, gold)], ["clinical"])["clinical"]
+    assert (scores["f"], scores["partial_f"]) == (0, 0)
 
 
 def test_token_scores_are_macro_f1_and_matthews_correlation(examples):

@@ -41,6 +41,21 @@ def test_every_shell_block_is_a_named_command(root):
     assert text.count("```bash") == len(commands(root))
 
 
+def test_every_project_command_of_the_figures_names_what_exists(root):
+    text = (root / "README.md").read_text(encoding="utf8")
+    runs = set(re.findall(r"`spacy project run ([^`]+)`", text))
+    assert any("--vars.config transition" in run for run in runs)
+    for run in runs:
+        done = subprocess.run(
+            [sys.executable, "-m", "spacy", "project", "run", *run.split(), "--dry", "--force"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, run + done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", ["real", "gpu", "cpu"])
 def test_project_commands_name_steps_and_variables_that_exist(root, name):
     lines = [line for line in commands(root)[name].splitlines() if "project run" in line]

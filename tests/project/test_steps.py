@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span
+from spacy.vocab import Vocab
 
 
 def step(root, script, *arguments, cwd=None):
@@ -143,6 +146,16 @@ def test_a_gpu_where_none_is_is_refused(root, tmp_path, converted):
     )
 
 
+def test_a_hub_name_that_is_not_in_the_cache_is_refused(root, tmp_path, converted):
+    name = "none/no-such-encoder"
+    named = ("--variables.encoder", name)
+    assert refused(train(root, tmp_path, converted, *named), name, "spacy project run encoder")
+    assert not (tmp_path / "trained").exists()
+    folder = distinct_splits(tmp_path / "splits")
+    checked = check(root, folder, "--config", "configs/clinner.cfg", *named)
+    assert refused(checked, name, "spacy project run encoder")
+
+
 def test_training_before_conversion_is_refused(root, tmp_path):
     assert refused(
         train(root, tmp_path, tmp_path / "none.spacy", "--variables.encoder", "a/b"), "none.spacy"
@@ -151,6 +164,87 @@ def test_training_before_conversion_is_refused(root, tmp_path):
 
 def test_an_unknown_config_is_refused_with_the_known_ones(root, tmp_path):
     assert refused(step(root, "train.py", "configs/no.cfg", tmp_path), "configs/clinner.cfg")
+
+
+def check(root, folder, *options):
+    return step(root, "check_corpus.py", folder, *options)
+
+
+def test_checking_with_an_unknown_config_is_refused_with_the_known_ones(root, converted):
+    done = check(root, converted.parent, "--config", "configs/no.cfg")
+    assert refused(done, "configs/no.cfg", "configs/clinner.cfg")
+
+
+def test_checking_with_a_config_that_cannot_be_built_is_refused(root, tmp_path):
+    config = tmp_path / "mine.cfg"
+    shipped = (root / "configs/transition.cfg").read_text(encoding="utf8")
+    config.write_text(shipped.replace('factory = "ner"', 'factory = "nope"'), encoding="utf8")
+    (tmp_path / "config.json").write_text("{}", encoding="utf8")
+    folder = distinct_splits(tmp_path / "splits")
+    done = check(root, folder, "--config", config, "--variables.encoder", tmp_path)
+    assert refused(done, "mine.cfg", "nope")
+
+
+def distinct_splits(folder):
+    folder.mkdir()
+    for split in ("train", "dev", "test"):
+        doc = Doc(Vocab(), words=["No", "fever", "in", split])
+        doc.spans["clinical"] = [Span(doc, 1, 2, "PROBLEM")]
+        doc.ents = list(doc.spans["clinical"])
+        DocBin(docs=[doc], store_user_data=True).to_disk(folder / f"{split}.spacy")
+    return folder
+
+
+def test_an_error_in_initialising_stops_the_check(root, tmp_path):
+    # A config.json, but neither a tokenizer nor weights.
+    (tmp_path / "config.json").write_text("{}", encoding="utf8")
+    folder = distinct_splits(tmp_path / "splits")
+    options = ("--config", "configs/transition.cfg", "--variables.encoder", tmp_path)
+    done = check(root, folder, *options)
+    assert done.returncode == 1
+    assert "Summary" not in done.stdout
+
+
+def test_a_file_that_is_no_corpus_is_refused_by_every_step(root, tmp_path):
+    splits = [tmp_path / f"{split}.spacy" for split in ("train", "dev", "test")]
+    for path in splits:
+        path.write_bytes(b"no corpus")
+    (tmp_path / "model").mkdir()
+    spacy.blank("en").to_disk(tmp_path / "model")
+    says = ("train.spacy: not a .spacy file", "spacy project run convert")
+    assert refused(train(root, tmp_path, splits[0]), *says)
+    assert refused(step(root, "evaluate.py", tmp_path / "model", splits[0]), *says)
+    assert refused(check(root, tmp_path), *says)
+
+
+def test_an_option_that_the_config_does_not_have_is_refused(root, tmp_path, converted):
+    done = train(root, tmp_path, converted, "--variables.nope", "3")
+    assert refused(done, "--variables.nope", "clinner.cfg", "learn_rate")
+    done = train(root, tmp_path, converted, "--nope", "3")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "--nope" in done.stderr
+
+
+def test_a_file_that_is_no_config_is_refused(root, tmp_path):
+    (tmp_path / "x.cfg").write_text("not a config\n", encoding="utf8")
+    assert refused(step(root, "train.py", tmp_path / "x.cfg", tmp_path / "out"), "x.cfg")
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluating_on_a_gpu_where_none_is_is_refused(root, tmp_path, converted):
+    (tmp_path / "model").mkdir()
+    done = step(root, "evaluate.py", tmp_path / "model", converted, "--gpu-id", "99")
+    assert refused(done, "gpu_id is 99", "cuda12x")
+
+
+def test_evaluating_a_folder_that_is_no_pipeline_is_refused(root, tmp_path, converted):
+    model = tmp_path / "model"
+    model.mkdir()
+    assert refused(step(root, "evaluate.py", model, converted), "model: no pipeline")
+    spacy.blank("en").to_disk(model)
+    (model / "config.cfg").write_text("not a config\n", encoding="utf8")
+    assert refused(step(root, "evaluate.py", model, converted), "model: no pipeline")
 
 
 def test_evaluating_a_model_that_is_not_there_is_refused(root, tmp_path):

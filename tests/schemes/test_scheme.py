@@ -37,13 +37,24 @@ def test_semantic_groups_follow_label_and_layer():
     assert schemes.semantic_group("NO_SUCH_LABEL") is None
 
 
+def test_a_label_that_a_view_renamed_has_the_group_of_the_scheme_that_knows_it():
+    assert schemes.semantic_group("PROBLEM", "maccrobat") == "Disorders"
+
+
 def test_st21pv_has_21_types():
     assert len(schemes.load("umls").labels) == 21
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "no such scheme"), ("layer = ", "not a valid TOML"), ('layer = "x"', "[labels]")],
+    [
+        (None, "no such scheme"),
+        ("layer = ", "not a valid TOML"),
+        ('layer = "x"', "[labels]"),
+        ('layer = "x"\n[labels]\nPROBLEM = "text"\n', "[labels.PROBLEM]"),
+        ('layer = "x"\n[labels.A]\naliases = "a"\n', "aliases of A must be a list"),
+        ('layer = "x"\n[labels.A]\n[pairs]\nA = "B"\n', "pairs of A must be a list"),
+    ],
 )
 def test_a_scheme_file_that_is_no_scheme_is_refused_with_its_name(tmp_path, content, says):
     path = tmp_path / "mine.toml"

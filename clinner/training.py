@@ -1,0 +1,257 @@
+"""What a training checks before it starts, and makes of a trained model before it counts."""
+
+import configparser
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import spacy
+from spacy.schemas import ConfigSchemaTraining
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from spacy.util import load_config, load_model_from_config, registry
+from spacy.vocab import Vocab
+from thinc.api import Config, require_gpu
+
+from clinner.corpora.docbin import annotation_overrides
+from clinner.errors import ClinnerError
+from clinner.evaluation.calibration import fit_temperatures
+
+MIN_STEPS = 150
+LENGTH_VARIABLES = ("batch_words", "max_steps", "warmup_steps", "eval_frequency")
+# configparser has errors of its own beside confection's, which are ValueErrors.
+CONFIG_ERRORS = (ValueError, KeyError, TypeError, configparser.Error)
+
+
+def load_settings(config: Path, overrides: Mapping[str, Any]) -> Config:
+    """Load a config.
+
+    config (Path): The config.
+    overrides (Mapping[str, Any]): Values by dotted key, each of which the config must have.
+    RETURNS (Config): The config with the overrides, interpolated.
+    RAISES (ClinnerError): There is no such file, it is no config, or a key is not in it.
+    """
+    if not config.is_file():
+        known = ", ".join(map(str, sorted(Path("configs").glob("*.cfg"))))
+        raise ClinnerError(f"{config}: no such config. Known: {known}.")
+    try:
+        plain = load_config(config)
+    except CONFIG_ERRORS as error:
+        raise ClinnerError(f"{config}: not a spaCy config ({one_line(error)}).") from None
+    for key in overrides:
+        _check_key(config, plain, key)
+    try:
+        return load_config(config, overrides=dict(overrides), interpolate=True)
+    except CONFIG_ERRORS as error:
+        raise ClinnerError(f"{config}: cannot be resolved ({one_line(error)}).") from None
+
+
+def validate(config: Path, settings: Config) -> Config:
+    """Build the pipeline of a config and what its training uses, without any weights.
+
+    config (Path): Where the settings are from, for the message.
+    settings (Config): The config, interpolated.
+    RETURNS (Config): The config with spaCy's defaults filled in.
+    RAISES (ClinnerError): A section, a setting or a registered function is missing or wrong.
+    """
+    try:
+        filled = load_model_from_config(settings, auto_fill=True).config.interpolate()
+        registry.resolve(filled["training"], schema=ConfigSchemaTraining)
+    except CONFIG_ERRORS as error:
+        raise ClinnerError(f"{config}: not a config to train with ({one_line(error)}).") from None
+    return filled
+
+
+def resolve_encoder(name: str) -> str:
+    """Find an encoder without the network.
+
+    name (str): A folder, or a name on the Hugging Face hub whose files are in the local cache.
+    RETURNS (str): The name.
+    RAISES (ClinnerError): It is neither.
+    """
+    if (Path(name) / "config.json").is_file() or _in_hub_cache(name):
+        return name
+    raise ClinnerError(
+        f"{name}: no encoder there, neither a folder with a config.json nor a name in the Hugging "
+        f"Face cache. Run `spacy project run encoder`, or give --vars.encoder a folder or a hub "
+        f"name."
+    )
+
+
+def use_gpu(gpu_id: int) -> None:
+    """Compute on a GPU.
+
+    gpu_id (int): Its number; below 0 for the CPU.
+    RAISES (ClinnerError): It cannot be used.
+    """
+    if gpu_id < 0:
+        return
+    try:
+        require_gpu(gpu_id)
+    # CuPy's own errors, an invalid device for one, share no base class but this.
+    except Exception as error:
+        raise ClinnerError(
+            f"gpu_id is {gpu_id}, but no GPU can be used ({one_line(error)}). Install "
+            f"`clinner[cuda12x]` and a CUDA build of torch, or use --vars.gpu_id -1."
+        ) from None
+
+
+def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
+    """Read a converted corpus.
+
+    path (Path): A .spacy file.
+    vocab (Vocab): The vocabulary of the documents.
+    RETURNS (list[Doc]): The documents.
+    RAISES (ClinnerError): The file is missing, or not in spaCy's format.
+    """
+    try:
+        return list(DocBin().from_disk(path).get_docs(vocab))
+    except OSError as error:
+        reason = error.strerror or one_line(error)
+    except (ValueError, KeyError, TypeError, IndexError):
+        reason = "not a .spacy file"
+    raise ClinnerError(f"{path}: {reason}. Run `spacy project run convert` to write it.")
+
+
+def training_docs(settings: Mapping[str, Any]) -> list[Doc]:
+    """Read the corpora that a training needs.
+
+    settings (Mapping[str, Any]): The config, interpolated.
+    RETURNS (list[Doc]): The documents of train.
+    RAISES (ClinnerError): Train or dev is not named, is missing, cannot be read or is empty.
+    """
+    docs: dict[str, list[Doc]] = {}
+    for name in ("train", "dev"):
+        path = settings.get("paths", {}).get(name)
+        if not (path and Path(path).exists()):
+            raise ClinnerError(f"{path}: no {name} corpus. Run `spacy project run convert` first.")
+        docs[name] = read_docs(Path(path), Vocab())
+        if not docs[name]:
+            raise ClinnerError(f"{path}: holds no note, so there is nothing to learn or score.")
+    return docs["train"]
+
+
+def corpus_overrides(settings: Mapping[str, Any], docs: list[Doc], epochs: int) -> dict[str, Any]:
+    """What the training corpus decides in the config's variables.
+
+    settings (Mapping[str, Any]): The config, interpolated.
+    docs (list[Doc]): The training corpus.
+    epochs (int): Passes over the corpus, at least MIN_STEPS updates; 0 keeps the config's length.
+    RETURNS (dict[str, Any]): The layers that the corpus annotates, and for a number of epochs
+        the schedule's length in updates, a tenth of them warm-up, with nine evaluations on dev.
+    RAISES (ClinnerError): A number of epochs, but no variables to set the length with.
+    """
+    overrides = annotation_overrides(settings, docs)
+    if not epochs:
+        return overrides
+    variables = settings.get("variables", {})
+    missing = ", ".join(name for name in LENGTH_VARIABLES if name not in variables)
+    if missing:
+        raise ClinnerError(
+            f"the config's [variables] lack {missing}, which --epochs sets or needs. Add them, or "
+            f"use --epochs 0 for the config's own length."
+        )
+    tokens = sum(map(len, docs))
+    steps = max(MIN_STEPS, math.ceil(epochs * tokens / variables["batch_words"]))
+    return overrides | {
+        "variables.max_steps": steps,
+        "variables.warmup_steps": steps // 10,
+        "variables.eval_frequency": math.ceil(steps / 9),
+    }
+
+
+def train(
+    config: Path, output: Path, *, dev: Path, overrides: Mapping[str, Any], gpu_id: int
+) -> dict[str, dict[str, float]]:
+    """Train and calibrate a pipeline.
+
+    The models appear under their final names when all is done, so that a training that is cut
+    off leaves no folder that looks like a whole model, and an older model stays until then.
+
+    config (Path): The config.
+    output (Path): Folder that gets `model-best` and `model-last`.
+    dev (Path): The .spacy file to calibrate on.
+    overrides (Mapping[str, Any]): Values of the config by dotted key.
+    gpu_id (int): The GPU, or -1 for the CPU.
+    RETURNS (dict[str, dict[str, float]]): As `calibrate`.
+    RAISES (ClinnerError): The output is a file.
+    """
+    from spacy.cli.train import train as spacy_train
+
+    if output.exists() and not output.is_dir():
+        raise ClinnerError(f"{output}: a file, where the folder of the models is to be.")
+    partial = output.resolve().with_name(f"{output.resolve().name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    spacy_train(config, partial, use_gpu=gpu_id, overrides=dict(overrides))
+    fitted = calibrate(partial / "model-best", dev)
+    move_models(partial, output)
+    return fitted
+
+
+def move_models(partial: Path, output: Path) -> None:
+    """Put finished models in place of older ones.
+
+    partial (Path): Folder with `model-best` and `model-last`; it is gone afterwards.
+    output (Path): Their final folder, on the same disk; whatever else it holds stays.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    for model in sorted(partial.glob("model-*")):
+        final = output / model.name
+        # A folder cannot be renamed onto another one that holds something.
+        if final.exists():
+            final.rename(partial / f"older-{model.name}")
+        model.rename(final)
+    shutil.rmtree(partial)
+
+
+def calibrate(model: Path, dev: Path) -> dict[str, dict[str, float]]:
+    """Fit the temperatures of a trained model's confidences, and store them in it.
+
+    model (Path): The model's folder.
+    dev (Path): A .spacy file that was not trained on.
+    RETURNS (dict[str, dict[str, float]]): The temperature by component and layer.
+    """
+    nlp = spacy.load(model)
+    names = [name for name, factory in nlp.pipe_factories.items() if factory == "clinner_ner"]
+    docs = read_docs(dev, nlp.vocab) if names else []
+    temperatures = {}
+    for name in names:
+        temperatures[name] = fit_temperatures(nlp, [Example(doc, doc) for doc in docs], name)
+        component: Any = nlp.get_pipe(name)
+        component.to_disk(model / name)
+    return temperatures
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error of another library, which may span many lines."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _check_key(config: Path, settings: Mapping[str, Any], key: str) -> None:
+    *sections, name = key.split(".")
+    found: Any = settings
+    for section in sections:
+        if not isinstance(found, Mapping) or not isinstance(found.get(section), Mapping):
+            known = ", ".join(settings)
+            raise ClinnerError(
+                f"--{key}: {config} has no section [{'.'.join(sections)}]. Sections: {known}."
+            )
+        found = found[section]
+    if name not in found:
+        known = ", ".join(found) or "none"
+        raise ClinnerError(
+            f"--{key}: {config} has no {name} in [{'.'.join(sections)}]. Known: {known}."
+        )
+
+
+def _in_hub_cache(name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    # A path with more than one slash is no name on the hub.
+    except ValueError:
+        return False
