@@ -1,15 +1,14 @@
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import srsly
-from spacy import util
 from spacy.attrs import IDX, ORTH, SENT_START, SPACY
 from spacy.language import Language
 from spacy.strings import StringStore
 from spacy.tokens import Doc
+
+from clinner.pipeline.settings import StoredSettings
 
 # What a token can be for a sentence boundary; a token may be several.
 SPACE, NEWLINE, BLANK_LINE = 1, 2, 4  # white space; with a line end in it; with an empty line
@@ -283,7 +282,7 @@ def sentence_starts(doc: Doc, kinds: TokenKinds) -> np.ndarray:
     return starts
 
 
-class ClinicalSentences:
+class ClinicalSentences(StoredSettings):
     """Sentence boundaries by rules that know how clinical notes are laid out.
 
     Lines, bulleted and numbered lists, headings, decimals, titles ("Dr."), dosing abbreviations
@@ -325,36 +324,11 @@ class ClinicalSentences:
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self.name, "overwrite": self.overwrite, "_kinds": None}
 
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """RETURNS (bytes): The settings."""
-        return util.to_bytes({"overwrite": lambda: srsly.json_dumps(self.overwrite)}, exclude)
+    def _settings(self) -> dict[str, Any]:
+        return {"overwrite": self.overwrite}
 
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "ClinicalSentences":
-        """Load settings from `to_bytes`.
-
-        data (bytes): The settings.
-        RETURNS (ClinicalSentences): This component.
-        """
-        settings: dict[str, bool] = {}
-        readers = {"overwrite": lambda b: settings.update(overwrite=srsly.json_loads(b))}
-        util.from_bytes(data, readers, exclude)
+    def _set(self, settings: dict[str, Any]) -> None:
         self.overwrite = settings.get("overwrite", self.overwrite)
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the settings.
-
-        path (str | Path): A file.
-        """
-        util.ensure_path(path).write_bytes(self.to_bytes(exclude=exclude))
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "ClinicalSentences":
-        """Load settings from `to_disk`.
-
-        path (str | Path): The file.
-        RETURNS (ClinicalSentences): This component.
-        """
-        return self.from_bytes(util.ensure_path(path).read_bytes(), exclude=exclude)
 
 
 @Language.factory(

@@ -1,11 +1,8 @@
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import srsly
-from spacy import util
 from spacy.attrs import IDX, IS_SPACE, LENGTH, LOWER, SENT_START
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -19,13 +16,14 @@ from clinner.pipeline.context.lexicon import Lexicon, load_lexicon
 from clinner.pipeline.context.rules import ContextRules, Found, Tokens
 from clinner.pipeline.phrases import PhraseTokenizer
 from clinner.pipeline.sentences import TokenKinds, sentence_starts
+from clinner.pipeline.settings import StoredSettings
 
 SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 # What a linked modifier makes of an entity; the words of SUBJECT, TEMPORAL and CONDITION decide.
 LINKED = {"NEGATION": "negated", "UNCERTAIN": "uncertain"}
 
 
-class ClinicalContext:
+class ClinicalContext(StoredSettings):
     """Assertion attributes for entities: negated (and by which words), possible, hypothetical,
     conditional, historical, and whose they are.
 
@@ -213,37 +211,6 @@ class ClinicalContext:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rules": None, "_kinds": None}
-
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """RETURNS (bytes): The settings, added cues among them."""
-        return util.to_bytes({"settings": lambda: srsly.json_dumps(self._settings())}, exclude)
-
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "ClinicalContext":
-        """Load settings from `to_bytes`.
-
-        data (bytes): The settings.
-        RETURNS (ClinicalContext): This component.
-        """
-        util.from_bytes(data, {"settings": lambda b: self._set(srsly.json_loads(b))}, exclude)
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the settings, added cues among them.
-
-        path (str | Path): A folder; it is made.
-        """
-        writers = {"settings.json": lambda file: srsly.write_json(file, self._settings())}
-        util.to_disk(path, writers, exclude)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "ClinicalContext":
-        """Load settings from `to_disk`.
-
-        path (str | Path): The folder.
-        RETURNS (ClinicalContext): This component.
-        """
-        readers = {"settings.json": lambda file: self._set(srsly.read_json(file))}
-        util.from_disk(path, readers, exclude)
-        return self
 
 
 def _findings(found: Found, offsets: list[list[int]]) -> Findings:

@@ -1,10 +1,7 @@
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import srsly
-from spacy import util
 from spacy.attrs import IS_PUNCT, IS_SPACE, IS_TITLE, IS_UPPER, LENGTH, LOWER, ORTH
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -13,11 +10,12 @@ from clinner.pipeline import attributes
 from clinner.pipeline.phrases import PhraseTokenizer
 from clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
 from clinner.pipeline.sentences import NEWLINE, TokenKinds
+from clinner.pipeline.settings import StoredSettings
 
 SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 
 
-class ClinicalSections:
+class ClinicalSections(StoredSettings):
     """Sections by their headers: `HPI:`, `PAST MEDICAL HISTORY`, `**Plan**`, `SUBJECTIVE:,`.
 
     Headers are normalised to the titles of `lexicon.toml` beside this file; a header in capitals
@@ -110,37 +108,6 @@ class ClinicalSections:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rules": None, "_kinds": None}
-
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """RETURNS (bytes): The settings, added headers among them."""
-        return util.to_bytes({"settings": lambda: srsly.json_dumps(self._settings())}, exclude)
-
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "ClinicalSections":
-        """Load settings from `to_bytes`.
-
-        data (bytes): The settings.
-        RETURNS (ClinicalSections): This component.
-        """
-        util.from_bytes(data, {"settings": lambda b: self._set(srsly.json_loads(b))}, exclude)
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the settings, added headers among them.
-
-        path (str | Path): A folder; it is made.
-        """
-        writers = {"settings.json": lambda file: srsly.write_json(file, self._settings())}
-        util.to_disk(path, writers, exclude)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "ClinicalSections":
-        """Load settings from `to_disk`.
-
-        path (str | Path): The folder.
-        RETURNS (ClinicalSections): This component.
-        """
-        readers = {"settings.json": lambda file: self._set(srsly.read_json(file))}
-        util.from_disk(path, readers, exclude)
-        return self
 
 
 @Language.factory(
