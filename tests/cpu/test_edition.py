@@ -44,7 +44,7 @@ def run_alone(folder, code, *arguments):
 def test_the_transition_ner_of_spacy_finds_the_same_through_the_edition(
     tiny_encoder, corpus, tmp_path
 ):
-    nlp = train(tiny_encoder, head="ner")
+    nlp = train(tiny_encoder, head="ner", steps=120)
     nlp.to_disk(tmp_path / "model")
     optimize(tmp_path / "model", tmp_path / "edition", precision="fp32", dev=corpus)
     edition = spacy.load(tmp_path / "edition")

@@ -5,6 +5,7 @@ import random
 import spacy
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
+from thinc.api import fix_random_seed
 
 WORDS = """
     no fever denies chest pain takes aspirin 10 mg daily history of asthma and severe knee swelling
@@ -97,6 +98,7 @@ def make_encoder(folder):
 
 def train(encoder, get_spans=WINDOWS, head="clinner_ner", steps=40):
     """A pipeline with a transformer and one head."""
+    fix_random_seed(1)
     nlp = blank()
     model = {
         "@architectures": "spacy-transformers.TransformerModel.v3",
