@@ -1,7 +1,27 @@
 import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from clinner.errors import ClinnerError
+
+
+def read_toml(path: Path, absent: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    path (Path): The file.
+    absent (str): What to say after the path when there is no such file.
+    RETURNS (dict[str, Any]): Its content.
+    RAISES (ClinnerError): The file is missing, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf8"))
+    except FileNotFoundError:
+        raise ClinnerError(f"{path}: {absent}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
 
 
 @contextmanager

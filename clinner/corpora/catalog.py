@@ -1,4 +1,3 @@
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,6 +10,7 @@ from clinner.corpora.checks import only_listed
 from clinner.corpora.formats import read
 from clinner.corpora.note import Note
 from clinner.errors import ClinnerError
+from clinner.files import read_toml
 
 SPLITS = ("train", "dev", "test")
 KEYS = ("format", "layers", "view", *SPLITS, "ids", "holdout")
@@ -60,15 +60,11 @@ def find_corpus(name: str, catalog: Path) -> Corpus:
 
 
 def _entries(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf8"))
-    except FileNotFoundError:
-        raise ClinnerError(
-            f"{path}: no such catalog of corpora. Name yours with --catalog, or run this in the "
-            f"folder of the project."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
+    return read_toml(
+        path,
+        "no such catalog of corpora. Name yours with --catalog, or run this in the folder of the "
+        "project.",
+    )
 
 
 def _corpus(path: Path, name: str, entry: Any) -> Corpus:

@@ -1,4 +1,3 @@
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -6,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from clinner.errors import ClinnerError
+from clinner.files import read_toml
 
 FOLDER = Path(__file__).parent
 
@@ -53,15 +53,11 @@ def read_scheme(path: Path) -> Scheme:
     RAISES (ClinnerError): The file is missing, is not TOML, lacks `layer` or `[labels]`, or holds
         something of the wrong shape.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf8"))
-    except FileNotFoundError:
-        raise ClinnerError(
-            f"{path}: no such scheme file. Name one of clinner's ({', '.join(names())}), or "
-            f"the path of your own .toml file."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
+    data = read_toml(
+        path,
+        f"no such scheme file. Name one of clinner's ({', '.join(names())}), or the path of your "
+        f"own .toml file.",
+    )
     if not data.get("layer") or not data.get("labels"):
         raise ClinnerError(f'{path}: a scheme needs `layer = "..."` and a [labels] table.')
     _check(path, data)
