@@ -16,11 +16,14 @@ from spacy.vocab import Vocab
 from thinc.api import Config, require_gpu
 
 from clinner.corpora.docbin import annotation_overrides
+from clinner.corpora.reader import sample
 from clinner.errors import ClinnerError
 from clinner.evaluation.calibration import fit_temperatures
 
 MIN_STEPS = 150
 LENGTH_VARIABLES = ("batch_words", "max_steps", "warmup_steps", "eval_frequency")
+# Sections that are handed on as they are, to transformers and torch, whatever their keys.
+FREE_SECTIONS = ("tokenizer_config", "transformer_config", "grad_scaler_config")
 # configparser has errors of its own beside confection's, which are ValueErrors.
 CONFIG_ERRORS = (ValueError, KeyError, TypeError, configparser.Error)
 
@@ -123,13 +126,19 @@ def training_docs(settings: Mapping[str, Any]) -> list[Doc]:
     RAISES (ClinnerError): Train or dev is not named, is missing, cannot be read or is empty.
     """
     docs: dict[str, list[Doc]] = {}
+    vocab = Vocab()
     for name in ("train", "dev"):
-        path = settings.get("paths", {}).get(name)
-        if not (path and Path(path).exists()):
-            raise ClinnerError(f"{path}: no {name} corpus. Run `spacy project run convert` first.")
-        docs[name] = read_docs(Path(path), Vocab())
-        if not docs[name]:
-            raise ClinnerError(f"{path}: holds no note, so there is nothing to learn or score.")
+        paths = settings.get("paths", {}).get(name)
+        docs[name] = []
+        for path in paths if isinstance(paths, list) else [paths]:
+            if not (path and Path(path).exists()):
+                raise ClinnerError(
+                    f"{path}: no {name} corpus. Run `spacy project run convert` first."
+                )
+            found = read_docs(Path(path), vocab)
+            if not found:
+                raise ClinnerError(f"{path}: holds no note, so there is nothing to learn or score.")
+            docs[name] += found
     return docs["train"]
 
 
@@ -153,7 +162,8 @@ def corpus_overrides(settings: Mapping[str, Any], docs: list[Doc], epochs: int) 
             f"the config's [variables] lack {missing}, which --epochs sets or needs. Add them, or "
             f"use --epochs 0 for the config's own length."
         )
-    tokens = sum(map(len, docs))
+    exponent = variables.get("size_exponent", 1.0)
+    tokens = sum(map(len, sample(docs, exponent)))
     steps = max(MIN_STEPS, math.ceil(epochs * tokens / variables["batch_words"]))
     return overrides | {
         "variables.max_steps": steps,
@@ -240,7 +250,7 @@ def _check_key(config: Path, settings: Mapping[str, Any], key: str) -> None:
                 f"--{key}: {config} has no section [{'.'.join(sections)}]. Sections: {known}."
             )
         found = found[section]
-    if name not in found:
+    if name not in found and sections[-1] not in FREE_SECTIONS:
         known = ", ".join(found) or "none"
         raise ClinnerError(
             f"--{key}: {config} has no {name} in [{'.'.join(sections)}]. Known: {known}."

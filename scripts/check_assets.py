@@ -22,8 +22,8 @@ def main(
     assets: list[dict[str, Any]] = srsly.read_yaml(project).get("assets", [])
     by_place = {Path(asset["dest"]): asset for asset in assets}
     entry = find_corpus(corpus, catalog)
-    places = [path for paths in entry.paths.values() for path in paths]
-    places += entry.ids.values()
+    places = [path for part in entry.parts for paths in part.paths.values() for path in paths]
+    places += [path for part in entry.parts for path in part.ids.values()]
     for place in places:
         # A path may point inside an archive.
         asset_path = next((p for p in (place, *place.parents) if p in by_place), None)

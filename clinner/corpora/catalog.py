@@ -14,6 +14,8 @@ from clinner.files import read_toml
 
 SPLITS = ("train", "dev", "test")
 KEYS = ("format", "layers", "view", *SPLITS, "ids", "holdout")
+# A corpus that is a list of others has this one key.
+OF = "of"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Corpus:
     holdout (dict[str, int]): How many notes of train become test and dev.
     ids (dict[str, Path]): Split to a file of the note ids that it takes from its paths.
     view (str | None): The view of the schemes to apply.
+    of (tuple[Corpus, ...]): The corpora that it is made of, if it has no notes of its own.
     """
 
     name: str
@@ -36,6 +39,12 @@ class Corpus:
     holdout: Mapping[str, int] = field(default_factory=dict)
     ids: Mapping[str, Path] = field(default_factory=dict)
     view: str | None = None
+    of: tuple["Corpus", ...] = ()
+
+    @property
+    def parts(self) -> tuple["Corpus", ...]:
+        """The corpora that hold the notes: those it is made of, or itself."""
+        return self.of or (self,)
 
 
 def read_catalog(path: Path) -> dict[str, Corpus]:
@@ -45,7 +54,8 @@ def read_catalog(path: Path) -> dict[str, Corpus]:
     RETURNS (dict[str, Corpus]): The corpora by name.
     RAISES (ClinnerError): The file is missing or not valid, or an entry is not.
     """
-    return {name: _corpus(path, name, entry) for name, entry in _entries(path).items()}
+    entries = _entries(path)
+    return {name: _corpus(path, name, entries) for name in entries}
 
 
 def find_corpus(name: str, catalog: Path) -> Corpus:
@@ -56,7 +66,7 @@ def find_corpus(name: str, catalog: Path) -> Corpus:
     entries = _entries(catalog)
     if name not in entries:
         raise ClinnerError(f"{catalog}: no corpus {name!r}. Known: {', '.join(sorted(entries))}.")
-    return _corpus(catalog, name, entries[name])
+    return _corpus(catalog, name, entries)
 
 
 def _entries(path: Path) -> dict[str, Any]:
@@ -67,7 +77,11 @@ def _entries(path: Path) -> dict[str, Any]:
     )
 
 
-def _corpus(path: Path, name: str, entry: Any) -> Corpus:
+def _corpus(path: Path, name: str, entries: Mapping[str, Any]) -> Corpus:
+    entry = entries[name]
+    if isinstance(entry, dict) and OF in entry:
+        _check_of(f"{path}: [{name}]", entry, entries)
+        return Corpus(name, "", (), {}, of=tuple(_corpus(path, n, entries) for n in entry[OF]))
     _check(f"{path}: [{name}]", entry)
     return Corpus(
         name,
@@ -78,6 +92,19 @@ def _corpus(path: Path, name: str, entry: Any) -> Corpus:
         {split: Path(ids) for split, ids in entry.get("ids", {}).items()},
         entry.get("view"),
     )
+
+
+def _check_of(where: str, entry: Mapping[str, Any], entries: Mapping[str, Any]) -> None:
+    """Stop at a list of corpora that has the wrong shape or names what is no plain corpus."""
+    named = entry[OF]
+    if len(entry) > 1 or not isinstance(named, list) or not named:
+        raise ClinnerError(f'{where}: a corpus made of others has one key, {OF} = ["...", "..."].')
+    plain = [n for n, e in entries.items() if not (isinstance(e, dict) and OF in e)]
+    if wrong := [name for name in named if name not in plain]:
+        raise ClinnerError(
+            f"{where}: {OF} names {wrong[0]!r}, which is no corpus with notes of its own. "
+            f"Known: {', '.join(sorted(plain))}."
+        )
 
 
 def _check(where: str, entry: Any) -> None:

@@ -1,7 +1,7 @@
 """A corpus of the catalog -> `train.spacy`, `dev.spacy`, `test.spacy` and the loss report."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class Conversion:
     notes, tokens, relations (Counter[str]): Written, by split.
     spans (dict[str, Counter[str]]): Written, by split and "layer/LABEL".
     gold_spans, gold_relations (int): In the notes of the corpus, duplicate notes left out.
-    left_out_by_view (int): Gold spans whose label the view leaves out.
+    left_out_by_view (int): Gold spans whose label the view or the scheme leaves out.
     losses (list[Loss]): What could not be kept exactly, in reading order.
     """
 
@@ -72,20 +72,10 @@ def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -
     RAISES (ClinnerError): A file cannot be read, a label is unknown, or there is no entity.
     """
     done = Conversion()
-    aligner = Aligner(nlp, corpus.schemes, corpus.view)
     bins = {split: DocBin(store_user_data=True) for split in SPLITS}
-    for split, note in drop_duplicates(read_splits(corpus), done.losses):
-        doc, losses = aligner.align(note)
-        done.losses.extend(losses)
-        done.notes[split] += 1
-        done.tokens[split] += len(doc)
-        done.relations[split] += len(doc._.relations)
-        done.gold_spans += len(note.spans)
-        done.gold_relations += len(note.relations)
-        done.left_out_by_view += aligner.left_out(note)
-        for layer, group in doc.spans.items():
-            done.spans[split].update(f"{layer}/{span.label_}" for span in group)
-        bins[split].add(doc)
+    for part in corpus.parts:
+        for split, doc in _align(part, nlp, done):
+            bins[split].add(doc)
     if not any(done.spans.values()):
         raise ClinnerError(
             f"{corpus.name}: not one entity in {sum(done.notes.values())} notes. "
@@ -101,6 +91,22 @@ def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -
     with written_whole(folder / "conversion.json") as path:
         srsly.write_json(path, done.as_json())
     return done
+
+
+def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[str, Doc]]:
+    aligner = Aligner(nlp, corpus.schemes, corpus.view)
+    for split, note in drop_duplicates(read_splits(corpus), done.losses):
+        doc, losses = aligner.align(note)
+        done.losses.extend(losses)
+        done.notes[split] += 1
+        done.tokens[split] += len(doc)
+        done.relations[split] += len(doc._.relations)
+        done.gold_spans += len(note.spans)
+        done.gold_relations += len(note.relations)
+        done.left_out_by_view += aligner.left_out(note)
+        for layer, group in doc.spans.items():
+            done.spans[split].update(f"{layer}/{span.label_}" for span in group)
+        yield split, doc
 
 
 def annotation_overrides(settings: Mapping[str, Any], docs: Sequence[Doc]) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from hashlib import sha256
 import pytest
 
 from clinner.corpora.catalog import find_corpus, read_catalog, read_splits
+from clinner.corpora.docbin import convert
 from clinner.errors import ClinnerError
 
 MINE = "[mine]\nformat = 'brat'\nlayers = ['clinical']\ntrain = ['x']\n"
@@ -107,3 +108,30 @@ def test_a_list_of_ids_is_of_the_split_and_not_of_each_of_its_files(tmp_path, wr
     (tmp_path / "ids").write_text("1\n3\n", encoding="utf8")
     with pytest.raises(ClinnerError, match="1 of 2 ids"):
         list(read_splits(corpus))
+
+
+def test_a_corpus_made_of_others_has_their_notes_and_layers(tmp_path, write, nlp):
+    for name, count in (("a", 3), ("b", 2)):
+        notes(tmp_path / name, count)
+    entries = "".join(
+        f"[{name}]\nformat = 'brat'\nlayers = ['clinical']\ntrain = ['{tmp_path}/{name}']\n"
+        for name in "ab"
+    )
+    corpus = find_corpus("both", write(f"{entries}[both]\nof = ['a', 'b']\n"))
+    assert [part.name for part in corpus.parts] == ["a", "b"]
+    done = convert(corpus, nlp, tmp_path / "out")
+    assert done.spans["train"] == {"clinical/PROBLEM": 5}
+
+
+@pytest.mark.parametrize(
+    ("of", "message"),
+    [
+        ("of = []", "has one key"),
+        ("of = ['mine']\nformat = 'brat'", "has one key"),
+        ("of = ['theirs']", "names 'theirs', which is no corpus"),
+        ("of = ['both']", "names 'both', which is no corpus"),
+    ],
+)
+def test_a_wrong_list_of_corpora_is_one_message(write, of, message):
+    with pytest.raises(ClinnerError, match=message):
+        find_corpus("both", write(f"{MINE}[both]\n{of}\n"))
