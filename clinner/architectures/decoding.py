@@ -114,29 +114,67 @@ def span_posteriors(scores: TagScores, spans: SpanArrays) -> Floats:
     """
     if not len(spans):
         return np.zeros(0)
-    outside, begin = np.exp(scores.outside), np.exp(scores.begin)
-    inside = np.exp(scores.inside)
-    # `state`: P(inside x after a token | tokens up to it). `norm`: what the constraint leaves of
-    # the probability mass at a token.
-    state = _scan(_forward_step, outside, begin, inside)
-    norm = outside + (begin + inside * _previous(state)).sum(axis=0)
-    # `gain`: weight of all that may follow by I-x, relative to all that may follow otherwise.
-    # The tags of the next token decide it, hence the shift and, going leftwards, the reversal.
-    next_outside, next_begin, next_inside = (
-        np.roll(array, -1, axis=-1)[..., ::-1] for array in (outside, begin, inside)
-    )
-    next_inside[:, 0] = 0.0  # nothing follows the last token
-    gain = _scan(_backward_step, next_outside, next_begin, next_inside)[:, ::-1]
-    total = 1.0 + (state * gain).sum(axis=0)
+    chain = _forward_backward(scores)
     lengths = spans.end - spans.start
     offsets = np.cumsum(lengths) - lengths
     tokens = np.repeat(spans.start - offsets, lengths) + np.arange(lengths.sum())
     labels = np.repeat(spans.label, lengths)
     path = scores.inside[labels, tokens]
     path[offsets] = scores.begin[spans.label, spans.start]
-    log_path = np.add.reduceat(path - np.log(norm[tokens]), offsets)
-    posteriors: Floats = np.exp(log_path - np.log(total[spans.end - 1]))
+    log_path = np.add.reduceat(path - np.log(chain.norm[tokens]), offsets)
+    posteriors: Floats = np.exp(log_path - np.log(chain.total[spans.end - 1]))
     return np.clip(posteriors, 0.0, 1.0)
+
+
+def tag_marginals(scores: TagScores) -> tuple[Floats, Floats]:
+    """Find the probability of each tag, given that the tagging is legal.
+
+    scores (TagScores): The scores of one layer.
+    RETURNS (tuple[Floats, Floats]): The probabilities in the order O, B-1 .. B-n, I-1 .. I-n,
+        shape (tokens, 2 * labels + 1); and per token the log of what the constraint leaves of the
+        probability mass, shape (tokens,): log P(tagging | legal) is the sum of the tags' log
+        probabilities less the sum of these.
+    """
+    chain = _forward_backward(scores)
+    share = 1.0 / (chain.norm * chain.total)
+    # What may follow a tag, relative to what may follow O.
+    inside_weight = (1.0 + chain.gain) * share
+    begin = np.exp(scores.begin) * inside_weight
+    inside = np.exp(scores.inside) * _previous(chain.state) * inside_weight
+    outside = np.exp(scores.outside) * share
+    return np.concatenate([outside[None], begin, inside]).T, np.log(chain.norm)
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """What forward-backward finds.
+
+    state (Floats): P(inside x after a token | the tokens up to it), shape (labels, tokens).
+    norm (Floats): What the constraint leaves of the probability mass at a token, shape (tokens,).
+    gain (Floats): The weight of all that may follow by I-x, relative to all that may follow
+        otherwise; shape (labels, tokens).
+    total (Floats): The weight of all that may follow a token, shape (tokens,).
+    """
+
+    state: Floats
+    norm: Floats
+    gain: Floats
+    total: Floats
+
+
+def _forward_backward(scores: TagScores) -> _Chain:
+    outside, begin = np.exp(scores.outside), np.exp(scores.begin)
+    inside = np.exp(scores.inside)
+    state = _scan(_forward_step, outside, begin, inside)
+    norm = outside + (begin + inside * _previous(state)).sum(axis=0)
+    # The tags of the next token decide the gain, hence the shift and, going leftwards, the
+    # reversal.
+    next_outside, next_begin, next_inside = (
+        np.roll(array, -1, axis=-1)[..., ::-1] for array in (outside, begin, inside)
+    )
+    next_inside[:, 0] = 0.0  # nothing follows the last token
+    gain = _scan(_backward_step, next_outside, next_begin, next_inside)[:, ::-1]
+    return _Chain(state, norm, gain, 1.0 + (state * gain).sum(axis=0))
 
 
 def _previous(states: Floats) -> Floats:

@@ -11,7 +11,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import filter_spans
 
-from clinner.architectures.decoding import SpanArrays
+from clinner.architectures.decoding import SpanArrays, tag_marginals, tag_scores
 from clinner.errors import ClinnerError
 
 Ints = NDArray[np.int64]
@@ -123,6 +123,37 @@ def gold_tags(
                      for span in _gold_spans(doc, examples[doc], layer)]  # fmt: skip
             _fill(tags[layer], spans, batch, names)
     return tags
+
+
+def tagging_loss(
+    logits: NDArray[np.float32], tags: Ints, batch: TokenBatch
+) -> tuple[float, NDArray[np.float64]]:
+    """The loss of one layer: how improbable the gold tagging is among the legal ones.
+
+    Normalised over whole taggings (Lafferty et al., 2001), not token by token, so that what is
+    learned is what decoding maximises: where a span may begin in two places, the model need not
+    tell both from its inside.
+
+    logits (NDArray[float32]): The scores of the kept tokens, shape (tokens, 2 * labels + 1).
+    tags (Ints): As `gold_tags` gives them. Tokens with a MISSING tag add nothing; documents with
+        no other tags are left out.
+    batch (TokenBatch): The tokens.
+    RETURNS (Tuple[float, NDArray]): The sum over the tokens, and its gradient, of logits' shape.
+    """
+    known = tags != MISSING
+    used = np.isin(batch.doc, batch.doc[known])
+    d_logits = np.zeros(logits.shape)
+    if not known.any():
+        return 0.0, d_logits
+    scores = tag_scores(logits[used], batch.starts[used])
+    marginals, log_norm = tag_marginals(scores)
+    at = np.flatnonzero(known[used])
+    tag = tags[known]
+    by_tag = np.concatenate([scores.outside[None], scores.begin, scores.inside])
+    loss = float(log_norm[at].sum() - by_tag[tag, at].sum())
+    marginals[at, tag] -= 1.0
+    d_logits[known] = marginals[at]
+    return loss, d_logits
 
 
 def _fill(tags: Ints, spans: list[GoldSpan], batch: TokenBatch, names: list[str]) -> None:

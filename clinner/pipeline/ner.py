@@ -22,7 +22,6 @@ from clinner.errors import ClinnerError
 from clinner.pipeline import attributes
 from clinner.pipeline.layer_scorer import score_layers
 from clinner.pipeline.layers import (
-    MISSING,
     LayerPrediction,
     Predictions,
     TokenBatch,
@@ -30,6 +29,7 @@ from clinner.pipeline.layers import (
     gold_tags,
     labels_in,
     set_ents,
+    tagging_loss,
 )
 
 DEFAULT_MODEL = Config().from_str("""
@@ -343,7 +343,7 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
     def get_loss(
         self, examples: Iterable[Example], scores: list[Floats2d]
     ) -> tuple[float, list[Floats2d]]:
-        """The cross entropy of a batch and its gradient.
+        """The loss of a batch, `tagging_loss` per layer and token, and its gradient.
 
         examples (Iterable[Example]): The batch.
         scores (List[Floats2d]): The model's output for the predicted documents.
@@ -358,23 +358,21 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         ops = self.model.ops
         batch = TokenBatch.of([example.predicted for example in examples])
         flat = ops.flatten(scores)
-        gradient = ops.alloc(flat.shape)
+        logits = ops.to_numpy(flat)[batch.kept]
+        gradient = np.zeros(flat.shape, dtype="f")
         rows = np.flatnonzero(batch.kept)
         slices = score_slices(self.layer_labels)
         losses = {}
         for layer, tags in gold_tags(examples, batch, self.layer_labels).items():
-            known = tags != MISSING
-            row, tag = ops.asarray1i(rows[known]), ops.asarray1i(tags[known])
-            probs = ops.softmax(flat[row, slices[layer]])
-            right = (ops.xp.arange(len(tag)), tag)
+            loss, d_logits = tagging_loss(logits[:, slices[layer]], tags, batch)
             # Over all tokens of the batch, not over those that annotate the layer: each annotated
             # token has the same weight, whatever else the batch happens to hold.
-            losses[layer] = float(-ops.xp.log(probs[right] + 1e-30).sum()) / max(1, len(batch))
-            probs[right] -= 1.0
-            gradient[row, slices[layer]] = probs / max(1, len(batch))
+            losses[layer] = loss / max(1, len(batch))
+            gradient[rows, slices[layer]] = d_logits / max(1, len(batch))
         if any(not np.isfinite(loss) for loss in losses.values()):
             raise ValueError(Errors.E910.format(name=self.name))
-        return losses, ops.unflatten(gradient, ops.asarray1i([len(doc) for doc in scores]))
+        lengths = ops.asarray1i([len(doc) for doc in scores])
+        return losses, ops.unflatten(ops.asarray2f(gradient), lengths)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "LayeredNER":
         """Load the component from bytes; thresholds given in the config win over stored ones."""

@@ -10,6 +10,7 @@ from clinner.architectures.decoding import (
     SpanArrays,
     _segment_ends,
     span_posteriors,
+    tag_marginals,
     tag_scores,
     viterbi,
 )
@@ -99,6 +100,21 @@ def test_a_span_posterior_is_the_share_of_the_legal_taggings_that_hold_the_span(
     arrays = SpanArrays(*np.array(spans, dtype="int64").T)
     found = span_posteriors(tag_scores(logits, starts, warmth), arrays)
     assert found == pytest.approx([mass[span] / total for span in spans], rel=1e-5, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=100)
+@given(batches(max_tokens=5))
+def test_a_tags_marginal_is_the_share_of_the_legal_taggings_that_hold_the_tag(batch):
+    logits, starts = batch
+    log_probs = log_softmax(logits)
+    rows = np.arange(len(starts))
+    mass = np.zeros(logits.shape)
+    for tagging in legal_taggings(logits.shape[1] // 2, starts):
+        mass[rows, list(tagging)] += np.exp(log_probs[rows, list(tagging)].sum())
+    marginals, log_norm = tag_marginals(tag_scores(logits, starts))
+    total = mass[0].sum()
+    np.testing.assert_allclose(marginals, mass / total, rtol=1e-5, atol=1e-9)
+    assert log_norm.sum() == pytest.approx(np.log(total), abs=1e-6)
 
 
 def sequential_viterbi_score(scores):
