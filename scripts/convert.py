@@ -59,7 +59,7 @@ def show(name: str, done: Conversion) -> None:
         losses.add_row(reason, f"{count:,}", f"{count / max(1, done.gold_spans):.3%}")
     console.print(losses if done.losses else "No losses.")
     if done.left_out_by_view:
-        console.print(f"{done.left_out_by_view:,} spans left out by the view.")
+        console.print(f"{done.left_out_by_view:,} spans left out by the view or the scheme.")
     console.print(
         f"{sum(done.relations.values()):,} of {done.gold_relations:,} relations kept; "
         f"{done.illegal_relations():,} are of pairs that the schemes do not allow."

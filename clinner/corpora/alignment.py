@@ -114,7 +114,7 @@ class Aligner:
         return doc, losses
 
     def left_out(self, note: Note) -> int:
-        """How many spans of a note the view leaves out."""
+        """How many spans of a note the view, or the scheme itself, leaves out."""
         return sum(self._label(note, gold)[1] is None for gold in note.spans)
 
     def _label(self, note: Note, gold: NoteSpan) -> tuple[str, str | None]:
@@ -123,6 +123,8 @@ class Aligner:
             if found is not None:
                 view = scheme.views.get(self.view) if self.view else None
                 return scheme.layer, found if view is None else view.get(found)
+            if gold.label in scheme.left_out:
+                return scheme.layer, None
         known = ", ".join(label for scheme in self.layers for label in scheme.labels)
         raise ClinnerError(
             f"{note.source or note.id}: {gold.id} at {gold.start}-{gold.end} has the unknown "

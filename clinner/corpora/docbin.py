@@ -21,6 +21,7 @@ class Conversion:
     """What a conversion did.
 
     notes, tokens, relations (Counter[str]): Written, by split.
+    annotated (dict[str, Counter[str]]): Notes written, by split and layer that they annotate.
     spans (dict[str, Counter[str]]): Written, by split and "layer/LABEL".
     gold_spans, gold_relations (int): In the notes of the corpus, duplicate notes left out.
     left_out_by_view (int): Gold spans whose label the view or the scheme leaves out.
@@ -30,6 +31,9 @@ class Conversion:
     notes: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     relations: Counter[str] = field(default_factory=Counter)
+    annotated: dict[str, Counter[str]] = field(
+        default_factory=lambda: {s: Counter() for s in SPLITS}
+    )
     spans: dict[str, Counter[str]] = field(default_factory=lambda: {s: Counter() for s in SPLITS})
     gold_spans: int = 0
     gold_relations: int = 0
@@ -49,6 +53,7 @@ class Conversion:
         """The counts, for `conversion.json`."""
         return {
             "notes": dict(self.notes),
+            "annotated": {split: dict(self.annotated[split]) for split in SPLITS},
             "tokens": dict(self.tokens),
             "relations": dict(self.relations),
             "spans": {split: dict(sorted(self.spans[split].items())) for split in SPLITS},
@@ -104,6 +109,7 @@ def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[st
         done.gold_spans += len(note.spans)
         done.gold_relations += len(note.relations)
         done.left_out_by_view += aligner.left_out(note)
+        done.annotated[split].update(doc.spans.keys())
         for layer, group in doc.spans.items():
             done.spans[split].update(f"{layer}/{span.label_}" for span in group)
         yield split, doc

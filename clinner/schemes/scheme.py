@@ -36,6 +36,8 @@ class Scheme:
     views (dict[str, dict[str, str]]): By view name, from label to the renamed label; what a view
         leaves out is left out of its result.
     written (dict[str, str]): Every spelling (names and aliases) to its label's name.
+    left_out (frozenset[str]): What corpora write and this layer does not hold; such spans are left
+        out, as by a view.
     """
 
     layer: str
@@ -43,6 +45,7 @@ class Scheme:
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     views: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
 
 
 def read_scheme(path: Path) -> Scheme:
@@ -73,7 +76,8 @@ def read_scheme(path: Path) -> Scheme:
     written = {alias: label.name for label in labels.values() for alias in label.aliases}
     written.update({name: name for name in labels})
     pairs = {entity: tuple(modifiers) for entity, modifiers in data.get("pairs", {}).items()}
-    return Scheme(data["layer"], labels, pairs, data.get("views", {}), written)
+    left_out = frozenset(data.get("left_out", ()))
+    return Scheme(data["layer"], labels, pairs, data.get("views", {}), written, left_out)
 
 
 def _check(path: Path, data: dict[str, Any]) -> None:
@@ -84,6 +88,7 @@ def _check(path: Path, data: dict[str, Any]) -> None:
             raise ClinnerError(f"{path}: {what}.")
 
     require(isinstance(data["layer"], str), 'layer must be a string, layer = "..."')
+    require(_strings(data.get("left_out", [])), "left_out must be a list of strings")
     for name in ("labels", "pairs", "views"):
         require(isinstance(data.get(name, {}), dict), f"{name} must be a table, [{name}]")
     for name, entry in data["labels"].items():

@@ -273,3 +273,12 @@ def test_spans_that_a_view_leaves_out_are_counted(nlp):
     aligner = Aligner(nlp, (schemes.load("maccrobat"),), view="simple")
     given = note(span("T1", "Sign_symptom", "fever"), span("T2", "Dosage", "81mg"))
     assert aligner.left_out(given) == 1
+
+
+def test_a_type_that_the_scheme_leaves_out_is_counted_and_no_unknown_label(nlp):
+    aligner = Aligner(nlp, (schemes.load("umls"),))
+    given = note(span("T1", "T047", "fever"), span("T2", "T081", "81mg"))
+    doc, losses = aligner.align(given)
+    assert [entity.label_ for entity in doc.ents] == ["PHEN_Biologic_Function"]
+    assert losses == []
+    assert aligner.left_out(given) == 1

@@ -44,6 +44,12 @@ def test_the_report_is_written_beside_the_corpus(sample):
     assert srsly.read_json(folder / "conversion.json") == done.as_json()
 
 
+def test_the_report_counts_the_notes_that_annotate_each_layer(sample):
+    done, _ = sample
+    for split, notes in done.notes.items():
+        assert done.as_json()["annotated"][split] == {"clinical": notes, "modifiers": notes}
+
+
 def test_converting_twice_gives_the_same_bytes(sample, nlp, root, tmp_path_factory):
     _, folder = sample
     again = tmp_path_factory.mktemp("again")

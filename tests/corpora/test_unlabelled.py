@@ -42,5 +42,5 @@ def test_a_file_that_is_neither_is_one_message_that_names_it(tmp_path):
     path.write_text("a,b\n1,2\n", encoding="utf8")
     with pytest.raises(ClinnerError, match=r"notes\.csv: neither .* column transcription"):
         read_texts([path])
-    with pytest.raises(ClinnerError, match="missing.spacy"):
+    with pytest.raises(ClinnerError, match=r"missing\.spacy"):
         read_texts([tmp_path / "missing.spacy"])

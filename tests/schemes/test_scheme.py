@@ -45,6 +45,23 @@ def test_st21pv_has_21_types():
     assert len(schemes.load("umls").labels) == 21
 
 
+def test_a_narrower_type_is_of_its_nearest_ancestor_among_the_21():
+    umls = schemes.load("umls")
+    assert umls.written["T047"] == "PHEN_Biologic_Function"
+    assert umls.written["T029"] == "CONC_Spatial_Concept"
+    assert umls.written["T022"] == "ANAT_Body_System"
+    assert {"T080", "T101", "UnknownType"} <= umls.left_out
+
+
+@pytest.mark.corpora
+def test_every_type_of_the_semantic_network_is_of_one_label_or_left_out(assets):
+    umls = schemes.load("umls")
+    lines = (assets / "umls/SemanticTypes_2018AB.txt").read_text(encoding="utf8").splitlines()
+    types = [line.split("|")[1] for line in lines]
+    placed = [alias for label in umls.labels.values() for alias in label.aliases]
+    assert sorted([*placed, *umls.left_out]) == sorted([*types, "UnknownType"])
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -53,6 +70,7 @@ def test_st21pv_has_21_types():
         ('layer = "x"', "[labels]"),
         ('layer = "x"\n[labels]\nPROBLEM = "text"\n', "[labels.PROBLEM]"),
         ('layer = "x"\n[labels.A]\naliases = "a"\n', "aliases of A must be a list"),
+        ('layer = "x"\nleft_out = "B"\n[labels.A]\n', "left_out must be a list"),
         ('layer = "x"\n[labels.A]\n[pairs]\nA = "B"\n', "pairs of A must be a list"),
     ],
 )

@@ -1,0 +1,72 @@
+"""Run a recipe of configs/recipes.toml: every step of the project, with the recipe's settings."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import srsly
+import typer
+from spacy.cli._util import parse_config_overrides
+from weasel.cli.run import project_run
+
+from clinner.cli import run
+from clinner.errors import ClinnerError
+from clinner.files import read_toml
+
+KEYS = ("corpus", "encoder", "config", "epochs")
+
+
+def main(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(help="Name in the recipes")] = "",
+    recipes: Annotated[Path, typer.Option(help="The recipes")] = Path("configs/recipes.toml"),
+    project: Annotated[Path, typer.Option(help="The project file")] = Path("project.yml"),
+    dry: Annotated[bool, typer.Option(help="Print the commands, and run none")] = False,
+) -> None:
+    """Run the workflow `all` with the settings of RECIPE.
+
+    Further options such as --vars.encoder win over the recipe, where they differ from what
+    project.yml has.
+    """
+    overrides = read_recipe(recipe, recipes)
+    defaults: dict[str, Any] = srsly.read_yaml(project)["vars"]
+    for key, value in parse_config_overrides(context.args).items():
+        if value != defaults.get(key.removeprefix("vars.")):
+            overrides[key] = value
+    project_run(project.parent, "all", overrides=overrides, dry=dry, parent_command="spacy project")
+
+
+def read_recipe(name: str, path: Path) -> dict[str, Any]:
+    """The variables of project.yml that a recipe sets.
+
+    name (str): The recipe.
+    path (Path): The recipes, a TOML file laid out as its top explains.
+    RETURNS (dict[str, Any]): By "vars.NAME".
+    RAISES (ClinnerError): There is no such recipe, or it has a key that recipes do not have.
+    """
+    known = read_toml(path, "no such file of recipes. Run this in the folder of the project.")
+    if name not in known:
+        raise ClinnerError(
+            f"{path}: no recipe {name!r}. Give --vars.recipe one of {', '.join(known)}."
+        )
+    recipe = dict(known[name])
+    options = recipe.pop("overrides", {})
+    unknown = [key for key in recipe if key not in KEYS]
+    if unknown or "corpus" not in recipe:
+        raise ClinnerError(
+            f"{path}: [{name}] needs a corpus and may have {', '.join(KEYS[1:])} and overrides"
+            + (f"; {unknown[0]} is none of them." if unknown else ".")
+        )
+    written = (f"--{key} {shlex.quote(_written(value))}" for key, value in options.items())
+    return {f"vars.{key}": value for key, value in recipe.items()} | {
+        "vars.overrides": " ".join(written)
+    }
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+if __name__ == "__main__":
+    run(main)

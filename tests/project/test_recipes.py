@@ -1,0 +1,208 @@
+"""Every recipe, from raw files of its format to a package, on an encoder of its class."""
+
+import os
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spacy
+import srsly
+
+pytest.importorskip("spacy_transformers")
+pytest.importorskip("sentencepiece")
+from tiny_encoders import ENCODERS, LIMIT
+from toy_corpora import write_assets
+
+from clinner.files import read_toml
+
+ROOT = Path(__file__).parents[2]
+RECIPES = read_toml(ROOT / "configs/recipes.toml", "")
+NOTE = "Visit 7. Denies chest pain today.\nTakes aspirin 7 mg daily.\n"
+# A few updates: that it trains, not how well.
+SHORT = "--variables.max_steps 4 --variables.warmup_steps 1 --variables.eval_frequency 2"
+EXPECTED = {
+    "medmentions-gatortrons": {"umls": ["PHEN_Biologic_Function", "CHEM_Chemical", "DISO_Finding"]},
+    "ncbi-gatortrons": {"ncbi": ["DISEASE"]},
+    "n2c2-gatortrons": {"n2c2": ["REASON", "DRUG", "STRENGTH"]},
+    "maccrobat-deberta": {"maccrobat": ["Sign_symptom", "Medication", "Dosage"]},
+    "mtsamples-biomedbert": {"clinical": ["PROBLEM", "DRUG"], "modifiers": ["NEGATION"]},
+}
+RELATIONS = {"n2c2-gatortrons": "DRUG-STRENGTH", "mtsamples-biomedbert": "PROBLEM-NEGATION"}
+
+
+def step(monkeypatch, script, *arguments):
+    """Run a step of the project as its command does, in this process."""
+    path = ROOT / "scripts" / script
+    monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+    with pytest.raises(SystemExit) as done:
+        runpy.run_path(str(path), run_name="__main__")
+    assert done.value.code in (0, None)
+
+
+def settings(recipe):
+    return runpy.run_path(str(ROOT / "scripts/recipe.py"))["read_recipe"](
+        recipe, ROOT / "configs/recipes.toml"
+    )
+
+
+@pytest.fixture(scope="module", params=list(RECIPES))
+def trained(request, tmp_path_factory):
+    """The recipe, a folder with its model and metrics, and where its encoder was."""
+    name = request.param
+    folder = tmp_path_factory.mktemp(name)
+    chosen = settings(name)
+    corpus, encoder = chosen["vars.corpus"], folder / "encoder"
+    ENCODERS[name.rpartition("-")[2]](encoder)
+    write_assets(corpus, folder / "assets")
+    options = [*shlex.split(chosen["vars.overrides"]), "--variables.encoder", encoder]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        step(patch, "convert.py", corpus, "--catalog", ROOT / "configs/corpora.toml")
+        splits = {s: f"corpus/{corpus}/{s}.spacy" for s in ("train", "dev", "test")}
+        paths = ["--paths.train", splits["train"], "--paths.dev", splits["dev"]]
+        config = ROOT / "configs/clinner.cfg"
+        step(patch, "train.py", config, "training", *paths, *options, *SHORT.split())
+        step(patch, "evaluate.py", "training/model-best", splits["test"], "--out", "metrics")
+    return name, folder, encoder
+
+
+def test_a_recipe_trains_from_the_raw_files_to_the_metrics(trained):
+    name, folder, encoder = trained
+    nlp = spacy.load(folder / "training/model-best")
+    labels = set(nlp.get_pipe("ner").labels)
+    metrics = srsly.read_json(folder / "metrics/metrics.json")
+    for layer, wanted in EXPECTED[name].items():
+        assert labels >= set(wanted)
+        assert metrics["strict"][layer]["gold"] > 0
+    assert ("relations" in nlp.pipe_names) == (name in RELATIONS)
+    if name in RELATIONS:
+        assert RELATIONS[name] in metrics["relations"]["gold_spans"]["per_pair"]
+    from transformers import AutoModel
+
+    before = AutoModel.from_pretrained(encoder).state_dict()
+    last = spacy.load(folder / "training/model-last")
+    after = last.get_pipe("transformer").model.transformer.state_dict()
+    assert before.keys() == after.keys()
+    assert any(not before[key].equal(after[key]) for key in before)
+
+
+def test_its_encoder_is_of_the_published_class_with_the_limit_of_its_windows(trained):
+    name, folder, _ = trained
+    classes = {"gatortrons": "MegatronBert", "deberta": "DebertaV2", "biomedbert": "Bert"}
+    model = spacy.load(folder / "training/model-best").get_pipe("transformer").model
+    assert type(model.transformer).__name__ == f"{classes[name.rpartition('-')[2]]}Model"
+    assert model.tokenizer.model_max_length == LIMIT
+    assert model.tokenizer.is_fast
+
+
+def test_it_reads_a_long_note_whole(trained):
+    _, folder, _ = trained
+    doc = spacy.load(folder / "training/model-best")(NOTE * 20 + "a/b " * 300 + "x" * 1500)
+    data = doc._.trf_data
+    assert data.wordpieces.input_ids.shape[1] <= LIMIT
+    has_pieces = data.align.lengths > 0
+    assert all(has or token.is_space for has, token in zip(has_pieces, doc, strict=True))
+
+
+def test_its_package_gives_the_same_without_the_encoders_files(trained, tmp_path):
+    from spacy.cli.package import package
+
+    _, folder, encoder = trained
+    doc = spacy.load(folder / "training/model-best")(NOTE)
+    away = encoder.rename(tmp_path / "away")
+    try:
+        options = {"create_sdist": False, "create_wheel": False, "silent": True}
+        package(folder / "training/model-best", tmp_path, name="toy", version="1.0", **options)
+        packaged = spacy.load(tmp_path / "en_toy-1.0/en_toy/en_toy-1.0")
+    finally:
+        away.rename(encoder)
+    again = packaged(NOTE)
+    vectors, same = (d._.trf_data.model_output.last_hidden_state for d in (doc, again))
+    np.testing.assert_array_equal(vectors, same)
+    assert again.to_json() == doc.to_json()
+
+
+@pytest.mark.parametrize("trained", ["maccrobat-deberta"], indirect=True)
+def test_the_wheel_of_a_sentencepiece_model_runs_in_a_new_process_without_a_network(
+    trained, tmp_path
+):
+    from spacy.cli.package import package
+
+    _, folder, _ = trained
+    options = {"create_sdist": False, "create_wheel": False, "silent": True}
+    package(folder / "training/model-best", tmp_path, name="toy", version="1.0", **options)
+    build = runpy.run_path(str(ROOT / "scripts/package.py"))["build"]
+    (tmp_path / "out").mkdir()
+    wheel = next(p for p in build(tmp_path / "en_toy-1.0", tmp_path / "out") if p.suffix == ".whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    shutil.rmtree(tmp_path / "en_toy-1.0")
+    code = f"import spacy; doc = spacy.load('en_toy')({NOTE!r}); assert 'maccrobat' in doc.spans"
+    places = os.pathsep.join(map(str, (tmp_path / "site", Path(__file__).parent / "offline")))
+    environment = {**os.environ, "PYTHONPATH": places, "HF_HOME": str(tmp_path / "no-cache")}
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)
+
+
+# The command.
+
+
+def run_recipe(*arguments):
+    return subprocess.run(
+        [sys.executable, "scripts/recipe.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_recipe_is_a_table_of_known_settings():
+    for name, recipe in RECIPES.items():
+        chosen = settings(name)
+        assert chosen["vars.corpus"] == recipe["corpus"] == name.partition("-")[0]
+        assert chosen["vars.encoder"] == recipe["encoder"]
+        options = shlex.split(chosen["vars.overrides"])
+        assert options[::2] == [f"--{key}" for key in recipe["overrides"]]
+
+
+def test_a_recipe_runs_all_steps_with_its_settings_and_those_given():
+    given = ["--vars.encoder", "my/encoder", "--vars.epochs", "16", "--vars.gpu_id", "0"]
+    done = run_recipe("maccrobat-deberta", "--dry", *given)
+    assert done.returncode == 0, done.stderr
+    train = next(line for line in done.stdout.splitlines() if "scripts/train.py" in line)
+    assert "training/maccrobat/clinner" in train
+    # 16 is what project.yml has, so it was not meant to change the recipe.
+    assert "--epochs 30 --gpu-id 0" in train
+    assert "--variables.encoder my/encoder" in train
+    assert "--training.accumulate_gradient 2" in train
+    assert "scripts/smoke.py en_clinner" in done.stdout
+
+
+def test_an_unknown_recipe_is_refused_with_the_known_ones():
+    done = run_recipe("", "--dry")
+    assert done.returncode == 1
+    assert "ncbi-gatortrons" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_documentation_has_a_row_and_a_command_for_every_recipe():
+    text = (ROOT / "docs/recipes.md").read_text(encoding="utf8")
+    for name in RECIPES:
+        assert f"| `{name}` |" in text
+    command = next(line for line in text.splitlines() if "project run recipe" in line)
+    words = command.strip().removeprefix("python ").split()
+    done = subprocess.run(
+        [sys.executable, *words, "--dry", "--force"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert any(f"scripts/recipe.py {name}" in done.stdout for name in RECIPES)
