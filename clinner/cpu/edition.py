@@ -24,10 +24,11 @@ from clinner.cpu.encoder import CPUEncoder, Encoder, read_tokenizer
 from clinner.cpu.export import export_encoder, max_length, tokenizer_json
 from clinner.cpu.listeners import listening_config, swap_listeners
 from clinner.cpu.session import Precision
-from clinner.cpu.wordpieces import WordpieceBatch, cut_windows, make_batches
+from clinner.cpu.wordpieces import WordpieceBatch, make_batches
 from clinner.errors import ClinnerError
 from clinner.evaluation import spans
 from clinner.tokenization.windows import create_line_windows
+from clinner.tokenization.wordpieces import cut_windows
 
 LINE_WINDOWS = "clinner.line_windows.v1"
 CALIBRATION_PIECES = 1024
@@ -204,8 +205,11 @@ def write_edition(nlp: Language, encoder: Encoder, folder: Path) -> None:
     """
     name = _transformer_name(nlp)
     windows = windows_config(nlp, nlp.get_pipe(name))
-    if not any(_factory(nlp, pipe) == "clinner_drop_vectors" for pipe in nlp.component_names):
+    drops = [pipe for pipe in nlp.component_names if _factory(nlp, pipe) == "clinner_drop_vectors"]
+    if not drops:
         nlp.add_pipe("clinner_drop_vectors")
+    elif drops[-1] in nlp.disabled:
+        nlp.enable_pipe(drops[-1])
     config = nlp.config.interpolate()
     components = {name: {"factory": "clinner_cpu_encoder", "get_spans": windows}}
     for other, section in config["components"].items():

@@ -18,9 +18,10 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from clinner.cpu.session import Precision, Session
-from clinner.cpu.wordpieces import Floats, Window, WordpieceBatch, cut_windows, make_batches
+from clinner.cpu.wordpieces import Floats, WordpieceBatch, make_batches
 from clinner.errors import ClinnerError
 from clinner.tokenization.windows import SpanGetter
+from clinner.tokenization.wordpieces import Window, cut_windows
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -13,8 +13,9 @@ from clinner.cpu.encoder import Encoder
 from clinner.cpu.quantize import quantize
 from clinner.cpu.session import Precision, Session, import_openvino
 from clinner.cpu.telemetry import without_telemetry
-from clinner.cpu.wordpieces import Ints, WordpieceBatch
+from clinner.cpu.wordpieces import WordpieceBatch
 from clinner.errors import ClinnerError
+from clinner.tokenization.wordpieces import Ints
 
 # Between vectors of torch and OpenVINO, both in float32, whose elements are of the order of 1.
 LARGEST_DIFFERENCE = 1e-3

@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from clinner.cpu.telemetry import without_telemetry
-from clinner.cpu.wordpieces import Floats, Ints
+from clinner.cpu.wordpieces import Floats
 from clinner.errors import ClinnerError
+from clinner.tokenization.wordpieces import Ints
 
 Precision = Literal["int8", "bf16", "fp32"]
 Result = TypeVar("Result")

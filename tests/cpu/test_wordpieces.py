@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_pipelines import PIECES
 
-from clinner.cpu.wordpieces import cut_windows, make_batches
+from clinner.cpu.wordpieces import make_batches
 from clinner.tokenization.windows import create_line_windows
+from clinner.tokenization.wordpieces import cut_windows
 
 tokenizers = pytest.importorskip("tokenizers")
 

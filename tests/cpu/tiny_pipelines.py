@@ -101,7 +101,7 @@ def train(encoder, get_spans=WINDOWS, head="clinner_ner", steps=40):
     fix_random_seed(1)
     nlp = blank()
     model = {
-        "@architectures": "spacy-transformers.TransformerModel.v3",
+        "@architectures": "clinner.TransformerModel.v1",
         "name": str(encoder),
         "get_spans": get_spans,
         "tokenizer_config": {"use_fast": True},
