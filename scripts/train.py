@@ -6,13 +6,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Threads that wait by spinning make training three times slower beside any other process.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import srsly
 import typer
 from spacy.cli._util import parse_config_overrides
 
-from clinner import training
+from clinner import provenance, training
 from clinner.cli import run
 
 
@@ -32,7 +34,10 @@ def main(
     training.use_gpu(gpu_id)
     overrides = training.corpus_overrides(settings, docs, epochs) | overrides
     dev = Path(settings["paths"]["dev"])
+    started = datetime.now(UTC)
     fitted = training.train(config, output, dev=dev, overrides=overrides, gpu_id=gpu_id)
+    facts = provenance.training_facts(output / "model-best", started, gpu_id=gpu_id)
+    srsly.write_json(output / "training.json", facts)
     for name, temperatures in fitted.items():
         for layer, temperature in temperatures.items():
             typer.echo(f"ℹ {name}: temperature of {layer} is {temperature:.2f}")
