@@ -1,0 +1,55 @@
+"""The wheel in packages/, as a user gets it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_readme import RELEASED, SNIPPET, commands
+
+FORBIDDEN = Path(__file__).parents[1] / "cpu" / "forbidden"
+MEGABYTES = 30
+
+
+@pytest.fixture(scope="module")
+def wheel(request):
+    (wheel,) = (request.config.rootpath / "packages").glob(f"{RELEASED}-*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """A folder with the wheel's content, for the module search path."""
+    folder = tmp_path_factory.mktemp("installed")
+    command = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target"]
+    subprocess.run([sys.executable, *command, str(folder), str(wheel)], check=True)
+    return folder
+
+
+def test_the_wheel_is_small_enough_to_commit(wheel):
+    assert wheel.stat().st_size < MEGABYTES * 1e6
+
+
+def test_the_quick_start_installs_the_wheel_that_is_there(wheel, root):
+    assert f"packages/{wheel.name}" in commands(root)["quickstart"]
+
+
+def test_the_quick_start_runs_without_torch_and_with_the_network_refused(installed, root):
+    text = (root / "README.md").read_text(encoding="utf8")
+    (code,) = (code for code in SNIPPET.findall(text) if RELEASED in code)
+    env = dict(os.environ, PYTHONPATH=f"{FORBIDDEN}{os.pathsep}{installed}")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown = re.search(r"```text\n(.*?)```", text, re.DOTALL)[1]
+    assert done.stdout.split() == shown.split()
+
+
+def test_the_card_is_of_the_wheel_that_is_there(wheel, root):
+    version = wheel.name.split("-")[1]
+    card = (root / "MODEL_CARD.md").read_text(encoding="utf8")
+    assert RELEASED in card
+    assert version in card
