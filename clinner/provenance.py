@@ -27,6 +27,11 @@ PACKAGES = (
     "openvino",
     "nncf",
 )
+# What of a CPU's instructions decides how fast an encoder is.
+FLAGS = (
+    "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16",
+    "asimd", "asimddp", "i8mm", "bf16", "sve",
+)  # fmt: skip
 # The key of `nlp.meta` where `clinner.RecordingLogger.v1` leaves its counts.
 COUNTS = "training"
 
@@ -46,23 +51,32 @@ def hardware(gpu_id: int = -1) -> dict[str, Any]:
     """The processors of this machine.
 
     gpu_id (int): The GPU in use, or -1.
-    RETURNS (dict[str, Any]): "cpu" (its model), "cores" (logical ones this process may use) and
-        "gpu" (its model, or None).
+    RETURNS (dict[str, Any]): "cpu" (its model), "flags" (those of its instructions that matter
+        here), "cores" (logical ones this process may use) and "gpu" (its model, or None).
     """
-    # Only Linux can say which cores a process may use.
+    cpu, flags = _cpu()
+    gpu = None if gpu_id < 0 else _gpu(gpu_id)
+    return {"cpu": cpu, "flags": flags, "cores": cores(), "gpu": gpu}
+
+
+def cores() -> int:
+    """Logical cores that this process may use."""
+    # Only Linux can say which.
     affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return {"cpu": _cpu(), "cores": cores, "gpu": None if gpu_id < 0 else _gpu(gpu_id)}
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _cpu() -> str:
+def _cpu() -> tuple[str, list[str]]:
+    """Name and flags; elsewhere than on Linux the name that Python knows, and no flags."""
     path = Path("/proc/cpuinfo")
+    fields: dict[str, str] = {}
     if path.is_file():
         for line in path.read_text(encoding="utf8").splitlines():
             key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
+            fields.setdefault(key.strip().lower(), value.strip())
+    has = set(fields.get("flags", fields.get("features", "")).split())
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    return name, [flag for flag in FLAGS if flag in has]
 
 
 def _gpu(gpu_id: int) -> str:

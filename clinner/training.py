@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import spacy
 from spacy.schemas import ConfigSchemaTraining
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -17,8 +16,9 @@ from thinc.api import Config, require_gpu
 
 from clinner.corpora.docbin import annotation_overrides
 from clinner.corpora.reader import sample
-from clinner.errors import ClinnerError
+from clinner.errors import ClinnerError, one_line
 from clinner.evaluation.calibration import fit_temperatures
+from clinner.pipeline.loading import load_pipeline
 
 MIN_STEPS = 150
 LENGTH_VARIABLES = ("batch_words", "max_steps", "warmup_steps", "eval_frequency")
@@ -224,7 +224,7 @@ def calibrate(model: Path, dev: Path) -> dict[str, dict[str, float]]:
     dev (Path): A .spacy file that was not trained on.
     RETURNS (dict[str, dict[str, float]]): The temperature by component and layer.
     """
-    nlp = spacy.load(model)
+    nlp = load_pipeline(model)
     names = [name for name, factory in nlp.pipe_factories.items() if factory == "clinner_ner"]
     docs = read_docs(dev, nlp.vocab) if names else []
     temperatures = {}
@@ -233,11 +233,6 @@ def calibrate(model: Path, dev: Path) -> dict[str, dict[str, float]]:
         component: Any = nlp.get_pipe(name)
         component.to_disk(model / name)
     return temperatures
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error of another library, which may span many lines."""
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _check_key(config: Path, settings: Mapping[str, Any], key: str) -> None:

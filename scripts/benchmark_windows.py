@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import spacy
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +22,7 @@ from spacy.util import registry
 from clinner.architectures import decoding
 from clinner.cli import run
 from clinner.evaluation.spans import strict
+from clinner.pipeline.loading import load_pipeline
 from clinner.tokenization.windows import create_line_windows
 from clinner.training import read_docs
 
@@ -33,10 +33,10 @@ def main(
     turns: Annotated[int, typer.Option(help="Passes; the fastest counts")] = 3,
 ) -> None:
     """Run MODEL over CORPUS with several kinds of windows."""
-    nlp = spacy.load(model)
+    nlp = load_pipeline(model)
     transformer: Any = nlp.get_pipe("transformer")
     gold = read_docs(corpus, nlp.vocab)
-    strided = registry.span_getters.get("spacy-transformers.strided_spans.v1")
+    strided = registry.get("span_getters", "spacy-transformers.strided_spans.v1")
     kinds: dict[str, Callable[..., Any]] = {
         "lines 128": create_line_windows(window=128, max_pieces=510, overlap=0),
         "lines 128, overlap 16": create_line_windows(window=128, max_pieces=510, overlap=16),

@@ -7,7 +7,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from pathlib import Path
 from typing import Annotated, Any
 
-import spacy
 import srsly
 import typer
 from rich.console import Console
@@ -22,7 +21,8 @@ from clinner.evaluation.assertion import assertion_scores
 from clinner.evaluation.calibration import expected_calibration_error, plot_reliability
 from clinner.evaluation.relations import relations
 from clinner.files import written_whole
-from clinner.training import one_line, read_docs, use_gpu
+from clinner.pipeline.loading import load_pipeline
+from clinner.training import read_docs, use_gpu
 
 
 def main(
@@ -32,16 +32,8 @@ def main(
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
 ) -> None:
     """Run MODEL over the texts of CORPUS and compare with its gold spans."""
-    for path in (model, corpus):
-        if not path.exists():
-            raise ClinnerError(f"{path}: missing. Run the steps before `evaluate` first.")
     use_gpu(gpu_id)
-    try:
-        nlp = spacy.load(model)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ClinnerError(
-            f"{model}: no pipeline that can be loaded ({one_line(error)}). Train it again."
-        ) from None
+    nlp = load_pipeline(model)
     gold = read_docs(corpus, nlp.vocab)
     if not gold:
         raise ClinnerError(f"{corpus}: holds no note.")

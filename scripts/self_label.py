@@ -8,7 +8,6 @@ import random
 from pathlib import Path
 from typing import Annotated
 
-import spacy
 import typer
 from rich.progress import track
 from spacy.tokens import Doc, DocBin
@@ -17,6 +16,7 @@ from clinner.cli import run
 from clinner.corpora.unlabelled import read_texts
 from clinner.errors import ClinnerError
 from clinner.files import written_whole
+from clinner.pipeline.loading import load_pipeline
 from clinner.training import use_gpu
 
 
@@ -35,7 +35,7 @@ def main(
     found = read_texts([texts], exclude)
     random.Random(seed).shuffle(found)
     use_gpu(gpu_id)
-    nlp = spacy.load(model)
+    nlp = load_pipeline(model)
     docs = track(nlp.pipe(found[:notes]), total=min(notes, len(found)), transient=True)
     labelled = [(confidence(doc, layer), doc) for doc in docs]
     labelled.sort(key=lambda pair: -pair[0])

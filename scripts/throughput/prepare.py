@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import spacy
 import srsly
 from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
@@ -18,8 +17,8 @@ from clinner.cpu.edition import optimize
 from clinner.cpu.encoder import read_tokenizer
 from clinner.cpu.export import max_length, tokenizer_json
 from clinner.errors import ClinnerError
+from clinner.pipeline.loading import load_pipeline
 from clinner.pipeline.ner import LayeredNER
-from clinner.training import one_line
 
 STOCK_CONFIG = Path(__file__).parents[2] / "configs" / "transition.cfg"
 STRIDED = {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 128, "stride": 96}
@@ -32,17 +31,7 @@ def load(model: Path) -> Language:
     RETURNS (Language): The pipeline; it has a `transformer` and a `clinner_ner` component.
     RAISES (ClinnerError): It is missing, or of another kind.
     """
-    if not (model / "meta.json").is_file():
-        raise ClinnerError(
-            f"{model}: no trained pipeline there. Train one with `spacy project run all`, or name "
-            "yours with --model."
-        )
-    try:
-        nlp = spacy.load(model)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ClinnerError(
-            f"{model}: no pipeline that can be loaded ({one_line(error)}). Train it again."
-        ) from None
+    nlp = load_pipeline(model)
     factories = set(nlp.pipe_factories.values())
     if not {"transformer", "clinner_ner"} <= factories:
         raise ClinnerError(

@@ -241,7 +241,7 @@ def test_evaluating_on_a_gpu_where_none_is_is_refused(root, tmp_path, converted)
 def test_evaluating_a_folder_that_is_no_pipeline_is_refused(root, tmp_path, converted):
     model = tmp_path / "model"
     model.mkdir()
-    assert refused(step(root, "evaluate.py", model, converted), "model: no pipeline")
+    assert refused(step(root, "evaluate.py", model, converted), "model: no trained pipeline")
     spacy.blank("en").to_disk(model)
     (model / "config.cfg").write_text("not a config\n", encoding="utf8")
     assert refused(step(root, "evaluate.py", model, converted), "model: no pipeline")

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import spacy
 import srsly
 from spacy.glossary import GLOSSARY
 from spacy.language import Language
@@ -16,6 +15,7 @@ from clinner import provenance, schemes
 from clinner.errors import ClinnerError
 from clinner.evaluation.model_card.probes import PROBES, read_probes, run_probes
 from clinner.files import read_toml
+from clinner.pipeline.loading import load_pipeline
 
 STATEMENTS = Path(__file__).with_name("statements.toml")
 SPLITS = ("train", "dev", "test")
@@ -104,17 +104,6 @@ def card_facts(inputs: CardInputs) -> dict[str, Any]:
         "probes": [asdict(o) for o in run_probes(nlp, read_probes(inputs.probes), layers)],
         "statements": read_toml(STATEMENTS, "missing."),
     }
-
-
-def load_pipeline(model: Path) -> Language:
-    """Load a pipeline; one that cannot be loaded raises `ClinnerError`."""
-    if not (model / "meta.json").is_file():
-        raise ClinnerError(f"{model}: no trained pipeline there. Train one first.")
-    try:
-        return spacy.load(model)
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise ClinnerError(f"{model}: no pipeline that can be loaded ({reason}).") from None
 
 
 def read_json(path: Path, todo: str) -> dict[str, Any]:
