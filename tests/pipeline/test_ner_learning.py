@@ -26,9 +26,8 @@ def test_an_annotated_empty_layer_teaches_that_nothing_is_there():
     n_clinical = 2 * len(ner.layer_labels["clinical"]) + 1
     assert (gradient[:, 0] < 0).all()
     assert (gradient[:, 1:n_clinical] >= 0).all()
-    assert (
-        gradient[1:, 1:n_clinical] > 0
-    ).all()  # before the first token there is nothing to go on
+    # Nothing stands before the first token that an I could go on with.
+    assert (gradient[1:, 1:n_clinical] > 0).all()
     assert (gradient[:, n_clinical:] == 0).all()
 
 
