@@ -17,7 +17,7 @@ from spacy.training import Example
 from clinner.cli import run
 from clinner.errors import ClinnerError
 from clinner.evaluation import errors, spans
-from clinner.evaluation.assertion import assertion_scores
+from clinner.evaluation.assertion import assertion_scores, negated_end_to_end
 from clinner.evaluation.calibration import expected_calibration_error, plot_reliability
 from clinner.evaluation.relations import relations
 from clinner.files import written_whole
@@ -55,6 +55,12 @@ def main(
     }
     metrics["assertion"] = {
         layer: assertion_scores(((e.reference, e.predicted) for e in examples), layer)
+        for layer in layers
+    }
+    metrics["negated_end_to_end"] = {
+        layer: negated_end_to_end(
+            ((e.reference, e.predicted) for e in examples if layer in e.reference.spans), layer
+        )
         for layer in layers
     }
     if "clinner_relations" in nlp.pipe_factories.values():
@@ -102,6 +108,7 @@ def show(metrics: dict[str, Any]) -> None:
             )
     console.print(by_label)
     show_assertions(console, metrics["assertion"])
+    show_negated(console, metrics["negated_end_to_end"])
     if metrics.get("relations"):
         show_relations(console, metrics["relations"])
 
@@ -116,6 +123,18 @@ def show_assertions(console: Console, assertion: dict[str, Any]) -> None:
                 if s["gold"]:
                     shown = map(percent, (s["p"], s["r"], s["f"]))
                     table.add_row(f"{layer}: {attribute} {name}", f"{s['gold']:,}", *shown)
+    if table.rows:
+        console.print(table)
+
+
+def show_negated(console: Console, negated: dict[str, Any]) -> None:
+    table = Table(title="Negated entities, end to end (%)")
+    for column in ("label", "gold", "P", "R", "F1"):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    for layer, by_label in negated.items():
+        for label, s in by_label.items():
+            shown = map(percent, (s["p"], s["r"], s["f"]))
+            table.add_row(f"{layer}/{label}", f"{s['gold']:,}", *shown)
     if table.rows:
         console.print(table)
 

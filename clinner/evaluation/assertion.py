@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from sklearn.metrics import precision_recall_fscore_support
+from spacy.scorer import PRFScore
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
@@ -175,3 +176,32 @@ def assertion_scores(
         if pairs:
             scores[attribute] = class_scores(pairs, CLASSES.get(attribute, (True,)))
     return scores
+
+
+def negated_end_to_end(
+    docs: Iterable[tuple[Doc, Doc]], layer: str = "ents"
+) -> dict[str, ClassScore]:
+    """Score the negated entities: offsets, label and that they are negated must all be right.
+
+    docs (Iterable[tuple[Doc, Doc]]): Gold and predicted documents.
+    layer (str): The span group; "ents" for `doc.ents`.
+    RETURNS (dict[str, ClassScore]): By label, those with a negated gold entity.
+    """
+    counts: dict[str, PRFScore] = {}
+    for gold, predicted in docs:
+        wanted, found = _negated(gold, layer), _negated(predicted, layer)
+        for label in {key[2] for key in wanted | found}:
+            counts.setdefault(label, PRFScore()).score_set(
+                {key for key in found if key[2] == label},
+                {key for key in wanted if key[2] == label},
+            )
+    return {
+        label: ClassScore(p=s.precision, r=s.recall, f=s.fscore, gold=s.tp + s.fn)
+        for label, s in sorted(counts.items())
+        if s.tp + s.fn
+    }
+
+
+def _negated(doc: Doc, layer: str) -> set[tuple[int, int, str]]:
+    spans = doc.ents if layer == "ents" else doc.spans.get(layer, ())
+    return {(s.start_char, s.end_char, s.label_) for s in spans if s._.negated}

@@ -12,6 +12,7 @@ from clinner.evaluation.assertion import (
     assertion_scores,
     class_scores,
     flag_scores,
+    negated_end_to_end,
     wrong_assertions,
 )
 from clinner.evaluation.negation import (
@@ -169,3 +170,20 @@ def test_the_rules_alone_reach_their_figure_on_negex(assets: Path):
     score = flag_scores([(item.mention.negated, item.predicted) for item in judged])
     assert score["gold"] == 240
     assert score["f"] >= 0.97
+
+
+def test_end_to_end_a_negated_entity_must_be_found_exactly_and_negated():
+    nlp = spacy.blank("en")
+
+    def doc_of(*found: tuple[int, int, bool]) -> Doc:
+        doc = nlp("no fever , no chest pain , cough")
+        spans = [Span(doc, start, end, "PROBLEM") for start, end, _ in found]
+        doc.spans["clinical"] = spans
+        for item, (_, _, negated) in zip(spans, found, strict=True):
+            item._.negated = negated
+        return doc
+
+    gold = doc_of((1, 2, True), (4, 6, True), (7, 8, False))
+    predicted = doc_of((1, 2, True), (5, 6, True), (7, 8, True))
+    scores = negated_end_to_end([(gold, predicted)], "clinical")
+    assert scores == {"PROBLEM": {"p": 1 / 3, "r": 0.5, "f": 0.4, "gold": 2}}

@@ -179,6 +179,7 @@ def _scores(facts: Facts) -> Iterator[str]:
             labels = [(f"`{n}`", number(s["gold"]), *_prf(s)) for n, s in score["per_type"].items()]
             yield table(("label", "gold", "P", "R", "F1"), labels)
     yield from _assertions(metrics.get("assertion") or {})
+    yield from _negated(metrics.get("negated_end_to_end") or {})
     yield from _relations(metrics.get("relations") or {})
 
 
@@ -194,6 +195,17 @@ def _assertions(assertion: Mapping[str, Any]) -> Iterator[str]:
         yield "### Negation and other assertions"
         yield "Of the entities that were found exactly:"
         yield table(("layer", "attribute", "value", "gold", "P", "R", "F1"), rows, left=3)
+
+
+def _negated(negated: Mapping[str, Any]) -> Iterator[str]:
+    rows = [
+        (layer, f"`{label}`", number(s["gold"]), *_prf(s))
+        for layer, by_label in negated.items()
+        for label, s in by_label.items()
+    ]
+    if rows:
+        yield "Negated entities end to end: offsets, label and negation must all be right."
+        yield table(("layer", "label", "gold", "P", "R", "F1"), rows, left=2)
 
 
 def _relations(relations: Mapping[str, Any]) -> Iterator[str]:
