@@ -1,0 +1,80 @@
+"""The two steps that learn from notes without labels."""
+
+import csv
+import random
+import subprocess
+import sys
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from spacy.training import Example
+from tiny_encoders import biomedbert
+
+FIRST = "patient has chest pain today and takes aspirin every morning with some food ."
+WORDS = FIRST.split()
+# No two share eight words in a row, or they would be copies of one another.
+TEXTS = [FIRST, *(" ".join(random.Random(n).sample(WORDS, len(WORDS))) for n in range(8))]
+
+
+def step(root, name, *arguments):
+    command = [sys.executable, root / "scripts" / name, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def notes(tmp_path):
+    path = tmp_path / "notes.csv"
+    with path.open("w", encoding="utf8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["transcription"])
+        writer.writerows([text] for text in TEXTS)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinner_ner", config={"layers": ["clinical"]})
+    doc = nlp.make_doc(TEXTS[0])
+    doc.spans["clinical"] = [doc.char_span(12, 22, label="PROBLEM")]
+    examples = [Example(nlp.make_doc(doc.text), doc)]
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 0.01
+    for _ in range(30):
+        nlp.update(examples, sgd=optimizer)
+    nlp.to_disk(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_the_notes_that_a_model_is_surest_of_are_kept_with_its_labels(root, tmp_path, model, notes):
+    DocBin(docs=[spacy.blank("en")(FIRST)]).to_disk(tmp_path / "test.spacy")
+    out = tmp_path / "labelled.spacy"
+    done = step(root, "self_label.py", model, notes, out, "--layer", "clinical", "--keep", 0.5,
+                "--exclude", tmp_path / "test.spacy")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    docs = list(DocBin().from_disk(out).get_docs(spacy.blank("en").vocab))
+    assert len(docs) == 4
+    assert {doc.text for doc in docs} <= set(TEXTS[1:])
+    assert all(list(doc.spans) == ["clinical"] for doc in docs)
+    assert any(doc.spans["clinical"] for doc in docs)
+
+
+def test_labelling_nothing_is_one_message(root, tmp_path, model, notes):
+    done = step(root, "self_label.py", model, notes, tmp_path / "labelled.spacy", "--layer",
+                "clinical", "--exclude", notes)  # fmt: skip
+    assert done.returncode == 1
+    assert "no text is left" in done.stderr
+    assert not (tmp_path / "labelled.spacy").exists()
+
+
+def test_an_encoder_is_adapted_to_notes(root, tmp_path, notes):
+    encoder = biomedbert(tmp_path / "encoder")
+    notes.write_text("transcription\n" + "\n".join(f"{text} {n}" * 9 for n, text in
+                     enumerate(TEXTS * 70)) + "\n", encoding="utf8")  # fmt: skip
+    DocBin(docs=[spacy.blank("en")("Another text .")]).to_disk(tmp_path / "test.spacy")
+    done = step(root, "adapt_encoder.py", encoder, tmp_path / "adapted", "--train", notes,
+                "--exclude", tmp_path / "test.spacy", "--epochs", 1)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "adapted" / "config.json").is_file()
+    assert "chest" not in done.stdout + done.stderr
