@@ -174,7 +174,10 @@ class Aligner:
                 text = f"{relation.id}: {' '.join(ends)}"
                 where = (note.id, note.source, None, relation.label, None, None, text)
                 losses.append(Loss(*where, RELATION))
-        attributes.set_relations(doc, ((h, t, None) for h, tails in links.items() for t in tails))
+        # Unset says "not annotated", which no relation at all would not.
+        if any(scheme.pairs for scheme in self.layers):
+            found = ((h, t, None) for h, tails in links.items() for t in tails)
+            attributes.set_relations(doc, found)
         polarity = {
             triggers.get(attribute.target, attribute.target): attribute.value or "NEG"
             for attribute in note.attributes

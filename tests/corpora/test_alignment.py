@@ -8,6 +8,7 @@ from clinner.corpora.checks import SURFACE_DIFFERS
 from clinner.corpora.note import Attribute, Event, Note, NoteSpan, Problem, Relation
 from clinner.errors import ClinnerError
 from clinner.pipeline import attributes
+from clinner.pipeline.relation_scores import has_relations
 
 TEXT = "No fever or chest pain. Aspirin 81mg daily"
 
@@ -282,3 +283,12 @@ def test_a_type_that_the_scheme_leaves_out_is_counted_and_no_unknown_label(nlp):
     assert [entity.label_ for entity in doc.ents] == ["PHEN_Biologic_Function"]
     assert losses == []
     assert aligner.left_out(given) == 1
+
+
+def test_a_corpus_whose_schemes_know_no_pairs_says_nothing_about_relations(nlp):
+    note = Note("n", "No fever.", spans=(NoteSpan("T1", "DISEASE", ((3, 8),)),))
+    doc, _ = Aligner(nlp, (schemes.load("ncbi"),)).align(note)
+    assert not has_relations(doc)
+    clinical = Note("n", "No fever.", spans=(NoteSpan("T1", "PROBLEM", ((3, 8),)),))
+    doc, _ = Aligner(nlp, (schemes.load("clinical"), schemes.load("modifiers"))).align(clinical)
+    assert has_relations(doc)
