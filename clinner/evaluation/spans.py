@@ -9,6 +9,8 @@ from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from clinner.pipeline.layer_scorer import score_layers
+
 Score = dict[str, Any]
 
 
@@ -44,18 +46,20 @@ def strict(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Scor
     examples (Sequence[Example]): Predicted and reference docs.
     layers (Sequence[str]): The layers to score; a doc that does not annotate one is left out.
     RETURNS (dict[str, Score]): By layer, and "all" for the layers together: p, r, f, gold (the
-        number of gold spans), and per_type with the same for each label.
+        number of gold spans), and, for each layer, per_type with the same for each label.
     """
-    scores = {layer: _strict(examples, [layer]) for layer in layers}
-    scores["all"] = _strict(examples, layers)
+    scores = {layer: _strict(examples, layer) for layer in layers}
+    pooled = score_layers(examples, layers=layers)
+    gold = sum(score["gold"] for score in scores.values())
+    scores["all"] = {letter: pooled[f"layers_{letter}"] for letter in "prf"} | {"gold": gold}
     return scores
 
 
-def _strict(examples: Sequence[Example], layers: Sequence[str]) -> Score:
+def _strict(examples: Sequence[Example], layer: str) -> Score:
     def spans(doc: Doc, _: str) -> list[Span]:
-        return [span for layer in layers if layer in doc.spans for span in doc.spans[layer]]
+        return list(doc.spans.get(layer, ()))
 
-    scored = [e for e in examples if any(layer in e.reference.spans for layer in layers)]
+    scored = [e for e in examples if layer in e.reference.spans]
     found = Scorer.score_spans(scored, "spans", getter=spans, allow_overlap=True, labeled=True)
     counts: dict[str, int] = {}
     for example in scored:
