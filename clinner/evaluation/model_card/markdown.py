@@ -244,6 +244,7 @@ def _speed(facts: Facts) -> Iterator[str]:
     cores = f"{machine['cores']} logical cores" if "cores" in machine else ""
     yield f"Text in, entities out, on {', '.join(filter(None, (machine.get('cpu'), cores)))}:"
     yield table(("system", "words per second, median", "range", "peak memory, MB"), rows)
+    yield from _bullets(benchmark.get("remarks", ()))
 
 
 def _megabytes(size: float | None) -> str:
