@@ -11,7 +11,6 @@ from test_readme import RELEASED, SNIPPET, commands
 
 FORBIDDEN = Path(__file__).parents[1] / "cpu" / "forbidden"
 MEGABYTES = 30
-WITHOUT_TORCH = "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
 CONFIDENCE = re.compile(r"[01]\.\d\d")
 
 
@@ -38,22 +37,23 @@ def test_the_quick_start_installs_the_wheel_that_is_there(wheel, root):
     assert f"packages/{wheel.name}" in commands(root)["quickstart"]
 
 
-def test_the_quick_start_runs_without_torch_and_with_the_network_refused(installed, root):
+def test_the_quick_start_runs_with_the_network_refused_and_shows_what_the_readme_shows(
+    installed, root
+):
     text = (root / "README.md").read_text(encoding="utf8")
     (code,) = (code for code in SNIPPET.findall(text) if RELEASED in code)
     refusals = installed / "refusals.txt"
     path = f"{FORBIDDEN}{os.pathsep}{installed}"
     env = dict(os.environ, PYTHONPATH=path, FORBIDDEN_LOG=str(refusals))
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH + code], env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert not refusals.exists()
     shown = re.search(r"```text\n(.*?)```", text, re.DOTALL)[1]
     # Another CPU rounds confidences otherwise.
-    assert [CONFIDENCE.sub("", text).strip() for text in (done.stdout, shown)] == [
-        CONFIDENCE.sub("", shown).strip()
-    ] * 2
+    printed, shown = (CONFIDENCE.sub("", text).split() for text in (done.stdout, shown))
+    assert printed == shown
 
 
 def test_the_card_is_of_the_wheel_that_is_there(wheel, root):
