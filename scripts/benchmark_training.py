@@ -31,9 +31,13 @@ def main(
     encoder: Annotated[str, typer.Option(help="The encoder of all")] = "assets/encoder",
     updates: Annotated[int, typer.Option(help="Updates per turn")] = 12,
     turns: Annotated[int, typer.Option(help="Turns of each config, one after the other")] = 3,
+    float32: Annotated[
+        bool, typer.Option(help="Train the last one in float32, as spaCy by itself does")
+    ] = False,
 ) -> None:
     """Train CONFIGS for a few updates each, taking turns, on the same corpus and encoder."""
-    learners = {config: learner(config, corpus, encoder) for config in configs}
+    bf16 = dict.fromkeys(configs, "auto") | {configs[-1]: "no" if float32 else "auto"}
+    learners = {config: learner(config, corpus, encoder, bf16[config]) for config in configs}
     for step in learners.values():
         next(step)
     speeds: dict[Path, list[float]] = {config: [] for config in configs}
@@ -54,11 +58,12 @@ def main(
     Console().print(table)
 
 
-def learner(config: Path, corpus: Path, encoder: str) -> Iterator[int]:
+def learner(config: Path, corpus: Path, encoder: str, bf16: str) -> Iterator[int]:
     """Update a new pipeline for ever; yields the tokens of each update."""
     paths = {name: corpus / f"{name}.spacy" for name in ("train", "dev")}
     overrides: dict[str, Any] = {f"paths.{name}": str(path) for name, path in paths.items()}
     overrides["variables.encoder"] = training.resolve_encoder(encoder)
+    overrides["variables.bf16_on_cpu"] = bf16
     settings = training.load_settings(config, overrides)
     overrides |= training.corpus_overrides(settings, training.training_docs(settings), epochs=0)
     nlp = init_nlp(training.load_settings(config, overrides))
