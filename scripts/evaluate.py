@@ -99,17 +99,13 @@ def show(metrics: dict[str, Any]) -> None:
         )
         table.add_row(layer, f"{score['gold']:,}", *map(percent, shown))
     console.print(table)
-    by_label = Table(title="Strict scores by label (%)")
-    for column in ("label", "gold", "P", "R", "F1"):
-        by_label.add_column(column, justify="left" if column == "label" else "right")
+    by_label = score_table("Strict scores by label (%)", "label")
     for layer, score in metrics["strict"].items():
         if layer == "all":
             continue
         by_label.add_section()
         for label, s in score["per_type"].items():
-            by_label.add_row(
-                f"{layer}/{label}", f"{s['gold']:,}", *map(percent, (s["p"], s["r"], s["f"]))
-            )
+            by_label.add_row(f"{layer}/{label}", *score_cells(s))
     console.print(by_label)
     show_assertions(console, metrics["assertion"])
     show_negated(console, metrics["negated_end_to_end"])
@@ -118,27 +114,21 @@ def show(metrics: dict[str, Any]) -> None:
 
 
 def show_assertions(console: Console, assertion: dict[str, Any]) -> None:
-    table = Table(title="Assertion of the entities found exactly (%)")
-    for column in ("attribute", "gold", "P", "R", "F1"):
-        table.add_column(column, justify="left" if column == "attribute" else "right")
+    table = score_table("Assertion of the entities found exactly (%)", "attribute")
     for layer, by_attribute in assertion.items():
         for attribute, by_class in by_attribute.items():
             for name, s in by_class.items():
                 if s["gold"]:
-                    shown = map(percent, (s["p"], s["r"], s["f"]))
-                    table.add_row(f"{layer}: {attribute} {name}", f"{s['gold']:,}", *shown)
+                    table.add_row(f"{layer}: {attribute} {name}", *score_cells(s))
     if table.rows:
         console.print(table)
 
 
 def show_negated(console: Console, negated: dict[str, Any]) -> None:
-    table = Table(title="Negated entities, end to end (%)")
-    for column in ("label", "gold", "P", "R", "F1"):
-        table.add_column(column, justify="left" if column == "label" else "right")
+    table = score_table("Negated entities, end to end (%)", "label")
     for layer, by_label in negated.items():
         for label, s in by_label.items():
-            shown = map(percent, (s["p"], s["r"], s["f"]))
-            table.add_row(f"{layer}/{label}", f"{s['gold']:,}", *shown)
+            table.add_row(f"{layer}/{label}", *score_cells(s))
     if table.rows:
         console.print(table)
 
@@ -154,6 +144,19 @@ def show_relations(console: Console, found: dict[str, Any]) -> None:
         shown = map(percent, (on_gold.get("f"), s["p"], s["r"], s["f"]))
         table.add_row(pair, f"{s['gold']:,}", *shown)
     console.print(table)
+
+
+def score_table(title: str, first: str) -> Table:
+    """An empty table for `score_cells`, with a column before them."""
+    table = Table(title=title)
+    table.add_column(first)
+    for column in ("gold", "P", "R", "F1"):
+        table.add_column(column, justify="right")
+    return table
+
+
+def score_cells(score: dict[str, Any]) -> list[str]:
+    return [f"{score['gold']:,}", *map(percent, (score["p"], score["r"], score["f"]))]
 
 
 def percent(value: float | None) -> str:

@@ -10,6 +10,7 @@ import pytest
 import spacy
 from hypothesis import given
 from hypothesis import strategies as st
+from test_steps import refused
 
 PEERS = ("huggingface-1", "huggingface-8", "huggingface-32", "stock")
 SYSTEMS = (*PEERS, "torch", "int8", "bf16", "fp32", "bare")
@@ -60,15 +61,6 @@ def benchmark(root, project, *options):
         text=True,
         check=False,
     )
-
-
-def refused(done, *says):
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    message = " ".join(done.stderr.split())
-    for part in says:
-        assert part in message
-    return True
 
 
 @pytest.mark.slow
