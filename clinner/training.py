@@ -4,6 +4,7 @@ import configparser
 import math
 import shutil
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +119,14 @@ def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
     raise ClinnerError(f"{path}: {reason}. Run `spacy project run convert` to write it.")
 
 
-def training_docs(settings: Mapping[str, Any]) -> list[Doc]:
+def training_docs(settings: Mapping[str, Any]) -> list[list[Doc]]:
     """Read the corpora that a training needs.
 
     settings (Mapping[str, Any]): The config, interpolated.
-    RETURNS (list[Doc]): The documents of train.
+    RETURNS (list[list[Doc]]): The documents of each path of train.
     RAISES (ClinnerError): Train or dev is not named, is missing, cannot be read or is empty.
     """
-    docs: dict[str, list[Doc]] = {}
+    docs: dict[str, list[list[Doc]]] = {}
     vocab = Vocab()
     for name in ("train", "dev"):
         paths = settings.get("paths", {}).get(name)
@@ -138,21 +139,23 @@ def training_docs(settings: Mapping[str, Any]) -> list[Doc]:
             found = read_docs(Path(path), vocab)
             if not found:
                 raise ClinnerError(f"{path}: holds no note, so there is nothing to learn or score.")
-            docs[name] += found
+            docs[name].append(found)
     return docs["train"]
 
 
-def corpus_overrides(settings: Mapping[str, Any], docs: list[Doc], epochs: int) -> dict[str, Any]:
+def corpus_overrides(
+    settings: Mapping[str, Any], sources: list[list[Doc]], epochs: int
+) -> dict[str, Any]:
     """What the training corpus decides in the config's variables.
 
     settings (Mapping[str, Any]): The config, interpolated.
-    docs (list[Doc]): The training corpus.
+    sources (list[list[Doc]]): The documents of each path of train.
     epochs (int): Passes over the corpus, at least MIN_STEPS updates; 0 keeps the config's length.
     RETURNS (dict[str, Any]): The layers that the corpus annotates, and for a number of epochs
         the schedule's length in updates, a tenth of them warm-up, with nine evaluations on dev.
     RAISES (ClinnerError): A number of epochs, but no variables to set the length with.
     """
-    overrides = annotation_overrides(settings, docs)
+    overrides = annotation_overrides(settings, list(chain.from_iterable(sources)))
     if not epochs:
         return overrides
     variables = settings.get("variables", {})
@@ -163,7 +166,7 @@ def corpus_overrides(settings: Mapping[str, Any], docs: list[Doc], epochs: int) 
             f"use --epochs 0 for the config's own length."
         )
     exponent = variables.get("size_exponent", 1.0)
-    tokens = sum(map(len, sample(docs, exponent)))
+    tokens = sum(map(len, sample(sources, exponent)))
     steps = max(MIN_STEPS, math.ceil(epochs * tokens / variables["batch_words"]))
     return overrides | {
         "variables.max_steps": steps,

@@ -1,16 +1,19 @@
-"""Label texts with a model, for its student to learn from: the notes that it is surest of."""
+"""Label texts with one or several models, for a student to learn from."""
 
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import random
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import spacy
 import typer
 from rich.progress import track
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc, DocBin, Span, SpanGroup
 
 from clinner.cli import run
 from clinner.corpora.unlabelled import read_texts
@@ -19,46 +22,80 @@ from clinner.files import written_whole
 from clinner.pipeline.loading import load_pipeline
 from clinner.training import use_gpu
 
+# Spans that overlap cannot both have a mean confidence above this: a tagging has one of them.
+MAJORITY = 0.5
+
 
 def main(
-    model: Annotated[Path, typer.Argument(help="A trained pipeline")],
-    texts: Annotated[Path, typer.Argument(help="A .csv or .csv.xz file, or a .spacy file")],
-    out: Annotated[Path, typer.Argument(help="The .spacy file to write")],
+    texts: Annotated[list[Path], typer.Argument(help=".csv, .csv.xz or .spacy files")],
+    out: Annotated[Path, typer.Option(help="The .spacy file to write")],
+    teacher: Annotated[list[Path], typer.Option(help="A trained pipeline")],
+    layer: Annotated[list[str], typer.Option(help="A layer to label")],
     exclude: Annotated[list[Path], typer.Option(help="Files whose texts are left out")],
-    layer: Annotated[list[str], typer.Option(help="A layer to keep")],
-    notes: Annotated[int, typer.Option(help="How many texts to label, chosen by chance")] = 800,
-    keep: Annotated[float, typer.Option(help="Which part of them to keep")] = 0.5,
+    notes: Annotated[int, typer.Option(help="How many texts to label, chosen by chance")] = 1000,
+    keep: Annotated[float, typer.Option(help="Which part of them to keep")] = 0.8,
     seed: Annotated[int, typer.Option()] = 1,
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
 ) -> None:
-    """Run MODEL over TEXTS and keep the notes with the highest mean confidence."""
-    found = read_texts([texts], exclude)
+    """Label TEXTS with the spans of which the teachers are sure, and keep the surest notes.
+
+    A span's confidence is the mean over the teachers that have its layer, 0 for those that do not
+    find it; what is above one half is kept (self-training with an ensemble; Yarowsky, 1995).
+    """
+    found = read_texts(texts, exclude)
     random.Random(seed).shuffle(found)
     use_gpu(gpu_id)
-    nlp = load_pipeline(model)
-    docs = track(nlp.pipe(found[:notes]), total=min(notes, len(found)), transient=True)
-    labelled = [(confidence(doc, layer), doc) for doc in docs]
-    labelled.sort(key=lambda pair: -pair[0])
-    bin_ = DocBin(store_user_data=True)
-    kept = [doc for _, doc in labelled[: round(keep * len(labelled))]]
+    labelled = label(found[:notes], teacher, layer)
+    labelled.sort(key=lambda pair: -pair[1])
+    kept = [doc for doc, _ in labelled[: round(keep * len(labelled))]]
     if not kept:
-        raise ClinnerError(f"{texts}: no text is left to label after --exclude and --keep.")
-    for doc in kept:
-        for key in [key for key in doc.spans if key not in layer]:
-            del doc.spans[key]
-        doc.tensor = doc.tensor[:0]
-        if doc.has_extension("trf_data"):
-            doc._.trf_data = None
-        bin_.add(doc)
+        raise ClinnerError(f"{out}: no text is left to label after --exclude and --keep.")
     with written_whole(out) as path:
-        bin_.to_disk(path)
+        DocBin(docs=kept, store_user_data=True).to_disk(path)
     typer.echo(f"✔ {out}: {len(kept)} of {len(labelled)} notes, {sum(map(len, kept)):,} tokens")
 
 
-def confidence(doc: Doc, layers: list[str]) -> float:
-    """The mean confidence of a document's spans; 0 where it has none."""
-    values = [span._.confidence for layer in layers for span in doc.spans.get(layer, ())]
-    return sum(values) / len(values) if values else 0.0
+def label(
+    texts: Sequence[str], teachers: Sequence[Path], layers: Sequence[str]
+) -> list[tuple[Doc, float]]:
+    """The texts as documents with the spans of the majority, and the mean of their confidence."""
+    votes: list[dict[str, Counter[tuple[int, int, str]]]] = [{} for _ in texts]
+    voters: Counter[str] = Counter()
+    for path in teachers:
+        nlp = load_pipeline(path)
+        docs = track(nlp.pipe(texts), f"{path}", total=len(texts), transient=True)
+        known = set()
+        for doc, counts in zip(docs, votes, strict=True):
+            for name in set(layers) & set(doc.spans):
+                known.add(name)
+                counts.setdefault(name, Counter()).update(confidences(doc, name))
+        voters.update(known)
+    if absent := ", ".join(name for name in layers if not voters[name]):
+        raise ClinnerError(f"no teacher has the layers {absent}. Leave them out, or add a teacher.")
+    tokenizer = spacy.blank("en", config={"nlp": {"tokenizer": nlp.config["nlp"]["tokenizer"]}})
+    return [
+        elect(tokenizer(text), {name: (counts[name], voters[name]) for name in layers})
+        for text, counts in zip(texts, votes, strict=True)
+    ]
+
+
+def confidences(doc: Doc, layer: str) -> dict[tuple[int, int, str], float]:
+    return {(span.start, span.end, span.label_): span._.confidence for span in doc.spans[layer]}
+
+
+def elect(
+    doc: Doc, layers: dict[str, tuple[Counter[tuple[int, int, str]], int]]
+) -> tuple[Doc, float]:
+    """Give a document the spans above one half; their mean confidence, 0 where there is none."""
+    sure: list[float] = []
+    for name, (counts, voters) in layers.items():
+        elected = {
+            span: mean for span, total in counts.items() if (mean := total / voters) > MAJORITY
+        }
+        sure += elected.values()
+        spans = [Span(doc, start, end, label=label) for start, end, label in sorted(elected)]
+        doc.spans[name] = SpanGroup(doc, name=name, spans=spans)
+    return doc, sum(sure) / len(sure) if sure else 0.0
 
 
 if __name__ == "__main__":

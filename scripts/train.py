@@ -28,11 +28,11 @@ def main(
     """Train CONFIG; further options such as --paths.train override values of the config."""
     overrides = parse_config_overrides(context.args)
     settings = training.load_settings(config, overrides)
-    docs = training.training_docs(settings)
+    sources = training.training_docs(settings)
     if encoder := settings.get("variables", {}).get("encoder"):
         training.resolve_encoder(str(encoder))
     training.use_gpu(gpu_id)
-    overrides = training.corpus_overrides(settings, docs, epochs) | overrides
+    overrides = training.corpus_overrides(settings, sources, epochs) | overrides
     dev = Path(settings["paths"]["dev"])
     started = datetime.now(UTC)
     fitted = training.train(config, output, dev=dev, overrides=overrides, gpu_id=gpu_id)

@@ -131,7 +131,9 @@ def test_a_corpus_that_is_cut_off_missing_or_a_folder_is_refused(tmp_path, corpu
 
 def test_training_docs_are_those_of_train(corpus):
     paths = {"train": str(corpus), "dev": str(corpus)}
-    assert [doc.text for doc in training_docs({"paths": paths})] == ["No fever . "]
+    assert [[doc.text for doc in docs] for docs in training_docs({"paths": paths})] == [
+        ["No fever . "]
+    ]
 
 
 def test_training_without_a_readable_train_and_dev_is_refused(tmp_path, corpus):
@@ -147,11 +149,11 @@ def test_training_without_a_readable_train_and_dev_is_refused(tmp_path, corpus):
 
 
 def test_epochs_decide_the_length_in_updates_but_never_below_the_least(config, corpus):
-    settings, docs = load_settings(config, {}), read_docs(corpus, Vocab())
-    assert "variables.max_steps" not in corpus_overrides(settings, docs, epochs=0)
-    short = corpus_overrides(settings, docs, epochs=1)
+    settings, sources = load_settings(config, {}), [read_docs(corpus, Vocab())]
+    assert "variables.max_steps" not in corpus_overrides(settings, sources, epochs=0)
+    short = corpus_overrides(settings, sources, epochs=1)
     assert short["variables.max_steps"] == MIN_STEPS
-    long = corpus_overrides(settings, docs * 1000, epochs=100)
+    long = corpus_overrides(settings, sources * 1000, epochs=100)
     assert long["variables.max_steps"] == 300
     assert long["variables.warmup_steps"] == 30
     assert long["variables.eval_frequency"] == 34

@@ -38,7 +38,14 @@ def test_evenly_each_corpus_gives_as_many_tokens_as_the_largest(tmp_path):
     path = write(tmp_path / "a.spacy", docs)
     read = list(create_corpus(path, size_exponent=0.0)(NLP))
     assert [next(iter(e.reference.spans)) for e in read].count("b") == 4
-    assert passes_by_corpus(docs, 0.5) == {("a",): 1.0, ("b",): 2.0}
+    assert passes_by_corpus([docs], 0.5) == {(0, ("a",)): 1.0, (0, ("b",)): 2.0}
+
+
+def test_two_files_of_the_same_layers_are_two_corpora(tmp_path):
+    gold = write(tmp_path / "gold.spacy", [doc_of("a", 4)])
+    silver = write(tmp_path / "silver.spacy", [doc_of("a", 8), doc_of("a", 8)])
+    read = list(create_corpus([gold, silver], size_exponent=0.5)(NLP))
+    assert [len(example.reference) for example in read] == [4, 4, 8, 8]
 
 
 def test_a_folder_of_corpora_can_be_read(tmp_path):
@@ -60,13 +67,13 @@ def test_empty_documents_are_left_out(tmp_path):
 def test_no_document_is_ever_left_out_and_the_order_stays(sizes, exponent, seed):
     docs = [doc_of(layer, n) for layer, n in sizes]
     number = {id(doc): at for at, doc in enumerate(docs)}
-    sampled = [number[id(doc)] for doc in sample(docs, exponent, seed)]
+    sampled = [number[id(doc)] for doc in sample([docs], exponent, seed)]
     assert sampled == sorted(sampled)
     assert set(sampled) == set(range(len(docs)))
-    assert sampled == [number[id(doc)] for doc in sample(docs, exponent, seed)]
+    assert sampled == [number[id(doc)] for doc in sample([docs], exponent, seed)]
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_the_largest_corpus_is_read_once_whatever_the_exponent(exponent):
     docs = [doc_of("a", 30), doc_of("b", 3)]
-    assert passes_by_corpus(docs, exponent)[("a",)] == 1.0
+    assert passes_by_corpus([docs], exponent)[0, ("a",)] == 1.0
