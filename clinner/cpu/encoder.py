@@ -76,8 +76,10 @@ class Encoding:
     def __init__(self, session: Session, docs: Sequence[Doc], width: int) -> None:
         self.ends = np.cumsum([len(doc) for doc in docs])
         self._session = session
-        self._vectors: Floats = np.zeros((int(self.ends[-1]), width), dtype=np.float32)
-        self._n_pieces: Floats = np.zeros(len(self._vectors), dtype=np.float32)
+        # An array for each document: one that is kept does not keep the others' vectors, and
+        # memory that is taken in smaller pieces is used again, without asking the system for it.
+        self._vectors: list[Floats] = [np.zeros((len(doc), width), np.float32) for doc in docs]
+        self._n_pieces: Floats = np.zeros(int(self.ends[-1]), dtype=np.float32)
         self._lock = Lock()
         self._tasks: list[Future[None]] = []
 
@@ -88,9 +90,16 @@ class Encoding:
 
     def _compute(self, batch: WordpieceBatch) -> None:
         sums = self._session.run(batch.ids, batch.mask, batch.pool)
+        doc = np.searchsorted(self.ends, batch.rows, side="right")
+        cuts = np.flatnonzero(np.diff(doc)) + 1
+        rows = np.split(batch.rows, cuts)
         # A token that several windows hold is written by several threads.
         with self._lock:
-            self._vectors[batch.rows] += sums
+            for at, within, part in zip(
+                doc[np.append(0, cuts)].tolist(), rows, np.split(sums, cuts), strict=True
+            ):
+                vectors = self._vectors[at]
+                vectors[within - (self.ends[at] - len(vectors))] += part
 
     def result(self) -> list[Floats]:
         """Wait for the vectors.
@@ -100,10 +109,11 @@ class Encoding:
         """
         for task in self._tasks:
             task.result()
-        self._vectors /= np.maximum(self._n_pieces, 1.0)[:, None]
-        parts = np.split(self._vectors, self.ends[:-1])
-        # Copies, so that one document that is kept does not keep the others' vectors.
-        return parts if len(parts) == 1 else [part.copy() for part in parts]
+        counts = np.split(self._n_pieces, self.ends[:-1])
+        for vectors, n_pieces in zip(self._vectors, counts, strict=True):
+            many = np.flatnonzero(n_pieces > 1.0)
+            vectors[many] /= n_pieces[many, None]
+        return self._vectors
 
 
 @Language.factory(

@@ -48,6 +48,10 @@ class Session:
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(n_requests):
             self._requests.put(self._compiled.create_infer_request())
+        # OpenVINO's bindings set themselves up in the first call of each kind; where two threads
+        # make that call at once, one waits for the interpreter's lock and the other for the set-up.
+        warm_up = np.ones((1, 1), dtype=np.int64)
+        self.run(warm_up, warm_up)
         self._executor = ThreadPoolExecutor(n_requests)
         self.closed = False
         os.register_at_fork(before=_close_before_fork(weakref.ref(self)))

@@ -279,3 +279,25 @@ def _competition(group: Ints, n_groups: int, side: Ints, gap: Ints, cost: Ints) 
     elsewhere = _nearest_elsewhere(group, side, cost, n_groups)
     columns.append(_steps(elsewhere - cost, COST_STEPS))
     return columns
+
+
+def choose_links(
+    modifier: NDArray[np.int64], probability: NDArray[np.float64], threshold: float, floor: float
+) -> NDArray[np.int64]:
+    """Decide which candidate pairs become links.
+
+    modifier (NDArray[int64]): The modifier of each pair, shape (pairs,).
+    probability (NDArray[float64]): The probability of each pair, shape (pairs,).
+    threshold (float): Pairs of at least this probability are links.
+    floor (float): Where a modifier has none, its most probable pair is one if of at least this.
+    RETURNS (NDArray[int64]): The positions of the links, in order.
+    """
+    order = np.lexsort((-probability, modifier))
+    ordered = modifier[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    best = order[first]
+    linked = probability >= threshold
+    # A modifier's best pair is above the threshold whenever any is: only unlinked ones gain.
+    linked[best[probability[best] >= floor]] = True
+    return np.flatnonzero(linked)

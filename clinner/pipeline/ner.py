@@ -1,6 +1,6 @@
 """`clinner_ner`: named entity recognition in layers, with a confidence for each entity."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from clinner.pipeline.layers import (
     set_ents,
     tagging_loss,
 )
+from clinner.pipeline.streams import pipe_by_tokens
 
 DEFAULT_MODEL = Config().from_str("""
 [model]
@@ -236,6 +237,10 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         self._set_labels(merged)
         sample = [example.x for example in islice(get_examples(), 10)]
         self.model.initialize(X=[doc for doc in sample if len(doc)] or sample)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Run over a stream of documents; see `pipe_by_tokens`."""
+        return pipe_by_tokens(self, stream, batch_size)
 
     def predict(self, docs: Iterable[Doc]) -> Predictions:
         """Find the spans of all layers, without modifying the documents.

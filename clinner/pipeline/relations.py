@@ -1,7 +1,7 @@
 """`clinner_relations`: links modifiers to entities, with a confidence for each link."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,9 +20,16 @@ from clinner import schemes
 from clinner.architectures.relation_scorer import RelationScorer
 from clinner.errors import ClinnerError
 from clinner.pipeline import attributes
-from clinner.pipeline.candidates import Candidates, LegalPairs, Located, find_candidates
+from clinner.pipeline.candidates import (
+    Candidates,
+    LegalPairs,
+    Located,
+    choose_links,
+    find_candidates,
+)
 from clinner.pipeline.gold_relations import gold_links, gold_spans, gold_targets, is_annotated
 from clinner.pipeline.relation_scores import Link, key, links, score_relations, summary
+from clinner.pipeline.streams import pipe_by_tokens
 
 DEFAULT_MODEL = Config().from_str("""
 [model]
@@ -206,6 +213,10 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         docs, candidates = self._gold_candidates(sample)
         self.model.initialize(X=(docs, candidates.pairs))
 
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Run over a stream of documents; see `pipe_by_tokens`."""
+        return pipe_by_tokens(self, stream, batch_size)
+
     def predict(self, docs: Iterable[Doc]) -> PredictedLinks:
         """Find the links between the documents' spans, without modifying the documents.
 
@@ -352,28 +363,6 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         heads = [gold_spans(example, self.entities) for example in examples]
         tails = [gold_spans(example, self.modifiers) for example in examples]
         return docs, find_candidates(docs, heads, tails, self.legal, self.reach)
-
-
-def choose_links(
-    modifier: NDArray[np.int64], probability: NDArray[np.float64], threshold: float, floor: float
-) -> NDArray[np.int64]:
-    """Decide which candidate pairs become links.
-
-    modifier (NDArray[int64]): The modifier of each pair, shape (pairs,).
-    probability (NDArray[float64]): The probability of each pair, shape (pairs,).
-    threshold (float): Pairs of at least this probability are links.
-    floor (float): Where a modifier has none, its most probable pair is one if of at least this.
-    RETURNS (NDArray[int64]): The positions of the links, in order.
-    """
-    order = np.lexsort((-probability, modifier))
-    ordered = modifier[order]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    best = order[first]
-    linked = probability >= threshold
-    # A modifier's best pair is above the threshold whenever any is: only unlinked ones gain.
-    linked[best[probability[best] >= floor]] = True
-    return np.flatnonzero(linked)
 
 
 def _legal_pairs(name: str, pairs: str | Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

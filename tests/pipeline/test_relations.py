@@ -11,8 +11,8 @@ from spacy.training import Corpus, Example
 
 from clinner.errors import ClinnerError
 from clinner.pipeline import attributes
-from clinner.pipeline.candidates import LegalPairs, find_candidates
-from clinner.pipeline.relations import RelationExtractor, choose_links
+from clinner.pipeline.candidates import LegalPairs, choose_links, find_candidates
+from clinner.pipeline.relations import RelationExtractor
 
 # Spans as words with their label; a link as (entity, modifier), both by their words.
 NOTES = [
