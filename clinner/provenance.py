@@ -89,18 +89,24 @@ def create_recording_logger(progress_bar: bool = False) -> Callable[..., Any]:
     """spaCy's console logger, which also leaves its counts in the meta of the pipeline.
 
     progress_bar (bool): Whether to show a progress bar.
-    RETURNS (Callable): A logger for `[training.logger]`; `model-last` has the final counts.
+    RETURNS (Callable): A logger for `[training.logger]`; `model-last` has the counts, in a training
+        that was resumed those of all its runs.
     """
     create_console: Callable[..., Any] = registry.loggers.get("spacy.ConsoleLogger.v2")
     console = create_console(progress_bar)
 
     def setup(nlp: Language, stdout: IO[str], stderr: IO[str]) -> tuple[Any, Any]:
         log, finish = console(nlp, stdout, stderr)
+        before: dict[str, Any] = nlp.meta.get(COUNTS, {})
 
         def log_step(info: dict[str, Any] | None) -> None:
             if info is not None:
-                counts = {key: info[key] for key in ("epoch", "step", "words", "seconds")}
-                nlp.meta[COUNTS] = counts
+                counts = ("epoch", "step", "words", "seconds")
+                nlp.meta[COUNTS] = {key: info[key] + before.get(key, 0) for key in counts}
+                if saved := info.get("output_path"):
+                    # This evaluation's checkpoint was written a moment before.
+                    path = Path(saved) / "meta.json"
+                    srsly.write_json(path, srsly.read_json(path) | {COUNTS: nlp.meta[COUNTS]})
             log(info)
 
         return log_step, finish
@@ -128,7 +134,7 @@ def training_facts(
     RAISES (ClinnerError): There is no trained pipeline.
     """
     taken = seconds if seconds is not None else (datetime.now(UTC) - started).total_seconds()
-    counts = _counts(model.parent / "model-last")
+    counts = training_counts(model.parent / "model-last")
     words = words if words is not None else counts.get("words")
     timed = seconds if seconds is not None else counts.get("seconds", taken)
     return {
@@ -143,7 +149,12 @@ def training_facts(
     }
 
 
-def _counts(model: Path) -> dict[str, Any]:
+def training_counts(model: Path) -> dict[str, Any]:
+    """What `clinner.RecordingLogger.v1` counted: "epoch", "step", "words" and "seconds".
+
+    model (Path): The folder of a checkpoint.
+    RETURNS (dict[str, Any]): The counts; empty where nothing was recorded.
+    """
     meta = srsly.read_json(model / "meta.json") if (model / "meta.json").is_file() else {}
     found: dict[str, Any] = meta.get(COUNTS, {})
     return found

@@ -3,11 +3,13 @@
 import configparser
 import math
 import shutil
+import sys
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import srsly
 from spacy.schemas import ConfigSchemaTraining
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -20,6 +22,7 @@ from clinner.corpora.reader import sample
 from clinner.errors import ClinnerError, one_line
 from clinner.evaluation.calibration import fit_temperatures
 from clinner.pipeline.loading import load_pipeline
+from clinner.provenance import training_counts
 
 MIN_STEPS = 150
 LENGTH_VARIABLES = ("batch_words", "max_steps", "warmup_steps", "eval_frequency")
@@ -176,7 +179,13 @@ def corpus_overrides(
 
 
 def train(
-    config: Path, output: Path, *, dev: Path, overrides: Mapping[str, Any], gpu_id: int
+    config: Path,
+    output: Path,
+    *,
+    dev: Path,
+    overrides: Mapping[str, Any],
+    gpu_id: int,
+    resume: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Train and calibrate a pipeline.
 
@@ -188,20 +197,99 @@ def train(
     dev (Path): The .spacy file to calibrate on.
     overrides (Mapping[str, Any]): Values of the config by dotted key.
     gpu_id (int): The GPU, or -1 for the CPU.
+    resume (bool): Go on from the last checkpoint of a training that was cut off. The optimizer
+        starts with empty moments, and the order of the data anew.
     RETURNS (dict[str, dict[str, float]]): As `calibrate`.
-    RAISES (ClinnerError): The output is a file.
+    RAISES (ClinnerError): The output is a file, or there is nothing to go on from.
     """
-    from spacy.cli.train import train as spacy_train
+    from spacy.training.initialize import init_nlp
+    from spacy.training.loop import train as spacy_train
 
     if output.exists() and not output.is_dir():
         raise ClinnerError(f"{output}: a file, where the folder of the models is to be.")
-    partial = output.resolve().with_name(f"{output.resolve().name}.partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    spacy_train(config, partial, use_gpu=gpu_id, overrides=dict(overrides))
+    partial, earlier = (
+        output.resolve().with_name(f"{output.resolve().name}.{kind}")
+        for kind in ("partial", "earlier")
+    )
+    overrides = dict(overrides)
+    if resume:
+        set_aside(partial, earlier)
+        overrides |= remaining(load_config(config, overrides, interpolate=True), earlier)
+    else:
+        shutil.rmtree(earlier, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    nlp = init_nlp(load_config(config, overrides), use_gpu=gpu_id)
+    if resume:
+        # The config there is that of the earlier run.
+        nlp.from_disk(earlier / "model-last", exclude=["config"])
+    spacy_train(nlp, partial, use_gpu=gpu_id, stdout=sys.stdout, stderr=sys.stderr)
+    if resume:
+        keep_best(earlier, partial)
+        shutil.rmtree(earlier)
     fitted = calibrate(partial / "model-best", dev)
     move_models(partial, output)
     return fitted
+
+
+def set_aside(partial: Path, earlier: Path) -> None:
+    """Make room for the training that goes on from an earlier one.
+
+    partial (Path): Folder of the training that was cut off; it is gone afterwards.
+    earlier (Path): Folder that gets its checkpoints; may hold those of one before, of which the
+        best stays when it is the best of all.
+    RAISES (ClinnerError): There is no checkpoint.
+    """
+    if (partial / "model-last" / "meta.json").is_file():
+        keep_best(earlier, partial)
+        shutil.rmtree(earlier, ignore_errors=True)
+        partial.rename(earlier)
+    if not (earlier / "model-last" / "meta.json").is_file():
+        raise ClinnerError(f"{partial}: no checkpoint there to go on from. Train without --resume.")
+
+
+def keep_best(earlier: Path, later: Path) -> None:
+    """Take over the best model of an earlier run when it scored higher.
+
+    earlier (Path), later (Path): Folders of the two runs; `later` gets the model.
+    """
+    best = [folder / "model-best" for folder in (earlier, later)]
+    if (best[0] / "meta.json").is_file() and final_score(best[0]) > final_score(best[1]):
+        shutil.rmtree(best[1])
+        best[0].rename(best[1])
+
+
+def final_score(model: Path) -> float:
+    """The score by which spaCy chose a checkpoint.
+
+    model (Path): The checkpoint.
+    RETURNS (float): The weighted sum of its scores on dev.
+    """
+    weights = load_config(model / "config.cfg")["training"]["score_weights"]
+    scores = srsly.read_json(model / "meta.json")["performance"]
+    return float(
+        sum((scores.get(name) or 0.0) * weight for name, weight in weights.items() if weight)
+    )
+
+
+def remaining(settings: Mapping[str, Any], earlier: Path) -> dict[str, Any]:
+    """What of a config changes for the rest of a training.
+
+    settings (Mapping[str, Any]): The config of the whole training, interpolated.
+    earlier (Path): Folder of the checkpoints.
+    RETURNS (dict[str, Any]): Overrides: the updates that are left, and where the schedule goes on.
+    RAISES (ClinnerError): The config cannot tell, or nothing is left.
+    """
+    done = training_counts(earlier / "model-last").get("step")
+    if done is None or "first_step" not in settings.get("variables", {}):
+        raise ClinnerError(
+            "--resume needs a config with `first_step` in [variables] for its schedule, and with "
+            "clinner.RecordingLogger.v1. Train without --resume."
+        )
+    left = settings["training"]["max_steps"] - done
+    if left <= 0:
+        raise ClinnerError(f"{earlier}: all {done} updates are done. Train without --resume.")
+    return {"variables.first_step": done, "training.max_steps": left}
 
 
 def move_models(partial: Path, output: Path) -> None:

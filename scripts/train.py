@@ -24,6 +24,7 @@ def main(
     output: Annotated[Path, typer.Argument(help="Folder that gets model-best and model-last")],
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
     epochs: Annotated[int, typer.Option(help="Passes over train; 0 to use the config's steps")] = 0,
+    resume: Annotated[bool, typer.Option(help="Go on where a training was cut off")] = False,
 ) -> None:
     """Train CONFIG; further options such as --paths.train override values of the config."""
     overrides = parse_config_overrides(context.args)
@@ -35,7 +36,9 @@ def main(
     overrides = training.corpus_overrides(settings, sources, epochs) | overrides
     dev = Path(settings["paths"]["dev"])
     started = datetime.now(UTC)
-    fitted = training.train(config, output, dev=dev, overrides=overrides, gpu_id=gpu_id)
+    fitted = training.train(
+        config, output, dev=dev, overrides=overrides, gpu_id=gpu_id, resume=resume
+    )
     facts = provenance.training_facts(output / "model-best", started, gpu_id=gpu_id)
     srsly.write_json(output / "training.json", facts)
     for name, temperatures in fitted.items():

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from spacy.vocab import Vocab
 
 from clinner.architectures import bf16
 from clinner.errors import ClinnerError
+from clinner.provenance import training_counts
 from clinner.training import (
     MIN_STEPS,
     corpus_overrides,
@@ -221,6 +223,58 @@ def test_a_training_that_fails_leaves_the_older_model_as_it_was(tmp_path, texts)
         train(config, output, dev=texts, overrides=unfit, gpu_id=-1)
     assert (output / "model-best/meta.json").read_text() == "old"
     assert not (output / "model-last").exists()
+
+
+def resumable_config(path, corpus):
+    settings = load_config(tiny_config(path, corpus))
+    settings["variables"] = {"first_step": 0}
+    settings["training"] |= {"max_steps": 4, "logger": {"@loggers": "clinner.RecordingLogger.v1"}}
+    settings["training"]["optimizer"]["learn_rate"] = {
+        "@schedules": "clinner.warmup_cosine.v1",
+        "initial_rate": 0.001,
+        "warmup_steps": 1,
+        "total_steps": 4,
+        "first_step": "${variables.first_step}",
+    }
+    settings.to_disk(path)
+    return path
+
+
+def cut_off(config, output, texts):
+    """A training that was cut off after two of its four updates."""
+    train(config, output, dev=texts, overrides={"training.max_steps": 2}, gpu_id=-1)
+    output.rename(output.with_name(f"{output.name}.partial"))
+
+
+def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(tmp_path, texts):
+    config, output = resumable_config(tmp_path / "x.cfg", texts), tmp_path / "out"
+    cut_off(config, output, texts)
+    best = tmp_path / "out.partial/model-best"
+    weights = (best / "textcat/model").read_bytes()
+    meta = json.loads((best / "meta.json").read_text())
+    meta["performance"]["cats_score"] = 2.0
+    (best / "meta.json").write_text(json.dumps(meta))
+    train(config, output, dev=texts, overrides={}, gpu_id=-1, resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "texts.spacy", "x.cfg"]
+    last = load_config(output / "model-last/config.cfg")
+    assert (last["variables"]["first_step"], last["training"]["max_steps"]) == (2, 2)
+    assert training_counts(output / "model-last")["step"] == 4
+    # No later checkpoint scores higher, so the best one is that of before.
+    assert (output / "model-best/textcat/model").read_bytes() == weights
+
+
+def test_what_cannot_be_resumed_is_refused(tmp_path, texts):
+    config, output = resumable_config(tmp_path / "x.cfg", texts), tmp_path / "out"
+    with pytest.raises(ClinnerError, match=r"out\.partial: no checkpoint"):
+        train(config, output, dev=texts, overrides={}, gpu_id=-1, resume=True)
+    cut_off(config, output, texts)
+    other = tiny_config(tmp_path / "y.cfg", texts)
+    with pytest.raises(ClinnerError, match="first_step"):
+        train(other, output, dev=texts, overrides={}, gpu_id=-1, resume=True)
+    with pytest.raises(ClinnerError, match="all 2 updates are done"):
+        train(
+            config, output, dev=texts, overrides={"training.max_steps": 2}, gpu_id=-1, resume=True
+        )
 
 
 def test_an_output_that_is_a_file_is_refused_before_training(tmp_path, texts):

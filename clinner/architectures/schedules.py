@@ -3,7 +3,11 @@ from collections.abc import Iterator
 
 
 def warmup_cosine(
-    initial_rate: float, warmup_steps: int, total_steps: int, final_rate: float = 0.0
+    initial_rate: float,
+    warmup_steps: int,
+    total_steps: int,
+    final_rate: float = 0.0,
+    first_step: int = 0,
 ) -> Iterator[float]:
     """Rise linearly from 0, then fall along half a cosine; registered as
     `clinner.warmup_cosine.v1`.
@@ -12,9 +16,10 @@ def warmup_cosine(
     warmup_steps (int): Steps of the rise; 0 starts at the highest rate.
     total_steps (int): The step, warm-up included, from which on the rate is `final_rate`.
     final_rate (float): The rate at the end.
+    first_step (int): The step to begin with, in a training that goes on from a checkpoint.
     YIELDS (float): The rate of each step, without end.
     """
-    step = 0
+    step = first_step
     while True:
         if step < warmup_steps:
             yield initial_rate * step / warmup_steps

@@ -29,7 +29,7 @@ def test_a_batch_that_fails_goes_to_the_error_handler_and_the_others_pass():
     ner.add_label("PROBLEM")
     nlp.initialize()
     failed = []
-    nlp.set_error_handler(lambda name, pipe, docs, error: failed.append((name, len(docs))))
+    nlp.set_error_handler(lambda *failure: failed.append((failure[0], len(failure[2]))))
     docs = [doc_of(3), doc_of(TOKENS_AT_ONCE), doc_of(2)]
     ner.predict, usual = fails_for(docs[1], ner.predict), ner.predict
     found = list(ner.pipe(docs, batch_size=3))
