@@ -3,9 +3,14 @@ from pathlib import Path
 
 import pytest
 import spacy
+from hypothesis import settings
 from spacy.language import Language
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parent.parent
 ASSETS = ROOT.parent / "shared" / "assets"

@@ -133,8 +133,7 @@ def _forward(
         # The other listeners wait for this one's gradient, even when it has none to give.
         empty = [ops.alloc(vector.shape) for vector in vectors]
         return ops.alloc2f(0, 1), lambda _: bp_vectors(empty)
-    weight = model.attrs["vector_weight"]
-    tokens, bp_tokens = model.get_ref("dropout")(ops.flatten(vectors) * weight, is_train)
+    tokens, bp_tokens = model.get_ref("dropout")(ops.flatten(vectors), is_train)
     hidden, bp_hidden = _hidden(model, tokens, pairs, is_train)
     active, bp_active = model.get_ref("hidden_dropout")(ops.mish(hidden), is_train)
     scores, bp_scores = model.get_ref("output_layer")(active, is_train)
@@ -143,7 +142,7 @@ def _forward(
     def backprop(d_scores: Floats2d) -> list[Doc]:
         d_active = bp_active(bp_scores(d_scores * rate))
         d_tokens = bp_tokens(bp_hidden(ops.backprop_mish(d_active, hidden)))
-        return bp_vectors(ops.unflatten(d_tokens * weight, lengths))  # type: ignore[no-any-return]
+        return bp_vectors(ops.unflatten(d_tokens, lengths))  # type: ignore[no-any-return]
 
     return scores * rate, backprop
 
@@ -153,7 +152,7 @@ def _hidden(
 ) -> tuple[Floats2d, Backprop]:
     """The hidden layer before its activation: the sum of what four inputs contribute."""
     ops: Any = model.ops
-    rate = model.attrs["head_rate"]
+    rate, weight = model.attrs["head_rate"], model.attrs["vector_weight"]
     features = ops.asarray2f(pairs.features * np.float32(model.attrs["feature_weight"]))
     hidden, bp_features = model.get_ref("features")(features, is_train)
     sides = []
@@ -162,23 +161,26 @@ def _hidden(
         ("tail", pairs.tails, pairs.tail),
     ):
         pooled, bp_pooled = _pool(ops, tokens, spans)
-        part, bp_part = model.get_ref(name)(pooled, is_train)
+        part, bp_part = model.get_ref(name)(pooled * weight, is_train)
         at = ops.asarray1i(row)
         hidden += part[at]
         sides.append((bp_pooled, bp_part, at, part.shape))
-    projected, bp_projected = model.get_ref("token")(tokens, is_train)
-    means, bp_means = _mean_between(ops, projected * rate, pairs)
+    inside, start, end = _between(pairs, len(tokens))
+    inside = ops.asarray1i(inside)
+    projected, bp_projected = model.get_ref("token")(tokens[inside] * weight, is_train)
+    means, bp_means = _means(ops, projected * rate, start, end)
     part, bp_between = model.get_ref("between")(means, is_train)
     hidden += part
 
     def backprop(d_hidden: Floats2d) -> Floats2d:
         d_hidden = d_hidden * rate
         bp_features(d_hidden)
-        d_tokens = bp_projected(bp_means(bp_between(d_hidden)) * rate)
+        d_tokens = ops.alloc(tokens.shape)
+        d_tokens[inside] = bp_projected(bp_means(bp_between(d_hidden)) * rate) * weight
         for bp_pooled, bp_part, at, shape in sides:
             d_part = ops.alloc(shape)
             ops.scatter_add(d_part, at, d_hidden)
-            bp_pooled(bp_part(d_part), d_tokens)
+            bp_pooled(bp_part(d_part) * weight, d_tokens)
         return d_tokens  # type: ignore[no-any-return]
 
     return hidden * rate, backprop
@@ -204,11 +206,20 @@ def _pool(ops: Any, tokens: Floats2d, spans: Ints) -> tuple[Floats2d, Callable[[
     return ops.xp.hstack((tokens[first], tokens[last], mean)), backprop
 
 
-def _mean_between(ops: Any, tokens: Floats2d, pairs: CandidatePairs) -> tuple[Floats2d, Backprop]:
-    """The mean of the tokens between the spans of each pair; zeros where there are none."""
+def _between(pairs: CandidatePairs, n_tokens: int) -> tuple[Ints, Ints, Ints]:
+    """The tokens between the spans of any pair, ascending; and per pair the first and the end
+    (exclusive) of its own among these."""
     head, tail = pairs.heads[pairs.head], pairs.tails[pairs.tail]
     start = np.minimum(head[:, 1], tail[:, 1])
     end = np.maximum(start, np.maximum(head[:, 0], tail[:, 0]))
+    edges = np.bincount(start, minlength=n_tokens + 1) - np.bincount(end, minlength=n_tokens + 1)
+    used = np.cumsum(edges[:-1]) > 0
+    place = np.concatenate(([0], np.cumsum(used)))
+    return np.flatnonzero(used), place[start], place[end]
+
+
+def _means(ops: Any, tokens: Floats2d, start: Ints, end: Ints) -> tuple[Floats2d, Backprop]:
+    """The mean of the tokens from each start to its end; zeros where there are none."""
     share = ops.asarray2f((1.0 / np.maximum(end - start, 1))[:, None])
     start, end = ops.asarray1i(start), ops.asarray1i(end)
     # Differences of running sums; in double precision, so that a pair's score does not depend on

@@ -85,6 +85,8 @@ class Encoding:
 
     def add(self, batch: WordpieceBatch) -> None:
         """Start computing a batch of wordpieces of the documents."""
+        if not len(batch.rows):  # white space has no wordpieces
+            return
         self._n_pieces[batch.rows] += batch.n_pieces()
         self._tasks.append(self._session.submit(partial(self._compute, batch)))
 

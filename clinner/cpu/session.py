@@ -44,7 +44,9 @@ class Session:
         if threads:
             options |= {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
         self._compiled = core.compile_model(core.read_model(xml, weights), "CPU", options)
-        n_requests = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        # Twice as many as are computed at once: while a thread waits for the interpreter's lock to
+        # pool what it got, the next batch is computed already.
+        n_requests = 2 * self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(n_requests):
             self._requests.put(self._compiled.create_infer_request())

@@ -69,7 +69,7 @@ def tagging_of(spans, n_tokens, n_labels):
     return tags
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(batches(max_tokens=5))
 def test_viterbi_finds_the_best_of_all_legal_taggings(batch):
     logits, starts = batch
@@ -83,7 +83,7 @@ def test_viterbi_finds_the_best_of_all_legal_taggings(batch):
     assert log_probs[rows, tags].sum() == pytest.approx(best, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(batches(max_tokens=5), st.floats(0.5, 3.0))
 def test_a_span_posterior_is_the_share_of_the_legal_taggings_that_hold_the_span(batch, warmth):
     logits, starts = batch
@@ -102,7 +102,7 @@ def test_a_span_posterior_is_the_share_of_the_legal_taggings_that_hold_the_span(
     assert found == pytest.approx([mass[span] / total for span in spans], rel=1e-5, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(batches(max_tokens=5))
 def test_a_tags_marginal_is_the_share_of_the_legal_taggings_that_hold_the_tag(batch):
     logits, starts = batch

@@ -113,7 +113,7 @@ def test_the_mark_of_a_space_goes_with_the_word_after_it(nlp):
     assert pooled == [["▁pain"], ["▁", "[UNK]"], ["▁", "z", "z"]]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters=MARK), max_size=80))
 def test_the_correction_changes_no_piece(nlp, plain_tokenizer, text):
     corrected = nlp.get_pipe("transformer").model.tokenizer

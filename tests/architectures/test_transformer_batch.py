@@ -107,7 +107,7 @@ def test_predictions_are_those_of_spacy_transformers(folders, encoder, fast, spa
     assert_same(model_of(nlp).predict(docs), plain_model(model_of(nlp)).predict(docs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=TEXTS)
 def test_they_are_so_whatever_the_text(nlp, texts):
     docs = list(map(nlp.make_doc, texts))

@@ -83,19 +83,19 @@ def through_jsonl(notes):
         return list(read_jsonl(Path(folder, "notes.jsonl")))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(notes())
 def test_any_note_comes_back_from_brat_as_it_was(note):
     assert through_brat([note]) == [note]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(notes())
 def test_any_note_comes_back_from_jsonl_as_it_was(note):
     assert through_jsonl([note]) == [note]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(notes(), min_size=1, max_size=4))
 def test_notes_whose_ids_clash_as_file_names_all_come_back_from_brat(written):
     assert sorted(through_brat(written), key=content) == sorted(written, key=content)

@@ -242,7 +242,7 @@ def test_the_metadata_tells_spacy_what_is_needed_and_set():
     assert "span._.negated" in nlp.get_pipe_meta("clinner_context").assigns
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(
@@ -288,7 +288,7 @@ def test_no_text_and_no_spans_raise(pipeline: Language, words: list[str], data: 
         assert (span._.negation_cue is not None) == span._.negated
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(max_size=200))
 def test_any_text_passes_the_three_components(pipeline: Language, text: str):
     doc = pipeline.make_doc(text)

@@ -40,7 +40,7 @@ def test_of_overlapping_gold_spans_in_one_layer_the_longest_is_kept():
     assert tags(Example(nlp.make_doc(doc.text), doc), {"a": ["X"]})["a"] == [1, 2, 2, 0]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-4, 4, width=32), min_size=25, max_size=25), st.booleans())
 def test_the_gradient_of_a_tagging_is_the_slope_of_its_loss(numbers, unknown_token):
     nlp = English()

@@ -139,7 +139,7 @@ def test_headers_that_are_no_list_are_refused():
         )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.sampled_from(

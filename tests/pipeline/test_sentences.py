@@ -102,7 +102,7 @@ def test_it_survives_disk_bytes_pickle_and_two_processes(tmp_path: Path):
     assert [len(list(doc.sents)) for doc in docs] == [2, 0, 1, 1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(alphabet=st.sampled_from(list("aA1.:;-)( \n\r\t•?\"'Z,")), max_size=80) | st.text())
 def test_any_text_is_cut_into_sentences_that_give_it_back(nlp: Language, text: str):
     doc = nlp(text)

@@ -72,7 +72,7 @@ def test_overlapping_windows_repeat_the_end_of_the_one_before():
     assert spans[-1].end == len(doc)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("ab .\n-\u00b5")),
             max_size=600),
@@ -167,7 +167,7 @@ def check_every_token_has_its_pieces(nlp, docs):
         assert (data.wordpieces.input_ids[rows, last] == 3).all()  # each window ends in [SEP]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.text(
