@@ -9,9 +9,9 @@ a time, on all cores. All have the encoder and the head of one trained `en_clinn
   have to, and only the words that it reads count. Entities alone, no negation.
 - spaCy: spacy-transformers over strided spans 128/96, and spaCy's `ner` (`configs/transition.cfg`).
   Entities alone, no negation.
-- `en_clinner` and `en_clinner_cpu`, the latter in int8, bf16 and fp32: layers, relations, sections,
-  negation and whatever else the trained pipeline has. The latter runs as if neither torch nor
-  transformers were installed.
+- `en_clinner` in float32 and, with `predict_bf16_on_cpu = "auto"`, in bf16, and `en_clinner_cpu` in
+  int8, bf16 and fp32: layers, relations, sections, negation and whatever else the trained pipeline
+  has. The latter runs as if neither torch nor transformers were installed.
 - The limit: the session of the int8 edition alone, over the batches of wordpieces that the edition
   would make, all of them made before.
 
@@ -104,6 +104,8 @@ def main(
             peers = _peers(nlp, stock, trained / "transition" / "model-best", folder, threads,
                            remarks)  # fmt: skip
             bare = System("bare", "bare", str(editions["int8"]), 0, threads, True)
+            if prepare.write_bf16(model, folder / "bf16"):
+                peers.append(System("torch_bf16", "spacy", str(folder / "bf16"), 0, threads))
             systems = [*peers, *ours.values(), bare]
             results["speed"] = parts.speed(systems, read, cut, folder, repeats, loads)
             parts.add_ratios(results["speed"])

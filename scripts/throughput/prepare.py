@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,24 @@ def load(model: Path) -> Language:
             f"{model}: has {', '.join(sorted(factories))}; needs transformer and clinner_ner."
         )
     return nlp
+
+
+def write_bf16(model: Path, folder: Path) -> bool:
+    """Save a trained pipeline that computes in bfloat16 where the CPU is able to.
+
+    model (Path): The trained pipeline.
+    folder (Path): The folder to write.
+    RETURNS (bool): Whether it is there: other encoders than `clinner.TransformerModel.v1` have no
+        such setting.
+    """
+    config = load_config(model / "config.cfg")
+    settings = config["components"].get("transformer", {}).get("model", {})
+    if "predict_bf16_on_cpu" not in settings:
+        return False
+    shutil.copytree(model, folder)
+    settings["predict_bf16_on_cpu"] = "auto"
+    config.to_disk(folder / "config.cfg")
+    return True
 
 
 def write_hugging_face(nlp: Language, folder: Path) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 OURS = {
     "torch": "en_clinner",
+    "torch_bf16": "en_clinner, bf16",
     "int8": "en_clinner_cpu, int8",
     "bf16": "en_clinner_cpu, bf16",
     "fp32": "en_clinner_cpu, fp32",

@@ -11,6 +11,7 @@ import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 from test_steps import refused
+from thinc.api import Config
 
 PEERS = ("huggingface-1", "huggingface-8", "huggingface-32", "stock")
 SYSTEMS = (*PEERS, "torch", "int8", "bf16", "fp32", "bare")
@@ -61,6 +62,22 @@ def benchmark(root, project, *options):
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("has_setting", [True, False])
+def test_a_pipeline_is_made_to_compute_in_bf16_where_it_has_the_setting(
+    scripts, tmp_path, has_setting
+):
+    from throughput.prepare import write_bf16
+
+    settings = {"predict_bf16_on_cpu": "no"} if has_setting else {}
+    config = Config({"components": {"transformer": {"model": {"name": "x", **settings}}}})
+    (tmp_path / "model").mkdir()
+    config.to_disk(tmp_path / "model/config.cfg")
+    assert write_bf16(tmp_path / "model", tmp_path / "bf16") is has_setting
+    if has_setting:
+        written = Config().from_disk(tmp_path / "bf16/config.cfg")
+        assert written["components"]["transformer"]["model"]["predict_bf16_on_cpu"] == "auto"
 
 
 @pytest.mark.slow
