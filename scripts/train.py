@@ -24,11 +24,17 @@ def main(
     output: Annotated[Path, typer.Argument(help="Folder that gets model-best and model-last")],
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
     epochs: Annotated[int, typer.Option(help="Passes over train; 0 to use the config's steps")] = 0,
+    silver: Annotated[
+        list[Path] | None, typer.Option(help="A further file to train on, as self_label.py writes")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on where a training was cut off")] = False,
 ) -> None:
     """Train CONFIG; further options such as --paths.train override values of the config."""
     overrides = parse_config_overrides(context.args)
     settings = training.load_settings(config, overrides)
+    if silver:
+        overrides["paths.train"] = [settings["paths"]["train"], *map(str, silver)]
+        settings = training.load_settings(config, overrides)
     sources = training.training_docs(settings)
     if encoder := settings.get("variables", {}).get("encoder"):
         training.resolve_encoder(str(encoder))

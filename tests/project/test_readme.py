@@ -73,6 +73,9 @@ def test_project_commands_name_steps_and_variables_that_exist(root, name):
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        # weasel takes the dashes out of a value that it gets as --name=value.
+        given = [value.strip() for value in arguments if value.startswith(" --")]
+        assert all(value in done.stdout for value in given)
 
 
 def test_the_reformat_command_runs(root, tmp_path):
