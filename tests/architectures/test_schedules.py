@@ -28,6 +28,14 @@ def test_without_warmup_the_first_rate_is_the_highest():
     assert rates(1, 3e-4, 0, 100) == [3e-4]
 
 
+def test_a_training_that_goes_on_has_the_same_rates_after_a_short_rise():
+    whole = rates(60, 1.0, 20, 60)
+    rest = rates(30, 1.0, 20, 60, 0.0, 30)
+    assert rest[0] == 0.0
+    assert rest[1] == pytest.approx(whole[31] / 2)
+    assert rest[2:] == pytest.approx(whole[32:])
+
+
 @given(st.integers(0, 50), st.integers(0, 100), st.floats(0, 1))
 def test_no_rate_leaves_the_range(warmup, total, final):
     assert all(0.0 <= rate <= 1.0 for rate in rates(120, 1.0, warmup, total, final))
