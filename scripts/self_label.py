@@ -14,7 +14,7 @@ import numpy as np
 import spacy
 import typer
 from rich.progress import track
-from spacy.tokens import Doc, DocBin, Span, SpanGroup
+from spacy.tokens import Doc, DocBin, SpanGroup
 
 from clinner.cli import run
 from clinner.corpora.unlabelled import read_texts
@@ -59,7 +59,7 @@ def main(
 def label(
     texts: Sequence[str], teachers: Sequence[Path], layers: Sequence[str]
 ) -> list[tuple[Doc, float]]:
-    """The texts as documents with the spans of the majority, and the mean of their confidence."""
+    """The texts as documents with the sure spans, and the mean of their confidence."""
     votes: list[dict[str, Counter[tuple[int, int, str]]]] = [{} for _ in texts]
     voters: Counter[str] = Counter()
     for path in teachers:
@@ -81,7 +81,11 @@ def label(
 
 
 def confidences(doc: Doc, layer: str) -> dict[tuple[int, int, str], float]:
-    return {(span.start, span.end, span.label_): span._.confidence for span in doc.spans[layer]}
+    """By characters: the teachers may cut tokens differently."""
+    return {
+        (span.start_char, span.end_char, span.label_): span._.confidence
+        for span in doc.spans[layer]
+    }
 
 
 def elect(
@@ -94,10 +98,11 @@ def elect(
         free = np.ones(len(doc), dtype=bool)
         spans = []
         for (start, end, label_), total in counts.most_common():
-            if total / voters >= SURE and free[start:end].all():
-                free[start:end] = False
+            span = doc.char_span(start, end, label=label_, alignment_mode="expand")
+            if total / voters >= SURE and span and free[span.start : span.end].all():
+                free[span.start : span.end] = False
                 sure.append(total / voters)
-                spans.append(Span(doc, start, end, label=label_))
+                spans.append(span)
         doc.spans[name] = SpanGroup(doc, name=name, spans=sorted(spans))
     return doc, sum(sure) / len(sure) if sure else 0.0
 
