@@ -71,14 +71,14 @@ def test_the_notes_that_a_model_is_surest_of_are_kept_with_its_labels(root, tmp_
     assert any(doc.spans["clinical"] for doc in docs)
 
 
-def test_of_several_teachers_the_majority_decides_and_who_lacks_a_layer_has_no_vote(
+def test_of_several_teachers_two_outvote_one_and_who_lacks_a_layer_has_no_vote(
     root, tmp_path, model, notes
 ):
     blind = teacher(tmp_path / "blind", "clinical")
     other = teacher(tmp_path / "other", "ncbi", (12, 22))
     DocBin(docs=[spacy.blank("en")("Another text .")]).to_disk(tmp_path / "test.spacy")
     found = {}
-    for name, teachers in {"with": [model, other], "against": [model, blind, other]}.items():
+    for name, teachers in {"with": [model, other], "against": [model, blind, blind, other]}.items():
         out = tmp_path / f"{name}.spacy"
         given = [option for path in teachers for option in ("--teacher", path)]
         done = step(root, "self_label.py", notes, "--out", out, *given, "--layer", "clinical",
