@@ -214,7 +214,7 @@ def train(
     overrides = dict(overrides)
     if resume:
         set_aside(partial, earlier)
-        overrides |= remaining(load_config(config, overrides, interpolate=True), earlier)
+        overrides |= remaining(load_settings(config, overrides), earlier)
     else:
         shutil.rmtree(earlier, ignore_errors=True)
     shutil.rmtree(partial, ignore_errors=True)
@@ -253,10 +253,10 @@ def keep_best(earlier: Path, later: Path) -> None:
 
     earlier (Path), later (Path): Folders of the two runs; `later` gets the model.
     """
-    best = [folder / "model-best" for folder in (earlier, later)]
-    if (best[0] / "meta.json").is_file() and final_score(best[0]) > final_score(best[1]):
-        shutil.rmtree(best[1])
-        best[0].rename(best[1])
+    before, after = earlier / "model-best", later / "model-best"
+    if (before / "meta.json").is_file() and final_score(before) > final_score(after):
+        shutil.rmtree(after)
+        before.rename(after)
 
 
 def final_score(model: Path) -> float:

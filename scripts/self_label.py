@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import spacy
 import typer
 from rich.progress import track
 from spacy.tokens import Doc, DocBin, SpanGroup
@@ -73,9 +72,8 @@ def label(
         voters.update(known)
     if absent := ", ".join(name for name in layers if not voters[name]):
         raise ClinnerError(f"no teacher has the layers {absent}. Leave them out, or add a teacher.")
-    tokenizer = spacy.blank("en", config={"nlp": {"tokenizer": nlp.config["nlp"]["tokenizer"]}})
     return [
-        elect(tokenizer(text), {name: (counts[name], voters[name]) for name in layers})
+        elect(nlp.make_doc(text), {name: (counts[name], voters[name]) for name in layers})
         for text, counts in zip(texts, votes, strict=True)
     ]
 

@@ -282,8 +282,8 @@ def _competition(group: Ints, n_groups: int, side: Ints, gap: Ints, cost: Ints) 
 
 
 def choose_links(
-    modifier: NDArray[np.int64], probability: NDArray[np.float64], threshold: float, floor: float
-) -> NDArray[np.int64]:
+    modifier: Ints, probability: NDArray[np.float64], threshold: float, floor: float
+) -> Ints:
     """Decide which candidate pairs become links.
 
     modifier (NDArray[int64]): The modifier of each pair, shape (pairs,).
