@@ -28,7 +28,7 @@ def create_bf16_on_cpu(when: When = "auto") -> Callable[[Language], Language]:
     def callback(nlp: Language) -> Language:
         from clinner.architectures.encoder_layer import encoder_layer
 
-        if "transformer" in nlp.pipe_names:
+        if when != "no" and "transformer" in nlp.pipe_names:
             transformer: Any = nlp.get_pipe("transformer")
             layers = transformer.model.layers
             layers[0] = encoder_layer(layers[0], bf16_in_training=when)
