@@ -16,7 +16,7 @@ from spacy.util import SimpleFrozenDict
 
 from clinner.architectures.bf16 import When
 from clinner.architectures.encoder_layer import encoder_layer
-from clinner.architectures.transformer_batch import forward
+from clinner.architectures.transformer_batch import cuts_windows, forward
 from clinner.errors import ClinnerError
 from clinner.tokenization.windows import get_line_windows
 
@@ -187,21 +187,22 @@ def align_words(tokenizer: Any) -> None:
 
 
 def check_windows(get_spans: Any, tokenizer: Any) -> None:
-    """Stop at windows that may hold more wordpieces than the tokenizer keeps.
+    """Stop at windows of which the tokenizer may cut something off.
 
     get_spans (Callable): The span getter; only `clinner.line_windows.v1` promises a limit.
-    tokenizer (PreTrainedTokenizerBase): The tokenizer. One that marks spaces may make a piece of
-        each mark, so that a window has up to one more per word.
+    tokenizer (PreTrainedTokenizerBase): The tokenizer. With a fast one `forward` makes windows
+        fit; the pieces of others are known too late.
     RAISES (ClinnerError): `max_pieces` is too high.
     """
     if not isinstance(get_spans, partial) or get_spans.func is not get_line_windows:
         return
-    room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add()
+    if cuts_windows(tokenizer):
+        return
     window, max_pieces = get_spans.keywords["window"], get_spans.keywords["max_pieces"]
-    if not tokenizer.is_fast or marks_spaces(tokenizer):
-        room -= window
-    if max_pieces > room:
+    # A tokenizer that marks spaces may make a piece of each mark: one more per word.
+    room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add() - window
+    if max_pieces is None or max_pieces > room:
         raise ClinnerError(
-            f"A window may have {max_pieces} wordpieces, and with this tokenizer only {room} are "
-            f"sure to fit. Set max_pieces = {room} in {WINDOWS}."
+            f"A window may have {max_pieces or 'any number of'} wordpieces, and with this tokenizer "
+            f"only {room} are sure to fit. Set max_pieces = {room} in {WINDOWS}."
         )

@@ -1,9 +1,11 @@
 """From documents to their vectors: the forward pass of `clinner.TransformerModel.v1`.
 
-What it gives is what spacy-transformers' own gives, with no loop over tokens.
+What it gives is what spacy-transformers' own gives, with no loop over tokens, and with windows cut
+in two where spacy-transformers cuts off what the encoder does not take.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,13 @@ from spacy.tokens import Doc, Span
 from thinc.api import torch2xp
 from thinc.types import Ragged
 
-from clinner.tokenization.wordpieces import align_wordpieces, cut_windows
+from clinner.tokenization.wordpieces import (
+    Ints,
+    Window,
+    align_wordpieces,
+    cut_windows,
+    encode_windows,
+)
 
 if TYPE_CHECKING:
     from spacy_transformers.data_classes import (
@@ -41,8 +49,8 @@ def forward(
     if not any(windows):
         return FullTransformerBatch.empty(len(docs)), lambda _: docs
     tokenizer = model.tokenizer
-    if tokenizer.is_fast and tokenizer.padding_side == "right":
-        wordpieces, align = read_fast(tokenizer, docs, windows)
+    if cuts_windows(tokenizer):
+        windows, wordpieces, align = read_fast(tokenizer, docs, windows)
     else:
         wordpieces, align = read_slowly(tokenizer, windows)
     output, backprop = model.layers[0](wordpieces, is_train)
@@ -56,6 +64,15 @@ def forward(
     return batch, backprop_transformer
 
 
+def cuts_windows(tokenizer: Any) -> bool:
+    """Whether windows that do not fit are cut in two, not off.
+
+    tokenizer (PreTrainedTokenizerBase): The tokenizer.
+    RETURNS (bool): True for one that says where in the text a wordpiece stands, and pads behind.
+    """
+    return bool(tokenizer.is_fast and tokenizer.padding_side == "right")
+
+
 def _n_tokens(docs: Sequence[Doc], windows: Windows) -> list[int]:
     """Documents without a window have no place in the alignment."""
     return [len(doc) if found else 0 for doc, found in zip(docs, windows, strict=True)]
@@ -63,14 +80,15 @@ def _n_tokens(docs: Sequence[Doc], windows: Windows) -> list[int]:
 
 def read_fast(
     tokenizer: Any, docs: Sequence[Doc], windows: Windows
-) -> tuple["WordpieceBatch", Ragged]:
+) -> tuple[Windows, "WordpieceBatch", Ragged]:
     """Cut windows into wordpieces, and align them by their places in the text.
 
     tokenizer (PreTrainedTokenizerFast): The tokenizer.
     docs (Sequence[Doc]): The documents.
     windows (List[List[Span]]): The windows of each.
-    RETURNS (tuple[WordpieceBatch, Ragged]): The wordpieces, padded to the longest window; and for
-        each token of documents that have windows the places of its wordpieces in all of these.
+    RETURNS (tuple[List[List[Span]], WordpieceBatch, Ragged]): The windows, those cut in two that
+        did not fit the encoder; the wordpieces, padded to the longest window; and for each token
+        of documents that have windows the places of its wordpieces in all of these.
     """
     from spacy_transformers.data_classes import WordpieceBatch
 
@@ -81,9 +99,11 @@ def read_fast(
         if found
         for window in cut_windows(doc, found, end - len(doc))
     ]
-    texts = [window.text for window in cut]
-    encodings = tokenizer(texts, return_attention_mask=False, verbose=False).encodings
     limit = tokenizer.model_max_length
+    encode = partial(tokenizer, return_attention_mask=False, verbose=False)
+    fitting, encodings = encode_windows(cut, lambda texts: encode(texts).encodings, limit)
+    if len(fitting) > len(cut):
+        windows, cut = windows_by_doc(fitting, docs, ends), fitting
     lengths = np.array([min(len(e.ids), limit) for e in encodings], dtype=np.int64)
     mask = np.arange(lengths.max()) < lengths[:, None]
 
@@ -111,7 +131,26 @@ def read_fast(
     pieces, rows = align_wordpieces(cut, offsets, lengths)
     places = np.flatnonzero(mask)[pieces][np.argsort(rows, kind="stable")]
     counts = np.bincount(rows, minlength=int(ends[-1]))
-    return wordpieces, Ragged(places.astype("i"), counts.astype("i"))  # type: ignore[arg-type]
+    align = Ragged(places.astype("i"), counts.astype("i"))  # type: ignore[arg-type]
+    return windows, wordpieces, align
+
+
+def windows_by_doc(windows: Sequence[Window], docs: Sequence[Doc], ends: Ints) -> Windows:
+    """The windows as spans of their documents.
+
+    windows (Sequence[Window]): The windows of all documents, in order.
+    docs (Sequence[Doc]): The documents.
+    ends (Ints): The row after each document's last token.
+    RETURNS (List[List[Span]]): Those of each document.
+    """
+    found: Windows = [[] for _ in docs]
+    rows = [window.row for window in windows]
+    owners = np.searchsorted(ends, rows, side="right").tolist()
+    for window, at in zip(windows, owners, strict=True):
+        doc = docs[at]
+        start = window.row - (int(ends[at]) - len(doc))
+        found[at].append(doc[start : start + len(window.starts)])
+    return found
 
 
 def read_slowly(tokenizer: Any, windows: Windows) -> tuple["WordpieceBatch", Ragged]:

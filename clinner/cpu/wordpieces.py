@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from clinner.tokenization.wordpieces import Ints, Window, align_wordpieces, pack
+from clinner.tokenization.wordpieces import Ints, Window, align_wordpieces, encode_windows, pack
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -67,13 +67,15 @@ def make_batches(
 
     windows (Sequence[Window]): Windows, of any documents.
     tokenizer (Tokenizer): Without truncation and padding.
-    max_length (int): Wordpieces that the encoder takes; the rest of a longer window is cut off.
+    max_length (int): Wordpieces that the encoder takes; longer windows are cut in two.
     batch_pieces (int): Wordpieces in a batch, padding included; a longer window stands alone.
     YIELDS (WordpieceBatch): The batches.
     """
     if not windows:
         return
-    encodings = [tokenizer.encode(window.text) for window in windows]
+    windows, encodings = encode_windows(
+        windows, lambda texts: [tokenizer.encode(text) for text in texts], max_length
+    )
     lengths = np.array([min(len(e.ids), max_length) for e in encodings], dtype=np.int64)
     order = np.argsort(-lengths, kind="stable")
     lengths = lengths[order]

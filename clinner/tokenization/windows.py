@@ -1,9 +1,10 @@
 """Windows for a transformer: broken at line and sentence ends, and never too long for the model.
 
-The transformer component asks for spans, and silently cuts what does not fit the model. How many
+spaCy's transformer component asks for spans, and silently cuts what does not fit the model. How many
 wordpieces a text has is not known here, but they are never more than its characters (bytes, once
 decomposed, outside ASCII). So a window is closed by an estimate of its wordpieces, which fills
-windows evenly, or else by that bound, which holds for any text and vocabulary.
+windows evenly, or else by that bound, which holds for any text and vocabulary. Our own components
+cut windows that do not fit once they know the wordpieces, and need no bound.
 """
 
 import unicodedata
@@ -25,32 +26,39 @@ SpanGetter = Callable[[list[Doc]], list[list[Span]]]
 SENTENCE_ENDS = [get_string_id(mark) for mark in (".", "?", "!")]
 # No single character decomposes into more bytes than this (see the test that goes through all).
 MOST_BYTES = 40
+# More wordpieces than any document has.
+UNBOUNDED = 2**62
 
 
-def create_line_windows(window: int = 128, max_pieces: int = 510, overlap: int = 0) -> SpanGetter:
+def create_line_windows(
+    window: int = 128, max_pieces: int | None = 510, overlap: int = 0
+) -> SpanGetter:
     """Create the span getter; registered as `clinner.line_windows.v1`.
 
     window (int): Wordpieces that a window aims at, by estimate.
-    max_pieces (int): Wordpieces that no window exceeds, whatever the text: what the model takes
-        less its special tokens (512 - 2 for BERT).
+    max_pieces (Optional[int]): Wordpieces that no window exceeds, whatever the text: what the
+        model takes less its special tokens (512 - 2 for BERT). None for no such bound, where
+        `clinner.TransformerModel.v1` or `clinner_cpu_encoder` cuts what does not fit: with it a
+        window has at most that many characters, which for prose is a hundred wordpieces.
     overlap (int): Wordpieces, by estimate, that a window repeats of the one before.
     RETURNS (Callable[[List[Doc]], List[List[Span]]]): The windows of each document; none for an
         empty one. A token that has no place in a window comes in several parts.
     RAISES (ClinnerError): The numbers do not fit each other.
     """
-    if not 0 <= overlap < window or max_pieces < MOST_BYTES:
+    if not 0 <= overlap < window or (max_pieces is not None and max_pieces < MOST_BYTES):
         raise ClinnerError(
-            f"clinner.line_windows.v1 needs 0 <= overlap < window and max_pieces >= {MOST_BYTES}; "
-            f"got overlap {overlap}, window {window} and max_pieces {max_pieces}."
+            f"clinner.line_windows.v1 needs 0 <= overlap < window and max_pieces >= {MOST_BYTES} or "
+            f"null; got overlap {overlap}, window {window} and max_pieces {max_pieces}."
         )
     return partial(get_line_windows, window=window, max_pieces=max_pieces, overlap=overlap)
 
 
 def get_line_windows(
-    docs: list[Doc], window: int, max_pieces: int, overlap: int
+    docs: list[Doc], window: int, max_pieces: int | None, overlap: int
 ) -> list[list[Span]]:
     """The windows of each document; see `create_line_windows`."""
-    return [list(_windows(doc, window, max_pieces, overlap)) for doc in docs]
+    limit = UNBOUNDED if max_pieces is None else max_pieces
+    return [list(_windows(doc, window, limit, overlap)) for doc in docs]
 
 
 class TokenPart(Span):

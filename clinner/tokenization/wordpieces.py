@@ -1,13 +1,17 @@
 """Which wordpieces belong to which tokens, and which windows are computed together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc, Span
 
 from clinner.tokenization.windows import TokenPart
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
 
 Ints = NDArray[np.int64]
 
@@ -24,6 +28,23 @@ class Window:
     text: str
     starts: Ints
     row: int
+
+    def halves(self) -> list["Window"]:
+        """Cut it in two between tokens, or one token between characters.
+
+        RETURNS (List[Window]): The halves; the window itself where it has only one character.
+        """
+        n_tokens = len(self.starts)
+        if n_tokens == 1:
+            middle = len(self.text) // 2
+            parts = [part for part in (self.text[:middle], self.text[middle:]) if part]
+            return [Window(part, self.starts, self.row) for part in parts]
+        middle = n_tokens // 2
+        cut = int(self.starts[middle])
+        return [
+            Window(self.text[:cut], self.starts[:middle], self.row),
+            Window(self.text[cut:], self.starts[middle:] - cut, self.row + middle),
+        ]
 
 
 def cut_windows(doc: Doc, spans: Sequence[Span], row: int) -> list[Window]:
@@ -46,6 +67,31 @@ def cut_windows(doc: Doc, spans: Sequence[Span], row: int) -> list[Window]:
         within = starts[span.start : span.end] - first
         windows.append(Window(text[first:end], within, row + span.start))
     return windows
+
+
+def encode_windows(
+    windows: Sequence[Window],
+    encode: Callable[[list[str]], Sequence["Encoding"]],
+    max_length: int,
+) -> tuple[list[Window], list["Encoding"]]:
+    """Cut windows into wordpieces, so that each fits the encoder.
+
+    windows (Sequence[Window]): The windows.
+    encode (Callable[[List[str]], Sequence[Encoding]]): The tokenizer, without truncation.
+    max_length (int): Wordpieces that the encoder takes, special tokens included.
+    RETURNS (Tuple[List[Window], List[Encoding]]): The windows, those with more wordpieces cut in
+        halves until they fit; and the wordpieces of each.
+    """
+    encodings = list(encode([window.text for window in windows]))
+    long = [at for at, encoding in enumerate(encodings) if len(encoding.ids) > max_length]
+    fitting = list(windows)
+    for at in reversed(long):
+        halves = windows[at].halves()
+        if len(halves) > 1:
+            fitting[at : at + 1], encodings[at : at + 1] = encode_windows(
+                halves, encode, max_length
+            )
+    return fitting, encodings
 
 
 def align_wordpieces(windows: Sequence[Window], offsets: Ints, lengths: Ints) -> tuple[Ints, Ints]:

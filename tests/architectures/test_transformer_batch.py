@@ -115,10 +115,17 @@ def test_they_are_so_whatever_the_text(nlp, texts):
         assert_same(model_of(nlp).predict(docs), plain_model(model_of(nlp)).predict(docs))
 
 
-def test_windows_beyond_the_encoders_limit_are_cut_as_by_spacy_transformers(folders):
+def test_windows_beyond_the_encoders_limit_are_cut_in_two(folders):
     nlp = pipeline(folders["biomedbert"], GETTERS["documents"])
-    docs = [nlp.make_doc("a/b " * 400), nlp.make_doc("No fever.")]
-    assert_same(model_of(nlp).predict(docs), plain_model(model_of(nlp)).predict(docs))
+    docs = [nlp.make_doc("a/b " * 400), nlp.make_doc("No fever."), nlp.make_doc("/" * 900)]
+    batch = model_of(nlp).predict(docs)
+    lengths = np.asarray(batch.wordpieces.attention_mask).sum(axis=1)
+    assert len(lengths) == sum(map(len, batch.spans)) > 3
+    assert lengths.max() <= LIMIT
+    long, short, _ = batch.doc_data
+    assert long.align.lengths.tolist() == [1] * 1200
+    assert len(set(long.align.dataXd.ravel().tolist())) == 1200
+    assert short.align.lengths.tolist() == [1, 1, 1]
 
 
 def test_all_outputs_that_are_asked_for_come_whole(folders):

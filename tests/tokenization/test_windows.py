@@ -63,6 +63,17 @@ def test_a_token_too_long_for_any_window_comes_in_parts():
     assert [token for part in parts for token in part] == [doc[1]] * len(parts)
 
 
+def test_windows_without_a_bound_are_closed_by_the_estimate_alone():
+    doc = NLP("The patient denies chest pain and dyspnea at rest. " * 60)
+    bounded, unbounded = (
+        create_line_windows(window=256, max_pieces=max_pieces)([doc])[0]
+        for max_pieces in (510, None)
+    )
+    assert max(len(span.text.replace(" ", "")) for span in bounded) <= 510
+    assert min(len(span.text) for span in unbounded[:-1]) > 1000
+    assert [token.i for span in unbounded for token in span] == list(range(len(doc)))
+
+
 def test_overlapping_windows_repeat_the_end_of_the_one_before():
     doc = NLP("the patient was seen today and had no pain at all " * 30)
     spans = create_line_windows(window=64, overlap=16)([doc])[0]
@@ -113,9 +124,14 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:-/()?!\u00b5"
 WORDS = ["chest", "pain", "no", "fever", "##s", "the", "patient"]
 
 
-@pytest.fixture(scope="module")
-def transformer(tmp_path_factory):
+@pytest.fixture(
+    scope="module",
+    params=[("spacy-transformers.TransformerModel.v3", 62), ("clinner.TransformerModel.v1", None)],
+    ids=["bounded", "cut where they do not fit"],
+)
+def transformer(tmp_path_factory, request):
     """A pipeline with a tiny BERT of random weights that takes 64 wordpieces."""
+    architecture, max_pieces = request.param
     torch = pytest.importorskip("torch")
     pytest.importorskip("spacy_transformers")
     from transformers import BertConfig, BertModel, BertTokenizerFast
@@ -133,8 +149,9 @@ def transformer(tmp_path_factory):
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)
     nlp = spacy.blank("en")
-    spans = {"@span_getters": "clinner.line_windows.v1", "window": 24, "max_pieces": 62}
-    model = {"@architectures": "spacy-transformers.TransformerModel.v3", "name": str(folder),
+    spans = {"@span_getters": "clinner.line_windows.v1", "window": 24,
+             "max_pieces": max_pieces}  # fmt: skip
+    model = {"@architectures": architecture, "name": str(folder),
              "get_spans": spans, "tokenizer_config": {"use_fast": True}}  # fmt: skip
     nlp.add_pipe("transformer", config={"model": model})
     nlp.initialize()
