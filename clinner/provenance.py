@@ -133,8 +133,10 @@ def training_facts(
     RETURNS (dict[str, Any]): Plain data, to be written to `training.json` beside the model.
     RAISES (ClinnerError): There is no trained pipeline.
     """
-    taken = seconds if seconds is not None else (datetime.now(UTC) - started).total_seconds()
     counts = training_counts(model.parent / "model-last")
+    elapsed = (datetime.now(UTC) - started).total_seconds()
+    # Of a training that was resumed, `started` knows the last run only.
+    taken = seconds if seconds is not None else max(elapsed, counts.get("seconds", 0.0))
     words = words if words is not None else counts.get("words")
     timed = seconds if seconds is not None else counts.get("seconds", taken)
     return {

@@ -25,6 +25,7 @@ from clinner.pipeline.loading import load_pipeline
 from clinner.provenance import training_counts
 
 MIN_STEPS = 150
+EVALUATIONS = 9
 LENGTH_VARIABLES = ("batch_words", "max_steps", "warmup_steps", "eval_frequency")
 # Sections that are handed on as they are, to transformers and torch, whatever their keys.
 FREE_SECTIONS = ("tokenizer_config", "transformer_config", "grad_scaler_config")
@@ -153,9 +154,10 @@ def corpus_overrides(
 
     settings (Mapping[str, Any]): The config, interpolated.
     sources (list[list[Doc]]): The documents of each path of train.
-    epochs (int): Passes over the corpus, at least MIN_STEPS updates; 0 keeps the config's length.
+    epochs (int): Passes over the corpus, at least MIN_STEPS updates, and some more until they
+        are a multiple of EVALUATIONS; 0 keeps the config's length.
     RETURNS (dict[str, Any]): The layers that the corpus annotates, and for a number of epochs
-        the schedule's length in updates, a tenth of them warm-up, with nine evaluations on dev.
+        the schedule's length in updates, a tenth of them warm-up, with EVALUATIONS on dev.
     RAISES (ClinnerError): A number of epochs, but no variables to set the length with.
     """
     overrides = annotation_overrides(settings, list(chain.from_iterable(sources)))
@@ -170,11 +172,14 @@ def corpus_overrides(
         )
     exponent = variables.get("size_exponent", 1.0)
     tokens = sum(map(len, sample(sources, exponent)))
-    steps = max(MIN_STEPS, math.ceil(epochs * tokens / variables["batch_words"]))
+    wanted = max(MIN_STEPS, math.ceil(epochs * tokens / variables["batch_words"]))
+    # The last step is evaluated, too: where the rate ends, the model is best.
+    frequency = math.ceil(wanted / EVALUATIONS)
+    steps = EVALUATIONS * frequency
     return overrides | {
         "variables.max_steps": steps,
         "variables.warmup_steps": steps // 10,
-        "variables.eval_frequency": math.ceil(steps / 9),
+        "variables.eval_frequency": frequency,
     }
 
 

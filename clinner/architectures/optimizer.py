@@ -45,10 +45,11 @@ class ParallelAdam(Optimizer):
         norm = float(torch.linalg.vector_norm(slope))
         if self.grad_clip and norm >= self.grad_clip:
             slope *= self.grad_clip / norm
+        steps = torch.tensor(float(self.nr_update[key]))
         # Thinc adds eps before it corrects the bias of the moments, torch after.
         eps = self.eps / (1.0 - self.b2 ** (self.nr_update[key] + 1)) ** 0.5
         adamw(
-            [parameter], [slope], [mean], [variance], [], [torch.tensor(float(self.nr_update[key]))],
+            [parameter], [slope], [mean], [variance], [], [steps],
             fused=True, amsgrad=False, maximize=False, lr=self.learn_rate * lr_scale,
             beta1=self.b1, beta2=self.b2, weight_decay=self.L2, eps=eps,
         )  # fmt: skip
@@ -58,9 +59,7 @@ class ParallelAdam(Optimizer):
 
 
 def _flat_in_memory(array: Any) -> bool:
-    return (
-        isinstance(array, np.ndarray) and array.dtype == np.float32 and array.flags.c_contiguous
-    )
+    return isinstance(array, np.ndarray) and array.dtype == np.float32 and array.flags.c_contiguous
 
 
 def parallel_adam(

@@ -203,6 +203,6 @@ def check_windows(get_spans: Any, tokenizer: Any) -> None:
     room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add() - window
     if max_pieces is None or max_pieces > room:
         raise ClinnerError(
-            f"A window may have {max_pieces or 'any number of'} wordpieces, and with this tokenizer "
-            f"only {room} are sure to fit. Set max_pieces = {room} in {WINDOWS}."
+            f"A window may have {max_pieces or 'any number of'} wordpieces, and with this "
+            f"tokenizer only {room} are sure to fit. Set max_pieces = {room} in {WINDOWS}."
         )

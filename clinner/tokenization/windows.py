@@ -1,8 +1,8 @@
 """Windows for a transformer: broken at line and sentence ends, and never too long for the model.
 
-spaCy's transformer component asks for spans, and silently cuts what does not fit the model. How many
-wordpieces a text has is not known here, but they are never more than its characters (bytes, once
-decomposed, outside ASCII). So a window is closed by an estimate of its wordpieces, which fills
+spaCy's transformer component asks for spans, and silently cuts off what does not fit the model. How
+many wordpieces a text has is not known here, but they are never more than its characters (bytes,
+once decomposed, outside ASCII). So a window is closed by an estimate of its wordpieces, which fills
 windows evenly, or else by that bound, which holds for any text and vocabulary. Our own components
 cut windows that do not fit once they know the wordpieces, and need no bound.
 """
@@ -47,8 +47,8 @@ def create_line_windows(
     """
     if not 0 <= overlap < window or (max_pieces is not None and max_pieces < MOST_BYTES):
         raise ClinnerError(
-            f"clinner.line_windows.v1 needs 0 <= overlap < window and max_pieces >= {MOST_BYTES} or "
-            f"null; got overlap {overlap}, window {window} and max_pieces {max_pieces}."
+            "clinner.line_windows.v1 needs 0 <= overlap < window and max_pieces null or >= "
+            f"{MOST_BYTES}; got overlap {overlap}, window {window} and max_pieces {max_pieces}."
         )
     return partial(get_line_windows, window=window, max_pieces=max_pieces, overlap=overlap)
 

@@ -8,7 +8,7 @@ from clinner.errors import ClinnerError
 
 pytest.importorskip("spacy_transformers")
 pytest.importorskip("sentencepiece")
-from tiny_encoders import LIMIT, biomedbert, deberta, gatortrons, sentencepiece_model
+from tiny_encoders import LIMIT, deberta, gatortrons, sentencepiece_model
 
 MARK = "▁"
 NOTES = [
