@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import srsly
-from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -18,7 +17,6 @@ from spacy.util import load_config, load_model_from_config, registry
 from spacy.vocab import Vocab
 from thinc.api import Config, require_gpu
 
-from clinner.averaging import fits, set_weights, trained, weights
 from clinner.corpora.docbin import annotation_overrides
 from clinner.corpora.reader import sample
 from clinner.errors import ClinnerError, one_line
@@ -193,7 +191,6 @@ def train(
     overrides: Mapping[str, Any],
     gpu_id: int,
     resume: bool = False,
-    start: Path | None = None,
 ) -> dict[str, dict[str, float]]:
     """Train and calibrate a pipeline.
 
@@ -207,11 +204,8 @@ def train(
     gpu_id (int): The GPU, or -1 for the CPU.
     resume (bool): Go on from the last checkpoint of a training that was cut off. The optimizer
         starts with empty moments, and the order of the data anew.
-    start (Path | None): A trained pipeline of the same config and layers, whose weights to begin
-        with instead of new ones.
     RETURNS (dict[str, dict[str, float]]): As `calibrate`.
-    RAISES (ClinnerError): The output is a file, or there is nothing to go on from or to begin
-        with, or not of the same config and layers.
+    RAISES (ClinnerError): The output is a file, or there is nothing to go on from.
     """
     from spacy.training.initialize import init_nlp
     from spacy.training.loop import train as spacy_train
@@ -231,8 +225,6 @@ def train(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     nlp = init_nlp(load_config(config, overrides), use_gpu=gpu_id)
-    if start:
-        take_weights(nlp, start)
     if resume:
         # The config there is that of the earlier run.
         nlp.from_disk(earlier / "model-last", exclude=["config"])
@@ -243,25 +235,6 @@ def train(
     fitted = calibrate(partial / "model-best", dev)
     move_models(partial, output)
     return fitted
-
-
-def take_weights(nlp: Language, start: Path) -> None:
-    """Give a new pipeline the weights of a trained one.
-
-    nlp (Language): The pipeline, initialised.
-    start (Path): The folder of the other.
-    RAISES (ClinnerError): There is none, or its components, labels or shapes are others.
-    """
-    other = load_pipeline(start)
-    found, given = trained(nlp), trained(other)
-    for name, component in found.items():
-        if not fits(component, given.get(name)):
-            raise ClinnerError(
-                f"{start}: its {name} has not the labels and shapes of the new one. Begin with a "
-                f"pipeline of the same config, whose corpora annotate the same layers."
-            )
-    for name, component in found.items():
-        set_weights(component.model, weights(given[name].model))
 
 
 def set_aside(partial: Path, earlier: Path) -> None:

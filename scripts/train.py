@@ -30,9 +30,6 @@ def main(
     silver: Annotated[
         list[Path] | None, typer.Option(help="A further file to train on, as self_label.py writes")
     ] = None,
-    start: Annotated[
-        Path | None, typer.Option(help="A trained pipeline, whose weights to begin with")
-    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on where a training was cut off")] = False,
 ) -> None:
     """Train CONFIG; further options such as --paths.train override values of the config."""
@@ -49,7 +46,7 @@ def main(
     dev = Path(settings["paths"]["dev"])
     started = datetime.now(UTC)
     fitted = training.train(
-        config, output, dev=dev, overrides=overrides, gpu_id=gpu_id, resume=resume, start=start
+        config, output, dev=dev, overrides=overrides, gpu_id=gpu_id, resume=resume
     )
     facts = provenance.training_facts(output / "model-best", started, gpu_id=gpu_id)
     srsly.write_json(output / "training.json", facts)

@@ -47,6 +47,15 @@ def test_the_facts_of_a_training_hold_what_model_last_counted(tmp_path):
     assert facts["hardware"]["cpu"]
 
 
+def test_a_training_that_was_resumed_took_the_time_of_all_its_runs(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.meta[provenance.COUNTS] = {"step": 20, "words": 2000, "seconds": 5000}
+    for name in ("model-best", "model-last"):
+        nlp.to_disk(tmp_path / name)
+    facts = provenance.training_facts(tmp_path / "model-best", datetime.now(UTC))
+    assert facts["seconds"] == 5000
+
+
 def test_the_facts_of_a_training_without_counts_say_so(tmp_path):
     spacy.blank("en").to_disk(tmp_path / "model-best")
     facts = provenance.training_facts(tmp_path / "model-best", datetime.now(UTC))

@@ -9,7 +9,6 @@ from spacy.util import load_config
 from spacy.vocab import Vocab
 
 from clinner.architectures import bf16
-from clinner.averaging import weights
 from clinner.errors import ClinnerError
 from clinner.provenance import training_counts
 from clinner.training import (
@@ -278,31 +277,6 @@ def test_what_cannot_be_resumed_is_refused(tmp_path, texts):
         train(
             config, output, dev=texts, overrides={"training.max_steps": 2}, gpu_id=-1, resume=True
         )
-
-
-def test_a_training_can_begin_with_the_weights_of_another(tmp_path, texts):
-    config, first, second = (tmp_path / name for name in ("x.cfg", "first", "second"))
-    tiny_config(config, texts)
-    train(config, first, dev=texts, overrides={}, gpu_id=-1)
-    still = {"training.optimizer.learn_rate": 0.0, "training.optimizer.L2": 0.0}
-    train(config, second, dev=texts, overrides=still | {"training.seed": 7}, gpu_id=-1,
-          start=first / "model-last")  # fmt: skip
-    before, after = (weights(spacy.load(path / "model-last").get_pipe("textcat").model)
-                     for path in (first, second))  # fmt: skip
-    assert all((after[key] == value).all() for key, value in before.items())
-
-
-def test_a_start_with_other_labels_is_refused(tmp_path, texts):
-    config = tiny_config(tmp_path / "x.cfg", texts)
-    nlp = spacy.blank("en")
-    textcat = nlp.add_pipe("textcat")
-    for label in "AC":
-        textcat.add_label(label)
-    nlp.initialize()
-    nlp.to_disk(tmp_path / "other")
-    with pytest.raises(ClinnerError, match="its textcat has not the labels"):
-        train(config, tmp_path / "out", dev=texts, overrides={}, gpu_id=-1,
-              start=tmp_path / "other")  # fmt: skip
 
 
 def test_an_output_that_is_a_file_is_refused_before_training(tmp_path, texts):

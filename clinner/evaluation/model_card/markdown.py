@@ -118,10 +118,7 @@ def _parameters(parameters: Mapping[str, int]) -> str:
 
 
 def _updates(facts: Facts) -> str:
-    training = facts["training"] or {}
-    done, models = training.get("steps"), training.get("models", 1)
-    if models > 1:
-        return f"{_known(done)} in {models} trainings, of whose models the weights are the mean"
+    done = (facts["training"] or {}).get("steps")
     planned = facts["settings"].get("max_steps")
     counts = (("done at the last count", done), ("planned", planned))
     return ", ".join(f"{number(n)} {what}" for what, n in counts if n is not None) or UNKNOWN
@@ -321,7 +318,7 @@ def _training(facts: Facts) -> Iterator[str]:
     ]
     yield table(("", ""), rows, left=2)
     yield (
-        "The estimate is of the training alone: neither its trials, nor pretraining or adapting "
+        "The estimate is of this one training: neither its trials, nor pretraining or adapting "
         "the encoder, nor cooling and the making of the machine are in it."
     )
 
