@@ -37,9 +37,9 @@ def create_line_windows(
 
     window (int): Wordpieces that a window aims at, by estimate.
     max_pieces (Optional[int]): Wordpieces that no window exceeds, whatever the text: what the
-        model takes less its special tokens (512 - 2 for BERT). None for no such bound, where
-        `clinner.TransformerModel.v1` or `clinner_cpu_encoder` cuts what does not fit: with it a
-        window has at most that many characters, which for prose is a hundred wordpieces.
+        model takes less its special tokens (512 - 2 for BERT). A window then has at most that
+        many characters, too. None for no such bound, where `clinner.TransformerModel.v1` or
+        `clinner_cpu_encoder` cuts what does not fit.
     overlap (int): Wordpieces, by estimate, that a window repeats of the one before.
     RETURNS (Callable[[List[Doc]], List[List[Span]]]): The windows of each document; none for an
         empty one. A token that has no place in a window comes in several parts.
