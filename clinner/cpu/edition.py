@@ -181,7 +181,8 @@ def windows_config(nlp: Language, transformer: Any) -> dict[str, Any]:
     RETURNS (Dict[str, Any]): That of the trained pipeline where it is `clinner.line_windows.v1`,
         or else that one with its usual options; windows then differ from training.
     """
-    options = dict(nlp.config["components"][transformer.name]["model"]["get_spans"])
+    config = nlp.config.interpolate()
+    options = dict(config["components"][transformer.name]["model"]["get_spans"])
     name = options.pop("@span_getters")
     if name != LINE_WINDOWS:
         log.warning(

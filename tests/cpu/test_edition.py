@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import spacy
 import srsly
+from spacy.util import load_config
 from tiny_pipelines import LISTENER, STRIDED, WINDOWS, found_in, make_text, train
 from typer.testing import CliRunner
 
@@ -93,6 +94,18 @@ def test_windows_of_spacy_transformers_are_replaced_with_a_warning(
     windows = spacy.load(tmp_path / "edition").config["components"]["transformer"]["get_spans"]
     assert windows["@misc"] == WINDOWS["@span_getters"]
     assert windows["max_pieces"] == 62
+
+
+def test_windows_that_a_variable_sets_are_those_of_the_edition(tiny_encoder, corpus, tmp_path):
+    folder = tmp_path / "model"
+    train(tiny_encoder, steps=2).to_disk(folder)
+    config = load_config(folder / "config.cfg")
+    config["variables"] = {"window": 20}
+    config["components"]["transformer"]["model"]["get_spans"]["window"] = "${variables.window}"
+    config.to_disk(folder / "config.cfg")
+    optimize(folder, tmp_path / "edition", precision="int8", calibration=corpus, force=True)
+    edition = spacy.load(tmp_path / "edition")
+    assert edition.config["components"]["transformer"]["get_spans"]["window"] == 20
 
 
 # What is refused

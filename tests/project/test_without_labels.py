@@ -9,6 +9,7 @@ import pytest
 import spacy
 from spacy.tokens import DocBin
 from spacy.training import Example
+from thinc.api import fix_random_seed
 from tiny_encoders import biomedbert
 
 FIRST = "patient has chest pain today and takes aspirin every morning with some food ."
@@ -34,6 +35,7 @@ def notes(tmp_path):
 
 def teacher(path, layer, *entities):
     """A model that has learned to find these entities, and nothing else, in FIRST."""
+    fix_random_seed(1)
     nlp = spacy.blank("en")
     nlp.add_pipe("clinner_ner", config={"layers": [layer], "ents_from": [layer]}).add_label(
         "PROBLEM", layer
