@@ -126,7 +126,8 @@ def training_facts(
 
     model (Path): The trained pipeline, `model-best`.
     started (datetime): When the training began, with its time zone.
-    seconds (float | None): How long it took, over all its runs; by default, since `started`.
+    seconds (float | None): How long it took, over all its runs; by default, since `started`,
+        or what `clinner.RecordingLogger.v1` counted, if that is more.
     words (int | None): Words read in training, repetitions included; by default what
         `clinner.RecordingLogger.v1` counted in `model-last` beside the model, if it was used.
     gpu_id (int): The GPU, or -1 for the CPU.

@@ -42,8 +42,7 @@ class ParallelAdam(Optimizer):
         parameter, slope, mean, variance = (
             torch.from_numpy(array.reshape(-1)) for array in (*arrays, *moments)
         )
-        norm = float(torch.linalg.vector_norm(slope))
-        if self.grad_clip and norm >= self.grad_clip:
+        if self.grad_clip and (norm := float(torch.linalg.vector_norm(slope))) >= self.grad_clip:
             slope *= self.grad_clip / norm
         steps = torch.tensor(float(self.nr_update[key]))
         # Thinc adds eps before it corrects the bias of the moments, torch after.

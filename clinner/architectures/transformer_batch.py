@@ -5,7 +5,6 @@ in two where spacy-transformers cuts off what the encoder does not take.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +99,11 @@ def read_fast(
         for window in cut_windows(doc, found, end - len(doc))
     ]
     limit = tokenizer.model_max_length
-    encode = partial(tokenizer, return_attention_mask=False, verbose=False)
-    fitting, encodings = encode_windows(cut, lambda texts: encode(texts).encodings, limit)
+    fitting, encodings = encode_windows(
+        cut,
+        lambda texts: tokenizer(texts, return_attention_mask=False, verbose=False).encodings,
+        limit,
+    )
     if len(fitting) > len(cut):
         windows, cut = windows_by_doc(fitting, docs, ends), fitting
     lengths = np.array([min(len(e.ids), limit) for e in encodings], dtype=np.int64)

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from spacy import registry
-from thinc.api import Adam, Config
+from thinc.api import Adam
 
-from clinner.architectures import optimizer as module
-from clinner.architectures.optimizer import parallel_adam
+from clinner.architectures.optimizer import SMALL, parallel_adam
 
 SETTINGS = {"L2": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-6, "grad_clip": 1.0}
 
@@ -39,25 +37,7 @@ def test_a_parameter_that_is_not_contiguous_is_updated_as_well():
 
 
 def test_large_parameters_are_updated_in_place():
-    weights = np.ones(module.SMALL, dtype="f")
-    updated, _ = parallel_adam(0.01)((1, "W"), weights, np.ones(module.SMALL, dtype="f"))
+    weights = np.ones(SMALL, dtype="f")
+    updated, _ = parallel_adam(0.01)((1, "W"), weights, np.ones(SMALL, dtype="f"))
     assert updated is weights
     assert weights.max() < 1.0
-
-
-def test_a_config_can_name_it_with_a_schedule():
-    config = Config().from_str(
-        """
-        [optimizer]
-        @optimizers = "clinner.Adam.v1"
-
-        [optimizer.learn_rate]
-        @schedules = "clinner.warmup_cosine.v1"
-        initial_rate = 0.5
-        warmup_steps = 2
-        total_steps = 10
-        """
-    )
-    optimizer = registry.resolve(config)["optimizer"]
-    optimizer.step_schedules()
-    assert optimizer.learn_rate == pytest.approx(0.25)

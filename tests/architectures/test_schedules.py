@@ -41,11 +41,12 @@ def test_no_rate_leaves_the_range(warmup, total, final):
     assert all(0.0 <= rate <= 1.0 for rate in rates(120, 1.0, warmup, total, final))
 
 
-def test_a_config_can_name_it():
+@pytest.mark.parametrize("name", ["Adam.v1", "clinner.Adam.v1"])
+def test_a_config_can_name_it_for_an_optimizer(name):
     config = Config().from_str(
-        """
+        f"""
         [optimizer]
-        @optimizers = "Adam.v1"
+        @optimizers = "{name}"
 
         [optimizer.learn_rate]
         @schedules = "clinner.warmup_cosine.v1"
