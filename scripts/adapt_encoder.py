@@ -13,10 +13,10 @@ from typing import Annotated
 
 import typer
 
-from clinner import training
-from clinner.adaptation import adapt
-from clinner.cli import run
-from clinner.corpora.unlabelled import read_texts
+from spacy_clinner.cli import run
+from spacy_clinner.corpora.unlabelled import read_texts
+from spacy_clinner.training import run as training
+from spacy_clinner.training.adaptation import adapt
 
 
 def main(

@@ -37,9 +37,9 @@ from throughput import machine, parts, prepare, report
 from throughput.processes import System
 from throughput.texts import n_words, read_notes, spread
 
-from clinner.cli import run
-from clinner.errors import ClinnerError
-from clinner.files import written_whole
+from spacy_clinner.cli import run
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import written_whole
 
 PARTS = ("speed", "growth", "soak")
 PRECISIONS = ("int8", "bf16", "fp32")

@@ -45,12 +45,12 @@ from evaluate_negation import LAYERS, Source, read
 from rich.console import Console
 from rich.table import Table
 
-from clinner.cli import run
-from clinner.corpora.catalog import find_corpus, read_splits
-from clinner.errors import ClinnerError
-from clinner.evaluation import negation
-from clinner.evaluation.assertion import flag_scores
-from clinner.files import written_whole
+from spacy_clinner.cli import run
+from spacy_clinner.corpora.catalog import find_corpus, read_splits
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation import negation
+from spacy_clinner.evaluation.assertion import flag_scores
+from spacy_clinner.files import written_whole
 
 WORKER = Path(__file__).parent / "peers" / "negation_worker.py"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

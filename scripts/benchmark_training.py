@@ -24,8 +24,8 @@ from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.util import registry
 
-from clinner import training
-from clinner.cli import run
+from spacy_clinner.cli import run
+from spacy_clinner.training import run as training
 
 
 def main(

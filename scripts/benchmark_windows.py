@@ -19,12 +19,12 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import registry
 
-from clinner.architectures import decoding
-from clinner.cli import run
-from clinner.evaluation.spans import strict
-from clinner.pipeline.loading import load_pipeline
-from clinner.tokenization.windows import create_line_windows
-from clinner.training import read_docs
+from spacy_clinner.architectures import decoding
+from spacy_clinner.cli import run
+from spacy_clinner.evaluation.spans import strict
+from spacy_clinner.pipeline.loading import load_pipeline
+from spacy_clinner.tokenization.windows import create_line_windows
+from spacy_clinner.training.run import read_docs
 
 
 def main(

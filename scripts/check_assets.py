@@ -8,9 +8,9 @@ import srsly
 import typer
 from weasel.util import get_checksum
 
-from clinner.cli import run
-from clinner.corpora.catalog import find_corpus
-from clinner.errors import ClinnerError
+from spacy_clinner.cli import run
+from spacy_clinner.corpora.catalog import find_corpus
+from spacy_clinner.errors import ClinnerError
 
 
 def main(

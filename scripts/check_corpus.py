@@ -17,11 +17,11 @@ from rich.table import Table
 from spacy.cli._util import parse_config_overrides
 from spacy.tokens import Doc
 
-from clinner.cli import run
-from clinner.corpora.catalog import SPLITS
-from clinner.corpora.docbin import annotation_overrides
-from clinner.errors import ClinnerError
-from clinner.training import load_settings, read_docs, resolve_encoder, validate
+from spacy_clinner.cli import run
+from spacy_clinner.corpora.catalog import SPLITS
+from spacy_clinner.corpora.docbin import annotation_overrides
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.training.run import load_settings, read_docs, resolve_encoder, validate
 
 
 def main(

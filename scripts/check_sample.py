@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from clinner import schemes
-from clinner.cli import run
-from clinner.corpora.catalog import SPLITS, Corpus, find_corpus, read_splits
-from clinner.corpora.note import Note
-from clinner.errors import ClinnerError
+from spacy_clinner import schemes
+from spacy_clinner.cli import run
+from spacy_clinner.corpora.catalog import SPLITS, Corpus, find_corpus, read_splits
+from spacy_clinner.corpora.note import Note
+from spacy_clinner.errors import ClinnerError
 
 WORDS = range(100, 301)
 MIN_NOTES = 80

@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from clinner.cli import run
-from clinner.corpora.catalog import SPLITS, find_corpus
-from clinner.corpora.docbin import Conversion, convert
-from clinner.errors import ClinnerError
+from spacy_clinner.cli import run
+from spacy_clinner.corpora.catalog import SPLITS, find_corpus
+from spacy_clinner.corpora.docbin import Conversion, convert
+from spacy_clinner.errors import ClinnerError
 
 
 def main(

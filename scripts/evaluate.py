@@ -14,15 +14,15 @@ from rich.progress import track
 from rich.table import Table
 from spacy.training import Example
 
-from clinner.cli import run
-from clinner.errors import ClinnerError
-from clinner.evaluation import errors, spans
-from clinner.evaluation.assertion import assertion_scores, negated_end_to_end
-from clinner.evaluation.calibration import expected_calibration_error, plot_reliability
-from clinner.evaluation.relations import relations
-from clinner.files import written_whole
-from clinner.pipeline.loading import load_pipeline
-from clinner.training import read_docs, use_gpu
+from spacy_clinner.cli import run
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation import error_report, spans
+from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
+from spacy_clinner.evaluation.calibration import expected_calibration_error, plot_reliability
+from spacy_clinner.evaluation.relations import relations
+from spacy_clinner.files import written_whole
+from spacy_clinner.pipeline.loading import load_pipeline
+from spacy_clinner.training.run import read_docs, use_gpu
 
 
 def main(
@@ -74,7 +74,7 @@ def main(
             plot_reliability(confidences, path)
     with written_whole(out / "metrics.json") as path:
         srsly.write_json(path, metrics)
-    errors.write_errors(examples, layers, out)
+    error_report.write_errors(examples, layers, out)
     show(metrics)
     typer.echo(f"✔ {out}/metrics.json, errors.jsonl, errors.html")
 

@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from spacy.tokens import DocBin
 
-from clinner.cli import run
-from clinner.corpora.catalog import find_corpus, read_splits
-from clinner.errors import ClinnerError
-from clinner.evaluation import negation
-from clinner.evaluation.assertion import flag_scores
-from clinner.pipeline.context.assertion import COMBINE
+from spacy_clinner.cli import run
+from spacy_clinner.corpora.catalog import find_corpus, read_splits
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation import negation
+from spacy_clinner.evaluation.assertion import flag_scores
+from spacy_clinner.pipeline.context.assertion import COMBINE
 
 
 class Source(StrEnum):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from clinner.cli import run
-from clinner.errors import ClinnerError
+from spacy_clinner.cli import run
+from spacy_clinner.errors import ClinnerError
 
 
 def main(

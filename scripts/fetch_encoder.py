@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from clinner.cli import run
-from clinner.errors import ClinnerError
+from spacy_clinner.cli import run
+from spacy_clinner.errors import ClinnerError
 
 FOLDER = Path("assets/encoder")
 HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"

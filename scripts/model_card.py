@@ -9,10 +9,16 @@ from typing import Annotated
 
 import typer
 
-from clinner.cli import run
-from clinner.corpora.catalog import find_corpus
-from clinner.evaluation.model_card import CardInputs, card_facts, package_meta, render, write_meta
-from clinner.files import written_whole
+from spacy_clinner.cli import run
+from spacy_clinner.corpora.catalog import find_corpus
+from spacy_clinner.evaluation.model_card import (
+    CardInputs,
+    card_facts,
+    package_meta,
+    render,
+    write_meta,
+)
+from spacy_clinner.files import written_whole
 
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 

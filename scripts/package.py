@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 from spacy.cli.package import package
 
-from clinner.cli import run
-from clinner.errors import ClinnerError
+from spacy_clinner.cli import run
+from spacy_clinner.errors import ClinnerError
 
 
 def main(
@@ -49,8 +49,8 @@ def main(
         for part in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(root / part, scratch)
         shutil.copytree(
-            root / "clinner",
-            Path(scratch) / "clinner",
+            root / "spacy_clinner",
+            Path(scratch) / "spacy_clinner",
             ignore=shutil.ignore_patterns("__pycache__"),
         )
         built += build(Path(scratch), out)

@@ -10,9 +10,9 @@ import typer
 from spacy.cli._util import parse_config_overrides
 from weasel.cli.run import project_run
 
-from clinner.cli import run
-from clinner.errors import ClinnerError
-from clinner.files import read_toml
+from spacy_clinner.cli import run
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import read_toml
 
 KEYS = ("corpus", "encoder", "config", "epochs")
 

@@ -15,12 +15,12 @@ import typer
 from rich.progress import track
 from spacy.tokens import Doc, DocBin, SpanGroup
 
-from clinner.cli import run
-from clinner.corpora.unlabelled import read_texts
-from clinner.errors import ClinnerError
-from clinner.files import written_whole
-from clinner.pipeline.loading import load_pipeline
-from clinner.training import use_gpu
+from spacy_clinner.cli import run
+from spacy_clinner.corpora.unlabelled import read_texts
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import written_whole
+from spacy_clinner.pipeline.loading import load_pipeline
+from spacy_clinner.training.run import use_gpu
 
 # F1 is highest when spans are kept from about half the F1 that is reached (Lipton et al., 2014).
 SURE = 0.4

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from clinner.cli import run
-from clinner.errors import ClinnerError
+from spacy_clinner.cli import run
+from spacy_clinner.errors import ClinnerError
 
 NOTES = (
     "HPI: 64 yo M with 2 days of worsening shortness of breath. Denies chest pain or fever.",

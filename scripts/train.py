@@ -17,8 +17,9 @@ import srsly
 import typer
 from spacy.cli._util import parse_config_overrides
 
-from clinner import provenance, training
-from clinner.cli import run
+from spacy_clinner.cli import run
+from spacy_clinner.training import provenance
+from spacy_clinner.training import run as training
 
 
 def main(

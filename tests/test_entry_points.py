@@ -2,7 +2,7 @@ from importlib.metadata import distribution
 
 import pytest
 
-REGISTERED = list(distribution("clinner").entry_points)
+REGISTERED = list(distribution("spacy-clinner").entry_points)
 
 
 @pytest.mark.parametrize("entry", REGISTERED, ids=lambda entry: f"{entry.group}:{entry.name}")

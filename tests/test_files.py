@@ -1,6 +1,6 @@
 import pytest
 
-from clinner.files import written_whole
+from spacy_clinner.files import written_whole
 
 
 def test_a_file_appears_whole(tmp_path):

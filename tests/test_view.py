@@ -1,8 +1,8 @@
 import spacy
 from spacy.tokens import Span
 
-from clinner import view
-from clinner.pipeline import attributes
+from spacy_clinner import view
+from spacy_clinner.annotation import attributes
 
 TEXT = "Denies <severe> chest pain. Possible pneumonia. Aspirin daily."
 
@@ -53,7 +53,7 @@ def test_a_layer_is_shown_in_place_of_the_entities(nlp):
 def test_the_view_command_writes_a_page(tmp_path, nlp):
     from typer.testing import CliRunner
 
-    from clinner.cli import app
+    from spacy_clinner.cli import app
 
     blank = spacy.blank("en")
     blank.add_pipe("entity_ruler").add_patterns([{"label": "PROBLEM", "pattern": "fever"}])

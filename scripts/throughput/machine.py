@@ -4,7 +4,7 @@ import os
 import platform
 from typing import Any
 
-from clinner import provenance
+from spacy_clinner.training import provenance
 
 
 def facts() -> dict[str, Any]:

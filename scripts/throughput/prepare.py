@@ -13,13 +13,13 @@ import srsly
 from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
 
-from clinner.architectures.layered_tagger import score_slices
-from clinner.cpu.edition import optimize
-from clinner.cpu.encoder import read_tokenizer
-from clinner.cpu.export import max_length, tokenizer_json
-from clinner.errors import ClinnerError
-from clinner.pipeline.loading import load_pipeline
-from clinner.pipeline.ner import LayeredNER
+from spacy_clinner.architectures.layered_tagger import score_slices
+from spacy_clinner.cpu.edition import optimize
+from spacy_clinner.cpu.encoder import read_tokenizer
+from spacy_clinner.cpu.export import max_length, tokenizer_json
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.loading import load_pipeline
+from spacy_clinner.pipeline.ner.component import LayeredNER
 
 STOCK_CONFIG = Path(__file__).parents[2] / "configs" / "transition.cfg"
 STRIDED = {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 128, "stride": 96}

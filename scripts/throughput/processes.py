@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError
 
 WORKER = Path(__file__).parent / "worker.py"
 THREAD_VARIABLES = (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
-from clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError
 
 MTSAMPLES = Path("assets/mtsamples-raw/mtsamples.csv.xz")
 SAMPLE = Path("corpus/sample")

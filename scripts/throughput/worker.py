@@ -39,7 +39,7 @@ class Absent:
 
 
 def hide_torch() -> None:
-    """Have this process behave as where only `clinner[cpu]` is installed."""
+    """Have this process behave as where only `spacy-clinner[cpu]` is installed."""
     sys.meta_path.insert(0, Absent())
     # Nor may spaCy find their entry points.
     installed = list(importlib.metadata.distributions())
@@ -121,8 +121,8 @@ class BareSession:
     def batches(self, texts: Iterable[str]) -> Iterator[Any]:
         import spacy
 
-        from clinner.cpu.encoder import WINDOWS_AT_ONCE
-        from clinner.tokenization.wordpieces import Window, cut_windows
+        from spacy_clinner.cpu.encoder import WINDOWS_AT_ONCE
+        from spacy_clinner.tokenization.wordpieces import Window, cut_windows
 
         minibatch: Any = spacy.util.minibatch
         for docs in minibatch(map(self.nlp.make_doc, texts), self.nlp.batch_size):

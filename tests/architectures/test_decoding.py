@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clinner.architectures.decoding import (
+from spacy_clinner.architectures.decoding import (
     CHUNK,
     SpanArrays,
     _segment_ends,

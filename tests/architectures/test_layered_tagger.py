@@ -3,7 +3,7 @@ import pytest
 from spacy.lang.en import English
 from thinc.api import Adam
 
-from clinner.architectures.layered_tagger import (
+from spacy_clinner.architectures.layered_tagger import (
     layered_tagger,
     resize_heads,
     scale,

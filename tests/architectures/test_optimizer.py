@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from thinc.api import Adam
 
-from clinner.architectures.optimizer import SMALL, parallel_adam
+from spacy_clinner.architectures.optimizer import SMALL, parallel_adam
 
 SETTINGS = {"L2": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-6, "grad_clip": 1.0}
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from spacy import registry
 from thinc.api import Adam, Config
 
-from clinner.architectures.schedules import warmup_cosine
+from spacy_clinner.architectures.schedules import warmup_cosine
 
 
 def rates(n, *args):

@@ -4,7 +4,7 @@ import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError
 
 pytest.importorskip("spacy_transformers")
 pytest.importorskip("sentencepiece")
@@ -152,7 +152,7 @@ def test_the_correction_is_saved_with_the_model_and_loads_without_the_encoder(
 
 
 def test_an_encoder_saved_with_the_correction_is_not_corrected_twice(nlp, tmp_path):
-    from clinner.architectures.transformer import align_words
+    from spacy_clinner.architectures.transformer import align_words
 
     tokenizer = nlp.get_pipe("transformer").model.tokenizer
     before = tokenizer.backend_tokenizer.to_str()

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
-from clinner.architectures import bf16, encoder_layer
-from clinner.errors import ClinnerError
+from spacy_clinner.architectures import bf16, encoder_layer
+from spacy_clinner.errors import ClinnerError
 
 pytest.importorskip("spacy_transformers")
 pytest.importorskip("sentencepiece")

@@ -1,14 +1,14 @@
 import pytest
 
-from clinner import schemes
-from clinner.corpora import alignment
-from clinner.corpora.alignment import Aligner, drop_duplicates
-from clinner.corpora.brat import read_brat
-from clinner.corpora.checks import SURFACE_DIFFERS
-from clinner.corpora.note import Attribute, Event, Note, NoteSpan, Problem, Relation
-from clinner.errors import ClinnerError
-from clinner.pipeline import attributes
-from clinner.pipeline.relation_scores import has_relations
+from spacy_clinner import schemes
+from spacy_clinner.annotation import attributes
+from spacy_clinner.corpora import alignment
+from spacy_clinner.corpora.alignment import Aligner, drop_duplicates
+from spacy_clinner.corpora.brat import read_brat
+from spacy_clinner.corpora.checks import SURFACE_DIFFERS
+from spacy_clinner.corpora.note import Attribute, Event, Note, NoteSpan, Problem, Relation
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.relations.scorer import has_relations
 
 TEXT = "No fever or chest pain. Aspirin 81mg daily"
 

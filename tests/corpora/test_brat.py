@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from clinner.corpora.brat import read_brat
-from clinner.corpora.checks import (
+from spacy_clinner.corpora.brat import read_brat
+from spacy_clinner.corpora.checks import (
     DUPLICATE_ID,
     FRAGMENTS_OVERLAP,
     JUNK_LINE,
@@ -14,7 +14,7 @@ from clinner.corpora.checks import (
     UNRESOLVED,
     WHITE_SPACE_DIFFERS,
 )
-from clinner.corpora.note import (
+from spacy_clinner.corpora.note import (
     Attribute,
     Comment,
     Equivalence,
@@ -23,8 +23,8 @@ from clinner.corpora.note import (
     NoteSpan,
     Relation,
 )
-from clinner.corpora.standoff import UNREADABLE_RESTORATION
-from clinner.errors import ClinnerError
+from spacy_clinner.corpora.standoff import UNREADABLE_RESTORATION
+from spacy_clinner.errors import ClinnerError
 
 ASSETS = Path("../shared/assets")
 TEXT = "No fever. Left and right knee pain, worse\nat night. Aspirin 81 mg."

@@ -2,9 +2,9 @@ from hashlib import sha256
 
 import pytest
 
-from clinner.corpora.catalog import find_corpus, read_catalog, read_splits
-from clinner.corpora.docbin import convert
-from clinner.errors import ClinnerError
+from spacy_clinner.corpora.catalog import find_corpus, read_catalog, read_splits
+from spacy_clinner.corpora.docbin import convert
+from spacy_clinner.errors import ClinnerError
 
 MINE = "[mine]\nformat = 'brat'\nlayers = ['clinical']\ntrain = ['x']\n"
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from clinner.corpora.checks import DUPLICATE_DOCUMENT
-from clinner.corpora.conll import NOT_BEGUN, NOT_ENDED, read_conll
-from clinner.errors import ClinnerError
+from spacy_clinner.corpora.checks import DUPLICATE_DOCUMENT
+from spacy_clinner.corpora.conll import NOT_BEGUN, NOT_ENDED, read_conll
+from spacy_clinner.errors import ClinnerError
 
 ASSETS = Path("../shared/assets")
 

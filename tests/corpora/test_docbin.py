@@ -3,9 +3,9 @@ import spacy
 import srsly
 from spacy.tokens import DocBin
 
-from clinner.corpora.catalog import Corpus, find_corpus
-from clinner.corpora.docbin import annotation_overrides, convert
-from clinner.schemes import load
+from spacy_clinner.corpora.catalog import Corpus, find_corpus
+from spacy_clinner.corpora.docbin import annotation_overrides, convert
+from spacy_clinner.schemes import load
 
 # At most this share of gold spans may be lost or moved, in percent.
 CEILINGS = {"mtsamples": 0.1, "maccrobat": 0.5, "ncbi": 0.2, "bc5cdr": 0.2}

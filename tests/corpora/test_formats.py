@@ -1,9 +1,9 @@
 import pytest
 
-from clinner.corpora.brat import write_brat
-from clinner.corpora.formats import READERS, read
-from clinner.corpora.note import Note
-from clinner.errors import ClinnerError
+from spacy_clinner.corpora.brat import write_brat
+from spacy_clinner.corpora.formats import READERS, read
+from spacy_clinner.corpora.note import Note
+from spacy_clinner.errors import ClinnerError
 
 
 def test_an_unknown_format_is_answered_with_those_there_are(tmp_path):

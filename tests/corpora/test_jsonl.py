@@ -3,13 +3,13 @@ import logging
 
 import pytest
 
-from clinner.corpora.checks import (
+from spacy_clinner.corpora.checks import (
     DUPLICATE_DOCUMENT,
     NO_ANNOTATION,
     SURFACE_DIFFERS,
     UNRESOLVED,
 )
-from clinner.corpora.jsonl import (
+from spacy_clinner.corpora.jsonl import (
     CANCELLED,
     COMMENTS_LEFT_OUT,
     OTHER_ANNOTATOR,
@@ -18,8 +18,8 @@ from clinner.corpora.jsonl import (
     read_jsonl,
     write_jsonl,
 )
-from clinner.corpora.note import Attribute, Note, NoteSpan, Relation
-from clinner.errors import ClinnerError
+from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Relation
+from spacy_clinner.errors import ClinnerError
 
 TEXT = "No fever. Aspirin 81 mg."
 ASPIRIN, DOSE = (10, 17), (18, 23)

@@ -3,22 +3,22 @@ from pathlib import Path
 
 import pytest
 
-from clinner.corpora.checks import (
+from spacy_clinner.corpora.checks import (
     DUPLICATE_DOCUMENT,
     JUNK_LINE,
     SURFACE_DIFFERS,
     UNRESOLVED,
     WHITE_SPACE_DIFFERS,
 )
-from clinner.corpora.note import Comment, Note, NoteSpan, Relation
-from clinner.corpora.pubtator import (
+from spacy_clinner.corpora.note import Comment, Note, NoteSpan, Relation
+from spacy_clinner.corpora.pubtator import (
     EXTRA_COLUMN,
     INDIVIDUAL_MENTIONS,
     NO_ABSTRACT,
     OTHER_DOCUMENT,
     read_pubtator,
 )
-from clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError
 
 ASSETS = Path("../shared/assets")
 needs_corpora = pytest.mark.skipif(

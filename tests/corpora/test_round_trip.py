@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clinner.corpora.brat import read_brat, write_brat
-from clinner.corpora.formats import read
-from clinner.corpora.jsonl import read_jsonl, write_jsonl
-from clinner.corpora.note import (
+from spacy_clinner.corpora.brat import read_brat, write_brat
+from spacy_clinner.corpora.formats import read
+from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
+from spacy_clinner.corpora.note import (
     Attribute,
     Comment,
     Equivalence,
@@ -20,7 +20,7 @@ from clinner.corpora.note import (
     Problem,
     Relation,
 )
-from clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError
 
 ASSETS = Path("../shared/assets")
 

@@ -5,8 +5,8 @@ import pytest
 import spacy
 from spacy.tokens import DocBin
 
-from clinner.corpora.unlabelled import read_texts
-from clinner.errors import ClinnerError
+from spacy_clinner.corpora.unlabelled import read_texts
+from spacy_clinner.errors import ClinnerError
 
 NOTE = "The patient is a pleasant gentleman who was seen today for follow up of his diabetes."
 OTHER = "She underwent an uncomplicated repair of the left inguinal hernia under local anesthesia."

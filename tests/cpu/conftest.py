@@ -33,7 +33,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="session")
 def edition(trained, corpus, tmp_path_factory):
     """The folder of its CPU edition, in float32."""
-    from clinner.cpu.edition import optimize
+    from spacy_clinner.cpu.edition import optimize
 
     folder = tmp_path_factory.mktemp("edition") / "model"
     optimize(trained, folder, precision="fp32", dev=corpus)

@@ -6,7 +6,7 @@ import spacy
 from spacy.tokens import Doc, DocBin
 from tiny_pipelines import blank, found_in, make_text
 
-from clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError
 
 # Between elements of the order of 1, computed in float32.
 TOLERANCE = 1e-4

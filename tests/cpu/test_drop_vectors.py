@@ -10,7 +10,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from tiny_pipelines import annotate, found_in, make_text
 
-from clinner.cpu.edition import optimize
+from spacy_clinner.cpu.edition import optimize
 
 TEXTS = ["", *(make_text(seed, 40) for seed in range(300, 304))]
 

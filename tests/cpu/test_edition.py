@@ -11,10 +11,10 @@ from spacy.util import load_config
 from tiny_pipelines import LISTENER, STRIDED, WINDOWS, found_in, make_text, train
 from typer.testing import CliRunner
 
-from clinner.cli import app
-from clinner.cpu.edition import optimize
-from clinner.cpu.listeners import listening_config
-from clinner.errors import ClinnerError
+from spacy_clinner.cli import app
+from spacy_clinner.cpu.edition import optimize
+from spacy_clinner.cpu.listeners import listening_config
+from spacy_clinner.errors import ClinnerError
 
 FORBIDDEN = Path(__file__).parent / "forbidden"
 TEXTS = [make_text(seed, 40) for seed in range(200, 206)]
@@ -78,7 +78,7 @@ def test_the_edition_names_what_it_needs_and_nothing_of_torch(edition, trained):
     meta, before = (srsly.read_json(folder / "meta.json") for folder in (edition, trained))
     assert meta["name"] == f"{before['name']}_cpu"
     names = [requirement.split(">=")[0] for requirement in meta["requirements"]]
-    assert names == ["clinner[cpu]", "openvino", "tokenizers"]
+    assert names == ["spacy-clinner[cpu]", "openvino", "tokenizers"]
     config = (edition / "config.cfg").read_text()
     assert "spacy-transformers" not in config
     assert "[training" not in config
@@ -220,7 +220,7 @@ def test_nothing_calls_home_when_the_edition_is_loaded_and_run(edition, tmp_path
 
 def test_nothing_calls_home_when_an_edition_is_made(trained, corpus, tmp_path):
     pytest.importorskip("nncf")
-    code = "import sys; from clinner.cli import main; sys.argv[0] = 'clinner'; main()"
+    code = "import sys; from spacy_clinner.cli import main; sys.argv[0] = 'clinner'; main()"
     run_alone(
         tmp_path, code, "optimize", trained, tmp_path / "out", "--dev", corpus, "--calibration",
         corpus, "--batches", 4, "--force",

@@ -6,16 +6,16 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from clinner.corpora.note import Attribute, Event, Note, NoteSpan, Relation
-from clinner.errors import ClinnerError
-from clinner.evaluation.assertion import (
+from spacy_clinner.corpora.note import Attribute, Event, Note, NoteSpan, Relation
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.assertion import (
     assertion_scores,
     class_scores,
     flag_scores,
     negated_end_to_end,
     wrong_assertions,
 )
-from clinner.evaluation.negation import (
+from spacy_clinner.evaluation.negation import (
     judge,
     judge_with_relations,
     linked_negation,

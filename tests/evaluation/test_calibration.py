@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from spacy.lang.en import English
 from spacy.training import Example
 
-from clinner.errors import ClinnerError
-from clinner.evaluation.calibration import (
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.calibration import (
     Bin,
     expected_calibration_error,
     fit_temperatures,

@@ -17,10 +17,10 @@ from spacy.cli.package import generate_readme
 from spacy.lang.en import English
 from spacy.training import Example
 
-from clinner import provenance, schemes
-from clinner.corpora.catalog import read_catalog
-from clinner.errors import ClinnerError
-from clinner.evaluation.model_card import (
+from spacy_clinner import schemes
+from spacy_clinner.corpora.catalog import read_catalog
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.model_card import (
     CardInputs,
     card_facts,
     package_meta,
@@ -28,9 +28,10 @@ from clinner.evaluation.model_card import (
     render,
     write_meta,
 )
-from clinner.evaluation.model_card.facts import source
-from clinner.evaluation.model_card.markdown import number, percent, table
-from clinner.files import read_toml
+from spacy_clinner.evaluation.model_card.facts import source
+from spacy_clinner.evaluation.model_card.markdown import number, percent, table
+from spacy_clinner.files import read_toml
+from spacy_clinner.training import provenance
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 METRICS = {

@@ -3,9 +3,9 @@ from spacy.lang.en import English
 from spacy.tokens import Span
 from spacy.training import Example
 
-from clinner.errors import ClinnerError
-from clinner.evaluation.errors import BOUNDARIES, CORRECT, FALSE_ALARM, MISS
-from clinner.evaluation.relations import compare_links, relations
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.error_report import BOUNDARIES, CORRECT, FALSE_ALARM, MISS
+from spacy_clinner.evaluation.relations import compare_links, relations
 
 TEXT = "No fever or severe cough today . Takes aspirin daily"
 

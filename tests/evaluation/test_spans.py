@@ -2,7 +2,7 @@ import pytest
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from clinner.evaluation import spans
+from spacy_clinner.evaluation import spans
 
 TEXT = "chest pain and fever treated with aspirin"
 
@@ -68,7 +68,7 @@ def test_a_perfect_prediction_scores_one_everywhere(nlp):
 
 
 def test_confidences_come_with_whether_the_span_is_in_the_gold(nlp, examples):
-    from clinner.pipeline import attributes
+    from spacy_clinner.annotation import attributes
 
     for span, value in zip(examples[0].predicted.spans["clinical"], (0.2, 0.9, 0.4), strict=True):
         attributes.set_values(span, confidence=value)

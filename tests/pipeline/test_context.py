@@ -10,9 +10,9 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 from spacy.util import filter_spans
 
-from clinner.errors import ClinnerError
-from clinner.pipeline import attributes
-from clinner.pipeline.context.lexicon import load_lexicon
+from spacy_clinner.annotation import attributes
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.context.lexicon import load_lexicon
 
 CASES = Path(__file__).parent / "cases"
 TAG = re.compile(r"<ent([^>]*)>(.*?)</ent>")

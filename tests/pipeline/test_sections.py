@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
 
-from clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
-from clinner.pipeline.streams import TOKENS_AT_ONCE, cut_by_tokens
+from spacy_clinner.pipeline.streams import TOKENS_AT_ONCE, cut_by_tokens
 
 NLP = spacy.blank("en")
 

@@ -158,7 +158,7 @@ def test_another_pipeline_is_not_taken_for_stock_spacy(root, project):
     assert refused(done, "nowhere: no CPU edition in int8", "clinner optimize")
     from throughput.prepare import check_stock
 
-    from clinner.errors import ClinnerError
+    from spacy_clinner.errors import ClinnerError
 
     with pytest.raises(ClinnerError, match="strided spans 128/96"):
         check_stock(project / model)
@@ -175,7 +175,7 @@ def test_what_is_missing_is_said_in_one_message(root, project, tmp_path):
 def test_a_system_that_does_not_start_says_why(scripts, tmp_path):
     from throughput.processes import System, started
 
-    from clinner.errors import ClinnerError
+    from spacy_clinner.errors import ClinnerError
 
     system = System("int8", "spacy", str(tmp_path / "nowhere"), without_torch=True)
     message = r"int8 .*nowhere.* does not run: .*E050"

@@ -19,7 +19,7 @@ def test_the_worker_gives_a_verdict_per_span_and_a_time_per_line(root, tmp_path)
         check=True,
     )
     versions, *seconds = map(json.loads, done.stdout.splitlines())
-    assert set(versions) == {"clinner", "spacy"}
+    assert set(versions) == {"spacy-clinner", "spacy"}
     assert len(seconds) == 2
     assert all(second > 0 for second in seconds)
     verdicts = (tmp_path / "clinner.toy.jsonl").read_text(encoding="utf8").splitlines()

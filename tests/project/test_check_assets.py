@@ -2,7 +2,7 @@ import runpy
 
 import pytest
 
-from clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from clinner import schemes
-from clinner.corpora.catalog import Corpus
-from clinner.corpora.note import Note, NoteSpan, Problem, Relation
-from clinner.errors import ClinnerError
+from spacy_clinner import schemes
+from spacy_clinner.corpora.catalog import Corpus
+from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
+from spacy_clinner.errors import ClinnerError
 
 WORDS = "No fever or chest pain today. "
 TEXT = WORDS + "The patient feels well. " * 24

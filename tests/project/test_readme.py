@@ -95,7 +95,7 @@ def test_the_reformat_command_runs(root, tmp_path):
 
 
 def test_the_catalog_entry_shown_for_a_corpus_of_ones_own_is_valid(root, tmp_path):
-    from clinner.corpora.catalog import read_catalog
+    from spacy_clinner.corpora.catalog import read_catalog
 
     text = (root / "README.md").read_text(encoding="utf8")
     path = tmp_path / "corpora.toml"

@@ -19,7 +19,7 @@ pytest.importorskip("sentencepiece")
 from tiny_encoders import ENCODERS, LIMIT
 from toy_corpora import write_assets
 
-from clinner.files import read_toml
+from spacy_clinner.files import read_toml
 
 ROOT = Path(__file__).parents[2]
 RECIPES = read_toml(ROOT / "configs/recipes.toml", "")

@@ -74,7 +74,10 @@ def test_the_model_and_clinner_are_built_side_by_side(project, finished):
     for ending in (".whl", ".tar.gz"):
         names = [name.split("-")[0] for name in built if name.endswith(ending)]
         # The released model's wheel is in the repository.
-        assert [name for name in names if name != "en_clinner_cpu"] == ["clinner", "en_clinner"]
+        assert [name for name in names if name != "en_clinner_cpu"] == [
+            "en_clinner",
+            "spacy_clinner",
+        ]
 
 
 def test_a_second_run_trains_nothing_anew(project, finished):

@@ -1,7 +1,7 @@
 import pytest
 
-from clinner import schemes
-from clinner.errors import ClinnerError
+from spacy_clinner import schemes
+from spacy_clinner.errors import ClinnerError
 
 
 def test_the_clinical_layer_has_the_22_legal_pairs_of_the_published_scheme():

@@ -8,8 +8,13 @@ import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clinner.errors import ClinnerError
-from clinner.tokenization.windows import MOST_BYTES, TokenPart, create_line_windows, most_pieces
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tokenization.windows import (
+    MOST_BYTES,
+    TokenPart,
+    create_line_windows,
+    most_pieces,
+)
 
 NLP = spacy.blank("en")
 

@@ -1,3 +1,0 @@
-from clinner.cli import main
-
-main()

@@ -1,0 +1,18 @@
+"""clinner: clinical named entity recognition for spaCy."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spacy_clinner.tables.huggingface import to_entities
+
+__all__ = ["__version__", "to_entities"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily: every import of a part of clinner runs this module, and most need no spaCy.
+    if name == "to_entities":
+        from spacy_clinner.tables.huggingface import to_entities
+
+        return to_entities
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

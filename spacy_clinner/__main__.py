@@ -1,0 +1,3 @@
+from spacy_clinner.cli import main
+
+main()

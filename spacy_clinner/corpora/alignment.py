@@ -1,0 +1,289 @@
+"""`Note` -> `Doc`: gold spans on token boundaries, and a `Loss` for each that could not stay."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from spacy_clinner.annotation import attributes
+from spacy_clinner.corpora.checks import SURFACE_DIFFERS, WHITE_SPACE_DIFFERS
+from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.schemes import Scheme
+
+SNAPPED = "snapped to token boundaries"
+TRIMMED = "white space at its ends trimmed"
+OVERLAP = "dropped: overlaps a longer span of its layer"
+DUPLICATE = "dropped: same offsets and label as another span"
+EMPTY = "dropped: no token inside"
+FLATTENED = "discontinuous: flattened to its full extent"
+RELATION = "relation dropped: an end of it was dropped"
+SOURCE = "source: "
+KEPT = ", kept at its offsets"
+NOTE = "duplicate note"
+SCORED_FIRST = ("test", "dev", "train")
+# MACCROBAT's values of POLARITY that are neither yes nor no.
+DOUBT = ("UNCERTAIN", "MAYBE_POS", "MAYBE_NEG")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A gold span, relation or note that conversion could not keep exactly as the corpus has it.
+
+    note (str): The note's id. source (str): Its file, with the line where one is known.
+    layer (str | None), label (str | None): Of the span; None for a whole note; of a relation
+        only the label.
+    start (int | None), end (int | None): Offsets in characters, as the corpus has them; None for
+        a note or a relation.
+    text (str): What the offsets cover, at most 80 characters; of a relation, its id and those of
+        its ends; of a duplicate note, the id of the note that stays.
+    reason (str): What became of it, in the words above, several joined by "; "; "source: ..." is
+        a fault of the corpus file.
+    """
+
+    note: str
+    source: str
+    layer: str | None
+    label: str | None
+    start: int | None
+    end: int | None
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A gold span on tokens, with the corpus's own record of it."""
+
+    gold: NoteSpan
+    span: Span
+
+
+class Aligner:
+    """Turns notes into docs.
+
+    nlp (Language): The pipeline whose tokenizer to use; its components do not run.
+    layers (tuple[Scheme, ...]): The layers that the corpus annotates.
+    view (str | None): The view of the schemes to apply.
+    """
+
+    def __init__(self, nlp: Language, layers: tuple[Scheme, ...], view: str | None = None) -> None:
+        if view and not any(view in scheme.views for scheme in layers):
+            raise ClinnerError(
+                f"no view {view!r} in the layers {', '.join(s.layer for s in layers)}; "
+                f"known views: {', '.join(v for s in layers for v in s.views) or 'none'}."
+            )
+        self.nlp = nlp
+        self.layers = layers
+        self.view = view
+
+    def align(self, note: Note) -> tuple[Doc, list[Loss]]:
+        """Align one note.
+
+        note (Note): The note.
+        RETURNS (tuple[Doc, list[Loss]]): A doc with a span group for every layer (empty where
+            there is no mention), `doc.ents` from the first layer, gold attributes and relations;
+            and what was lost, at most one loss for a span.
+        RAISES (ClinnerError): A label belongs to none of the layers.
+        """
+        doc = self.nlp.make_doc(note.text)
+        by_layer: dict[str, list[Placed]] = {scheme.layer: [] for scheme in self.layers}
+        labels: dict[str, str] = {}
+        fates: dict[str, list[str]] = {}
+        for gold in note.spans:
+            layer, label = self._label(note, gold)
+            if label is None:
+                continue
+            labels[gold.id] = label
+            placed, fates[gold.id] = _place(doc, gold, label, layer)
+            if placed is not None:
+                by_layer[layer].append(Placed(gold, placed))
+        kept: dict[str, Placed] = {}
+        for layer, candidates in by_layer.items():
+            chosen, dropped = _without_overlaps(candidates)
+            fates.update((gold.id, [reason]) for gold, reason in dropped)
+            doc.spans[layer] = [placed.span for placed in chosen]
+            kept.update((placed.gold.id, placed) for placed in chosen)
+        doc.set_ents(list(doc.spans[self.layers[0].layer]))
+        doc.user_data["note_id"] = note.id
+        losses = list(self._losses(note, fates, kept))
+        losses.extend(self._set_gold_values(doc, note, kept, labels))
+        return doc, losses
+
+    def left_out(self, note: Note) -> int:
+        """How many spans of a note the view, or the scheme itself, leaves out."""
+        return sum(self._label(note, gold)[1] is None for gold in note.spans)
+
+    def _label(self, note: Note, gold: NoteSpan) -> tuple[str, str | None]:
+        for scheme in self.layers:
+            found = scheme.written.get(gold.label)
+            if found is not None:
+                view = scheme.views.get(self.view) if self.view else None
+                return scheme.layer, found if view is None else view.get(found)
+            if gold.label in scheme.left_out:
+                return scheme.layer, None
+        known = ", ".join(label for scheme in self.layers for label in scheme.labels)
+        raise ClinnerError(
+            f"{note.source or note.id}: {gold.id} at {gold.start}-{gold.end} has the unknown "
+            f"label {gold.label!r}. Known in these layers: {known}. Add it, or an alias, to the "
+            f"scheme file, or name the right layers in the catalog."
+        )
+
+    def _losses(
+        self, note: Note, fates: dict[str, list[str]], kept: dict[str, Placed]
+    ) -> Iterator[Loss]:
+        """One loss for a span, with what became of it; those of the note as a whole first."""
+        faults: dict[NoteSpan, list[Problem]] = defaultdict(list)
+        for fault in note.problems:
+            if fault.span is None:
+                reason = SOURCE + fault.reason
+                yield Loss(note.id, fault.where, None, None, None, None, "", reason)
+            else:
+                faults[fault.span].append(fault)
+        for gold in dict.fromkeys((*note.spans, *faults)):
+            reasons = list(fates.get(gold.id, ()))
+            # What a dropped span was otherwise does not matter any more.
+            if gold.id in kept or gold.id not in fates:
+                for fault in faults[gold]:
+                    surface = fault.reason in (SURFACE_DIFFERS, WHITE_SPACE_DIFFERS)
+                    end = KEPT if surface and gold.id in kept else ""
+                    reasons.append(f"{SOURCE}{fault.reason}{end}")
+            if reasons:
+                source = faults[gold][0].where if faults[gold] else note.source
+                layer, _ = self._label(note, gold)
+                text = note.text[gold.start : gold.end][:80]
+                place = (gold.start, gold.end, text)
+                yield Loss(note.id, source, layer, gold.label, *place, "; ".join(reasons))
+
+    def _set_gold_values(
+        self, doc: Doc, note: Note, kept: dict[str, Placed], labels: dict[str, str]
+    ) -> list[Loss]:
+        """Store relations, modifiers, flags and codes; RETURNS the relations that were lost."""
+        triggers = {event.id: event.trigger for event in note.events}
+        links: dict[Span, list[Span]] = defaultdict(list)
+        losses = []
+        for relation in note.relations:
+            ends = self._ends(relation, triggers, labels)
+            if ends is not None and kept.keys() >= set(ends):
+                head, tail = (kept[end].span for end in ends)
+                links[head].append(tail)
+            elif ends is not None:
+                text = f"{relation.id}: {' '.join(ends)}"
+                where = (note.id, note.source, None, relation.label, None, None, text)
+                losses.append(Loss(*where, RELATION))
+        # Unset says "not annotated", which no relation at all would not.
+        if any(scheme.pairs for scheme in self.layers):
+            found = ((h, t, None) for h, tails in links.items() for t in tails)
+            attributes.set_relations(doc, found)
+        polarity = {
+            triggers.get(attribute.target, attribute.target): attribute.value or "NEG"
+            for attribute in note.attributes
+            if attribute.label.lower() in ("polarity", "negation")
+        }
+        for gold_id, placed in kept.items():
+            span = placed.span
+            attributes.set_values(span, layer=span.id_)
+            if placed.gold.codes:
+                attributes.set_values(span, codes=list(placed.gold.codes))
+            linked = {tail.label_ for tail in links.get(span, ())}
+            # A value is stored for every span that could have another, so that both count.
+            if polarity or self._may_have(span.label_, "NEGATION"):
+                negated = "NEGATION" in linked or polarity.get(gold_id) == "NEG"
+                attributes.set_values(span, negated=negated)
+            if polarity or self._may_have(span.label_, "UNCERTAIN"):
+                uncertain = "UNCERTAIN" in linked or polarity.get(gold_id) in DOUBT
+                attributes.set_values(span, uncertain=uncertain)
+            if self._may_have(span.label_, "SUBJECT"):
+                experiencer = "family" if "SUBJECT" in linked else "patient"
+                attributes.set_values(span, experiencer=experiencer)
+        for head, tails in links.items():
+            attributes.set_modifiers(head, ((tail.label_, tail, None) for tail in tails))
+        return losses
+
+    def _ends(
+        self, relation: Relation, triggers: dict[str, str], labels: dict[str, str]
+    ) -> tuple[str, str] | None:
+        """The span ids of entity and modifier, None where no scheme allows the pair.
+
+        n2c2 names the modifier first (`Strength-Drug Arg1:T2 Arg2:T1`), MTSamples the entity.
+        """
+        first = triggers.get(relation.head, relation.head)
+        second = triggers.get(relation.tail, relation.tail)
+        for head, tail in ((first, second), (second, first)):
+            if self._may_have(labels.get(head, ""), labels.get(tail, "")):
+                return head, tail
+        return None
+
+    def _may_have(self, entity: str, modifier: str) -> bool:
+        return any(modifier in scheme.pairs.get(entity, ()) for scheme in self.layers)
+
+
+def _place(doc: Doc, gold: NoteSpan, label: str, layer: str) -> tuple[Span | None, list[str]]:
+    """The span on tokens (None when there is none) and why it is not exactly the gold one."""
+    gaps = [doc.text[a:b] for (_, a), (b, _) in pairwise(gold.fragments)]
+    reasons = [FLATTENED] if any(gap.strip() for gap in gaps) else []
+    span = doc.char_span(gold.start, gold.end, label=label, span_id=layer)
+    if span is None:
+        span = doc.char_span(
+            gold.start, gold.end, label=label, span_id=layer, alignment_mode="expand"
+        )
+        reasons.append(SNAPPED)
+    tokens = [token.i for token in span or () if not token.is_space]
+    if span is None or not tokens:
+        return None, [EMPTY]
+    trimmed = Span(doc, tokens[0], tokens[-1] + 1, label=label, span_id=layer)
+    if len(trimmed) < len(span) and SNAPPED not in reasons:
+        reasons.append(TRIMMED)
+    return trimmed, reasons
+
+
+def _without_overlaps(
+    candidates: list[Placed],
+) -> tuple[list[Placed], list[tuple[NoteSpan, str]]]:
+    """Of overlapping spans the longest stays, and of equally long ones the first."""
+    chosen: dict[int, Placed] = {}
+    dropped = []
+    order = sorted(candidates, key=lambda placed: (-len(placed.span), placed.span.start))
+    for placed in order:
+        span = placed.span
+        key = (span.start, span.end, span.label)
+        rivals = [chosen[i] for i in range(span.start, span.end) if i in chosen]
+        if not rivals:
+            chosen.update(dict.fromkeys(range(span.start, span.end), placed))
+        elif any((r.span.start, r.span.end, r.span.label) == key for r in rivals):
+            dropped.append((placed.gold, DUPLICATE))
+        else:
+            dropped.append((placed.gold, OVERLAP))
+    kept = {placed.gold.id: placed for placed in chosen.values()}
+    return sorted(kept.values(), key=lambda placed: placed.span.start), dropped
+
+
+def drop_duplicates(
+    notes: Iterable[tuple[str, Note]], losses: list[Loss]
+) -> Iterator[tuple[str, Note]]:
+    """Each text once; texts that differ only in white space and case are the same (MTSamples
+    holds tokenised copies of four of its notes, two of them in the other split). Nothing else is
+    ignored: "< 0.1" is not "> 0.1", and 1.5 is not 15.
+
+    A text that stands in two splits stays in test rather than dev, and in dev rather than train:
+    what is scored must not have been trained on, and must not shrink.
+
+    notes (Iterable[tuple[str, Note]]): Split and note.
+    losses (list[Loss]): A line is appended for every note left out.
+    YIELDS (tuple[str, Note]): Split and note, in the given order.
+    """
+    given = list(notes)
+    texts = ["".join(note.text.casefold().split()) for _, note in given]
+    first: dict[str, int] = {}
+    for at in sorted(range(len(given)), key=lambda at: SCORED_FIRST.index(given[at][0])):
+        first.setdefault(texts[at], at)
+    for at, (split, note) in enumerate(given):
+        kept_split, kept = given[first[texts[at]]]
+        if first[texts[at]] == at:
+            yield split, note
+        else:
+            reason = f"{NOTE}: left out of {split}, same text as one in {kept_split}"
+            losses.append(Loss(note.id, note.source, None, None, None, None, kept.id, reason))

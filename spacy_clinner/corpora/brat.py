@@ -1,0 +1,202 @@
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from spacy_clinner.corpora.archives import find_files
+from spacy_clinner.corpora.checks import (
+    DUPLICATE_ID,
+    FRAGMENTS_OVERLAP,
+    JUNK_LINE,
+    NO_ANNOTATION,
+    Annotation,
+    check_fragments,
+    flag_duplicate_ids,
+    surface_fault,
+    unresolved,
+)
+from spacy_clinner.corpora.lines import decode
+from spacy_clinner.corpora.note import (
+    Attribute,
+    Comment,
+    Equivalence,
+    Event,
+    Normalization,
+    Note,
+    NoteSpan,
+    Problem,
+    Relation,
+)
+from spacy_clinner.corpora.standoff import Placed, parse_line, restore, write_lines
+from spacy_clinner.errors import ClinnerError
+
+SPAN_ID = re.compile(r"T[0-9]")
+# Note ids that can be file names everywhere; a folder's name has no dot, lest a file have it too.
+FILE_NAME = re.compile(r"(?:[0-9A-Za-z][\w-]*/)*[0-9A-Za-z](?:[\w .()-]*[\w)-])?", re.ASCII)
+LONGEST_NAME = 120
+
+
+def read_brat(path: Path) -> Iterator[Note]:
+    """Read a brat corpus.
+
+    A note's id is its path inside the corpus without the ending. A `.txt` without an `.ann` is a
+    note without spans, and a problem.
+
+    path (Path): A folder (read with the folders in it), a zip, a folder inside a zip, or a zip
+        inside a zip: `outer.zip/inner.zip`.
+    YIELDS (Note): One per `.txt`, in the order of the file names.
+    RAISES (ClinnerError): Nothing is there, an `.ann` has no `.txt`, a file is empty or not UTF-8,
+        or a span cannot be read or has impossible offsets.
+    """
+    return flag_duplicate_ids(_notes(path))
+
+
+def _notes(path: Path) -> Iterator[Note]:
+    files = find_files(path)
+    for name in files:
+        if name.endswith(".ann") and name.removesuffix(".ann") + ".txt" not in files:
+            raise ClinnerError(
+                f"{path}/{name}: its text {name.removesuffix('.ann')}.txt is missing. "
+                f"Put it beside the .ann file, or take that away."
+            )
+    names = sorted(name.removesuffix(".txt") for name in files if name.endswith(".txt"))
+    if not names:
+        raise ClinnerError(f"{path}: no .txt file in it; brat has a .txt and an .ann per note.")
+    for name in names:
+        yield _read_note(path, name, files[f"{name}.txt"], files.get(f"{name}.ann"))
+
+
+def _read_note(
+    path: Path, name: str, read_text: Callable[[], bytes], read_ann: Callable[[], bytes] | None
+) -> Note:
+    source = f"{path}/{name}.txt"
+    text = decode(read_text(), source)
+    if not text:
+        raise ClinnerError(f"{source}: the file is empty.")
+    if read_ann is None:
+        return Note(name, text, source=source, problems=(Problem(source, NO_ANNOTATION),))
+    source = f"{path}/{name}.ann"
+    problems: list[Problem] = []
+    placed = list(_annotations(decode(read_ann(), source), text, source, problems))
+    placed, note_id, unreadable = restore(placed)
+    placed = [_checked(where, a, text, problems) for where, a in _renamed(placed, problems)]
+    annotations = [annotation for _, annotation in placed]
+    return Note(
+        name if note_id is None else note_id,
+        text,
+        spans=tuple(a for a in annotations if isinstance(a, NoteSpan)),
+        relations=tuple(a for a in annotations if isinstance(a, Relation)),
+        attributes=tuple(a for a in annotations if isinstance(a, Attribute)),
+        events=tuple(a for a in annotations if isinstance(a, Event)),
+        equivalences=tuple(a for a in annotations if isinstance(a, Equivalence)),
+        normalizations=tuple(a for a in annotations if isinstance(a, Normalization)),
+        comments=tuple(a for a in annotations if isinstance(a, Comment)),
+        source=source,
+        problems=(*problems, *unreadable, *unresolved(placed)),
+    )
+
+
+def _annotations(ann: str, text: str, source: str, problems: list[Problem]) -> Iterator[Placed]:
+    for number, line in enumerate(ann.split("\n"), 1):
+        line, where = line.removesuffix("\r"), f"{source}:{number}"
+        annotation = parse_line(line)
+        if annotation is not None:
+            if isinstance(annotation, NoteSpan):
+                check_fragments(annotation.fragments, text, where)
+            yield where, annotation
+        elif SPAN_ID.match(line):
+            raise ClinnerError(
+                f"{where}: not a brat span. It needs an id, a tab, a label and offsets with a "
+                f"space between them, a tab and the text."
+            )
+        elif line.strip():
+            problems.append(Problem(where, JUNK_LINE))
+
+
+def _renamed(placed: list[Placed], problems: list[Problem]) -> Iterator[Placed]:
+    """The annotations with ids that occur once; those that point to such an id mean the first."""
+    seen: set[str] = set()
+    for where, annotation in placed:
+        if not isinstance(annotation, Equivalence):
+            if annotation.id in seen:
+                problems.append(Problem(where, DUPLICATE_ID))
+                n = 2
+                while f"{annotation.id}.{n}" in seen:
+                    n += 1
+                annotation = replace(annotation, id=f"{annotation.id}.{n}")
+            seen.add(annotation.id)
+        yield where, annotation
+
+
+def _checked(where: str, annotation: Annotation, text: str, problems: list[Problem]) -> Placed:
+    """A span with its fragments in reading order, and a problem if its surface is another text."""
+    if not isinstance(annotation, NoteSpan):
+        return where, annotation
+    span = replace(annotation, fragments=tuple(sorted(annotation.fragments)))
+    if span.surface is not None:
+        # Written out of order, the surface may follow either order.
+        faults = {surface_fault(span.surface, text, a.fragments) for a in (annotation, span)}
+        reason = None if None in faults else faults.pop()
+        if reason:
+            problems.append(Problem(where, reason, span))
+    if any(end > start for (_, end), (start, _) in pairwise(span.fragments)):
+        problems.append(Problem(where, FRAGMENTS_OVERLAP, span))
+    return where, span
+
+
+def write_brat(notes: Iterable[Note], folder: Path) -> None:
+    """Write notes as a brat corpus that `read_brat` reads back without loss.
+
+    What brat has no place for (codes, labels with spaces, other ids than T1) is kept in comments
+    of the type `clinner`. An id that cannot be a file name gives one that resembles it.
+
+    notes (Iterable[Note]): The notes.
+    folder (Path): A folder that is empty or not there yet; it appears once it is whole.
+    RAISES (ClinnerError): The folder holds something, or a text cannot be written as UTF-8.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ClinnerError(f"{folder}: is there already. Delete it, or name another folder.")
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial.mkdir(parents=True)
+    try:
+        names: set[str] = set()
+        for note in notes:
+            name = _file_name(note.id, names)
+            _write_note(note, name, partial)
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_note(note: Note, name: str, folder: Path) -> None:
+    place = folder / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # The reader takes one byte order mark away, so a text that begins with one needs another.
+        text = note.text.encode("utf-8-sig" if note.text.startswith("\ufeff") else "utf-8")
+    except UnicodeEncodeError as error:
+        raise ClinnerError(
+            f"{note.id}: character {error.start} of the text is half of a surrogate pair and "
+            f"cannot be written as UTF-8. Correct the source {note.source}."
+        ) from None
+    place.with_name(f"{place.name}.txt").write_bytes(text)
+    ann = "".join(f"{line}\n" for line in write_lines(note, name))
+    place.with_name(f"{place.name}.ann").write_bytes(ann.encode())
+
+
+def _file_name(note_id: str, taken: set[str]) -> str:
+    """A name for the note's files, also where "A" and "a" are one file."""
+    name = note_id
+    if len(name) > LONGEST_NAME or not FILE_NAME.fullmatch(name):
+        name = re.sub(r"[^0-9A-Za-z]+", "_", name)[:60].strip("_") or "note"
+    stem, n = name, 1
+    while name.casefold() in taken:
+        n += 1
+        name = f"{stem}-{n}"
+    taken.add(name.casefold())
+    return name

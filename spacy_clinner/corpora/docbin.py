@@ -1,0 +1,138 @@
+"""A corpus of the catalog -> `train.spacy`, `dev.spacy`, `test.spacy` and the loss report."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+
+from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss, drop_duplicates
+from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import written_whole
+
+
+@dataclass
+class Conversion:
+    """What a conversion did.
+
+    notes, tokens, relations (Counter[str]): Written, by split.
+    annotated (dict[str, Counter[str]]): Notes written, by split and layer that they annotate.
+    spans (dict[str, Counter[str]]): Written, by split and "layer/LABEL".
+    gold_spans, gold_relations (int): In the notes of the corpus, duplicate notes left out.
+    left_out_by_view (int): Gold spans whose label the view or the scheme leaves out.
+    losses (list[Loss]): What could not be kept exactly, in reading order.
+    """
+
+    notes: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    relations: Counter[str] = field(default_factory=Counter)
+    annotated: dict[str, Counter[str]] = field(
+        default_factory=lambda: {s: Counter() for s in SPLITS}
+    )
+    spans: dict[str, Counter[str]] = field(default_factory=lambda: {s: Counter() for s in SPLITS})
+    gold_spans: int = 0
+    gold_relations: int = 0
+    left_out_by_view: int = 0
+    losses: list[Loss] = field(default_factory=list)
+
+    def losses_by_reason(self) -> dict[str, int]:
+        """How many losses each reason has, the most frequent first."""
+        return dict(Counter(loss.reason for loss in self.losses).most_common())
+
+    def illegal_relations(self) -> int:
+        """How many gold relations are of a pair that no scheme allows."""
+        lost = sum(loss.reason == RELATION for loss in self.losses)
+        return self.gold_relations - sum(self.relations.values()) - lost
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts, for `conversion.json`."""
+        return {
+            "notes": dict(self.notes),
+            "annotated": {split: dict(self.annotated[split]) for split in SPLITS},
+            "tokens": dict(self.tokens),
+            "relations": dict(self.relations),
+            "spans": {split: dict(sorted(self.spans[split].items())) for split in SPLITS},
+            "gold_spans": self.gold_spans,
+            "gold_relations": self.gold_relations,
+            "illegal_relations": self.illegal_relations(),
+            "left_out_by_view": self.left_out_by_view,
+            "losses": self.losses_by_reason(),
+        }
+
+
+def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -> Conversion:
+    """Convert a corpus.
+
+    corpus (Corpus): The corpus, from the catalog.
+    nlp (Language): The pipeline whose tokenizer to use.
+    folder (Path): Gets `<split>.spacy`, `losses.jsonl` (one `Loss` a line) and
+        `conversion.json`; each is written whole or not at all.
+    strict (bool): With any loss, write `losses.jsonl` only.
+    RETURNS (Conversion): Counts and losses.
+    RAISES (ClinnerError): A file cannot be read, a label is unknown, or there is no entity.
+    """
+    done = Conversion()
+    bins = {split: DocBin(store_user_data=True) for split in SPLITS}
+    for part in corpus.parts:
+        for split, doc in _align(part, nlp, done):
+            bins[split].add(doc)
+    if not any(done.spans.values()):
+        raise ClinnerError(
+            f"{corpus.name}: not one entity in {sum(done.notes.values())} notes. "
+            f"Look at the paths, the format and the view of its entry in the catalog."
+        )
+    with written_whole(folder / "losses.jsonl") as path:
+        srsly.write_jsonl(path, map(asdict, done.losses))
+    if strict and done.losses:
+        return done
+    for split in SPLITS:
+        with written_whole(folder / f"{split}.spacy") as path:
+            bins[split].to_disk(path)
+    with written_whole(folder / "conversion.json") as path:
+        srsly.write_json(path, done.as_json())
+    return done
+
+
+def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[str, Doc]]:
+    aligner = Aligner(nlp, corpus.schemes, corpus.view)
+    for split, note in drop_duplicates(read_splits(corpus), done.losses):
+        doc, losses = aligner.align(note)
+        done.losses.extend(losses)
+        done.notes[split] += 1
+        done.tokens[split] += len(doc)
+        done.relations[split] += len(doc._.relations)
+        done.gold_spans += len(note.spans)
+        done.gold_relations += len(note.relations)
+        done.left_out_by_view += aligner.left_out(note)
+        done.annotated[split].update(doc.spans.keys())
+        for layer, group in doc.spans.items():
+            done.spans[split].update(f"{layer}/{span.label_}" for span in group)
+        yield split, doc
+
+
+def annotation_overrides(settings: Mapping[str, Any], docs: Sequence[Doc]) -> dict[str, Any]:
+    """What of a config has to follow from what a corpus annotates.
+
+    settings (Mapping): A config whose `[variables]` may hold `layers` and `ents_from`.
+    docs (Sequence[Doc]): The training corpus.
+    RETURNS (dict[str, Any]): Overrides: every annotated layer, in order, and the first of them
+        for `doc.ents`, where the config has such variables; a pipeline without
+        `clinner_relations` where no document has a relation.
+    """
+    overrides: dict[str, Any] = {}
+    if "layers" in settings.get("variables", {}):
+        layers = list(dict.fromkeys(layer for doc in docs for layer in doc.spans))
+        overrides = {"variables.layers": layers, "variables.ents_from": layers[:1]}
+    factories = {name: c.get("factory") for name, c in settings.get("components", {}).items()}
+    if "clinner_relations" in factories.values() and not any(doc._.relations for doc in docs):
+        overrides["nlp.pipeline"] = [
+            name
+            for name in settings["nlp"]["pipeline"]
+            if factories.get(name) != "clinner_relations"
+        ]
+    return overrides

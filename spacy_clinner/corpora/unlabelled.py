@@ -1,0 +1,55 @@
+"""Texts without annotation, for adapting an encoder and for a model's own labels."""
+
+import csv
+import lzma
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from spacy.tokens import DocBin
+from spacy.vocab import Vocab
+
+from spacy_clinner.errors import ClinnerError
+
+# Two texts that share more than this part of their word 8-grams are copies of one another.
+COPY = 0.1
+SHINGLE = 8
+COLUMN = "transcription"
+LONGEST_FIELD = 100_000_000
+
+
+def read_texts(paths: Sequence[Path], exclude: Sequence[Path] = ()) -> list[str]:
+    """Read texts, each once, without those of some documents.
+
+    paths (Sequence[Path]): .spacy files, or .csv or .csv.xz files with a column `transcription`.
+    exclude (Sequence[Path]): The same. A text that shares a tenth of its word 8-grams with one of
+        these is left out, so that near copies of test documents are, too.
+    RETURNS (list[str]): The texts, in their order.
+    RAISES (ClinnerError): A file cannot be read.
+    """
+    known = {gram for path in exclude for text in _texts(path) for gram in _shingles(text)}
+    texts = dict.fromkeys(text for path in paths for text in _texts(path) if text.strip())
+    return [text for text in texts if _share(_shingles(text), known) <= COPY]
+
+
+def _texts(path: Path) -> Iterator[str]:
+    try:
+        if path.suffix == ".spacy":
+            yield from (doc.text for doc in DocBin().from_disk(path).get_docs(Vocab()))
+            return
+        csv.field_size_limit(LONGEST_FIELD)
+        with (lzma.open if path.suffix == ".xz" else open)(path, "rt", encoding="utf8") as file:
+            yield from (row[COLUMN] for row in csv.DictReader(file))
+    except (OSError, ValueError, KeyError, csv.Error, lzma.LZMAError) as error:
+        raise ClinnerError(
+            f"{path}: neither a .spacy file nor CSV with a column {COLUMN} "
+            f"({type(error).__name__})."
+        ) from None
+
+
+def _shingles(text: str) -> set[int]:
+    words = "".join(c if c.isalnum() else " " for c in text.lower()).split()
+    return {hash(tuple(words[at : at + SHINGLE])) for at in range(len(words) - SHINGLE + 1)}
+
+
+def _share(shingles: set[int], known: set[int]) -> float:
+    return len(shingles & known) / len(shingles) if shingles else 0.0

@@ -1,0 +1,306 @@
+"""`clinner optimize`: make the CPU edition of a trained pipeline."""
+
+import importlib.metadata
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+import spacy
+import srsly
+from spacy import util
+from spacy.language import Language
+from spacy.tokens import DocBin
+from spacy.training import Example
+from thinc.api import Config, Model
+
+import spacy_clinner
+from spacy_clinner.cpu.batches import WordpieceBatch, make_batches
+from spacy_clinner.cpu.encoder import CPUEncoder, Encoder, read_tokenizer
+from spacy_clinner.cpu.export import export_encoder, max_length, tokenizer_json
+from spacy_clinner.cpu.listeners import listening_config, swap_listeners
+from spacy_clinner.cpu.session import Precision
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation import spans
+from spacy_clinner.tokenization.windows import create_line_windows
+from spacy_clinner.tokenization.wordpieces import cut_windows
+
+LINE_WINDOWS = "clinner.line_windows.v1"
+CALIBRATION_PIECES = 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an optimisation.
+
+    precision (str): The edition's precision.
+    size (int): Bytes of the encoder's files.
+    score (float | None): Strict F1 over all layers of the edition, 0 to 1; None when no
+        development notes were given.
+    torch_score (float | None): The same of the pipeline it was made from.
+    """
+
+    precision: str
+    size: int
+    score: float | None = None
+    torch_score: float | None = None
+
+    @property
+    def lost(self) -> float:
+        """Points of F1 lost, of 100; 0 when nothing was compared."""
+        if self.score is None or self.torch_score is None:
+            return 0.0
+        return 100 * (self.torch_score - self.score)
+
+    def __str__(self) -> str:
+        scores = ""
+        if self.score is not None and self.torch_score is not None:
+            scores = f", strict F1 {100 * self.score:.2f} ({100 * self.torch_score:.2f} before)"
+        return f"{self.precision}, encoder {self.size / 1e6:.1f} MB{scores}"
+
+
+def optimize(
+    model: Path,
+    out: Path,
+    *,
+    precision: str = "int8",
+    dev: Path | None = None,
+    calibration: Path | None = None,
+    n_batches: int = 100,
+    tolerance: float = 0.5,
+    force: bool = False,
+) -> Outcome:
+    """Write the CPU edition of a trained pipeline.
+
+    Its encoder runs on OpenVINO, without torch and transformers; everything else stays as it is.
+
+    model (Path): The trained pipeline, with a `transformer` component.
+    out (Path): The folder to write; a pipeline that is there is replaced.
+    precision (str): "int8", "bf16" or "fp32".
+    dev (Path | None): A .spacy file with gold spans, to compare both pipelines on.
+    calibration (Path | None): A .spacy file whose texts are used to calibrate int8.
+    n_batches (int): Batches to calibrate with, of about 1,000 wordpieces each.
+    tolerance (float): Points of strict F1 (of 100) that may be lost on `dev`.
+    force (bool): Write the edition even if it lost more, or if there is no `dev`.
+    RETURNS (Outcome): Size and scores.
+    RAISES (ClinnerError): A file is missing, the pipeline cannot be converted, or it lost more
+        than `tolerance`; nothing is written then.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if precision not in get_args(Precision):
+        raise ClinnerError(f"No precision {precision!r}; choose int8, bf16 or fp32.")
+    if precision == "int8" and calibration is None:
+        raise ClinnerError(
+            "int8 needs texts to calibrate with: give a .spacy file of the training corpus "
+            "with --calibration."
+        )
+    _check_paths(model, out, dev, calibration, force)
+    nlp = spacy.load(model)
+    transformer: Any = nlp.get_pipe(_transformer_name(nlp))
+    torch_score = None if dev is None else score(nlp, dev)
+    batches: list[WordpieceBatch] = []
+    if calibration is not None and precision == "int8":
+        batches = calibration_batches(nlp, transformer, calibration, n_batches)
+    encoder = export_encoder(transformer, cast(Precision, precision), batches)
+    with _folder_written_whole(out) as folder:
+        write_edition(nlp, encoder, folder)
+        outcome = Outcome(
+            precision=precision,
+            size=sum(len(part) for part in encoder.parts().values()),
+            score=None if dev is None else score(spacy.load(folder), dev),
+            torch_score=torch_score,
+        )
+        if outcome.lost > tolerance and not force:
+            raise ClinnerError(
+                f"{out} was not written: {precision} loses {outcome.lost:.2f} points of strict F1 "
+                f"on {dev} ({100 * (torch_score or 0):.2f} before), more than the tolerated "
+                f"{tolerance}. Try --precision bf16, more --batches, a higher --tolerance, or "
+                "--force."
+            )
+    return outcome
+
+
+def score(nlp: Language, path: Path) -> float:
+    """Score a pipeline as `spacy project run evaluate` does.
+
+    nlp (Language): The pipeline.
+    path (Path): A .spacy file with gold spans.
+    RETURNS (float): Strict F1 over all layers, 0 to 1.
+    RAISES (ClinnerError): The file has no gold spans of a layer that the pipeline predicts.
+    """
+    gold = list(DocBin().from_disk(path).get_docs(nlp.vocab))
+    predicted = nlp.pipe([doc.text for doc in gold])
+    examples = [Example(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
+    spans.use_ents_as_layer(examples)
+    layers = spans.predicted_layers(examples)
+    if not layers:
+        raise ClinnerError(f"{path}: has no gold spans of a layer that the pipeline predicts.")
+    return float(spans.strict(examples, layers)["all"]["f"])
+
+
+def calibration_batches(
+    nlp: Language, transformer: Any, path: Path, n_batches: int
+) -> list[WordpieceBatch]:
+    """Cut typical input from a corpus.
+
+    nlp (Language): The trained pipeline.
+    transformer (Transformer): Its `transformer` component.
+    path (Path): A .spacy file.
+    n_batches (int): Number of batches.
+    RETURNS (List[WordpieceBatch]): At most that many, of all lengths.
+    RAISES (ClinnerError): The file has no text.
+    """
+    docs = [nlp.make_doc(doc.text) for doc in DocBin().from_disk(path).get_docs(nlp.vocab)]
+    model = transformer.model
+    get_spans = util.registry.resolve({"windows": windows_config(nlp, transformer)})["windows"]
+    windows = [
+        window
+        for doc, found in zip(docs, get_spans(docs), strict=True)
+        for window in cut_windows(doc, found, 0)
+    ]
+    if not windows:
+        raise ClinnerError(f"{path}: has no text to calibrate with.")
+    tokenizer = read_tokenizer(tokenizer_json(model))
+    batches = list(make_batches(windows, tokenizer, max_length(model), CALIBRATION_PIECES))
+    step = max(1.0, len(batches) / n_batches)
+    return [batches[int(at)] for at in np.arange(0, len(batches), step)][:n_batches]
+
+
+def windows_config(nlp: Language, transformer: Any) -> dict[str, Any]:
+    """The span getter of the edition, as a config.
+
+    nlp (Language): The trained pipeline.
+    transformer (Transformer): Its `transformer` component.
+    RETURNS (Dict[str, Any]): That of the trained pipeline where it is `clinner.line_windows.v1`,
+        or else that one with its usual options; windows then differ from training.
+    """
+    config = nlp.config.interpolate()
+    options = dict(config["components"][transformer.name]["model"]["get_spans"])
+    name = options.pop("@span_getters")
+    if name != LINE_WINDOWS:
+        log.warning(
+            "%s does not run without spacy-transformers; the edition gets %s. Better train with "
+            "that one.",
+            name,
+            LINE_WINDOWS,
+        )
+        room = max_length(transformer.model) - 2
+        options = {"window": min(128, room), "max_pieces": room}
+    return {"@misc": LINE_WINDOWS, **options}
+
+
+def write_edition(nlp: Language, encoder: Encoder, folder: Path) -> None:
+    """Write a pipeline with its transformer replaced.
+
+    nlp (Language): The trained pipeline; its heads no longer work afterwards.
+    encoder (Encoder): What takes the transformer's place.
+    folder (Path): The folder to write.
+    RAISES (ClinnerError): A component needs spacy-transformers.
+    """
+    name = _transformer_name(nlp)
+    windows = windows_config(nlp, nlp.get_pipe(name))
+    drops = [pipe for pipe in nlp.component_names if _factory(nlp, pipe) == "clinner_drop_vectors"]
+    if not drops:
+        nlp.add_pipe("clinner_drop_vectors")
+    elif drops[-1] in nlp.disabled:
+        nlp.enable_pipe(drops[-1])
+    config = nlp.config.interpolate()
+    components = {name: {"factory": "clinner_cpu_encoder", "get_spans": windows}}
+    for other, section in config["components"].items():
+        if other != name:
+            components[other] = listening_config(section, encoder.width, other)
+    for _, component in nlp.components:
+        head = getattr(component, "model", None)
+        if isinstance(head, Model):
+            swap_listeners(head, encoder.width)
+    nlp.to_disk(folder, exclude=[name])
+    pipe = CPUEncoder(nlp.vocab, name, get_spans=create_line_windows())
+    pipe.encoder = encoder
+    pipe.to_disk(folder / name)
+    # How it was trained (and on whose paths) is left out: the edition cannot be trained.
+    Config({"nlp": config["nlp"], "components": components}).to_disk(folder / "config.cfg")
+    meta = srsly.read_json(folder / "meta.json")
+    srsly.write_json(folder / "meta.json", {**meta, **_edition_meta(meta)})
+
+
+def _edition_meta(meta: dict[str, Any]) -> dict[str, Any]:
+    openvino = ".".join(importlib.metadata.version("openvino").split(".")[:2])
+    unwanted = (
+        "clinner",
+        "spacy-clinner",
+        "openvino",
+        "tokenizers",
+        "spacy-transformers",
+        "transformers",
+        "torch",
+    )
+    requirements = [
+        wanted
+        for wanted in meta.get("requirements", [])
+        if util.split_requirement(wanted)[0] not in unwanted
+    ]
+    return {
+        "name": meta["name"] if meta["name"].endswith("_cpu") else f"{meta['name']}_cpu",
+        "requirements": [
+            *requirements,
+            f"spacy-clinner[cpu]{util.get_minor_version_range(spacy_clinner.__version__)}",
+            # An older runtime need not know all that this one wrote.
+            f"openvino>={openvino}",
+            f"tokenizers>={importlib.metadata.version('tokenizers')}",
+        ],
+    }
+
+
+def _factory(nlp: Language, name: str) -> str:
+    return str(nlp.get_pipe_meta(name).factory)
+
+
+def _transformer_name(nlp: Language) -> str:
+    names = [name for name in nlp.component_names if _factory(nlp, name) == "transformer"]
+    if len(names) != 1:
+        raise ClinnerError(
+            f"The pipeline ({', '.join(nlp.component_names)}) has {len(names)} transformer "
+            "components; a CPU edition is made of one that has exactly one."
+        )
+    return names[0]
+
+
+def _check_paths(
+    model: Path, out: Path, dev: Path | None, calibration: Path | None, force: bool
+) -> None:
+    if not (model / "meta.json").is_file():
+        raise ClinnerError(f"{model}: no trained pipeline there.")
+    for path in (dev, calibration):
+        if path is not None and not path.is_file():
+            raise ClinnerError(f"{path}: missing.")
+    if dev is None and not force:
+        raise ClinnerError(
+            "Give development notes with --dev FILE.spacy to compare the scores, or --force."
+        )
+    if out.resolve() == model.resolve():
+        raise ClinnerError(f"{out}: is the pipeline to be converted; choose another folder.")
+    if out.exists() and not (out / "meta.json").is_file():
+        raise ClinnerError(f"{out}: exists and is no pipeline; it is not replaced.")
+
+
+@contextmanager
+def _folder_written_whole(out: Path) -> Iterator[Path]:
+    """A folder beside `out`, which takes its place when the block ends well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    replaced = out.with_name(f".{out.name}.{os.getpid()}.replaced")
+    try:
+        yield partial
+        if out.exists():
+            out.replace(replaced)
+        partial.replace(out)
+    finally:
+        for folder in (partial, replaced):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,369 @@
+"""`clinner_cpu_encoder`: the transformer of the CPU edition, without torch and transformers."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import srsly
+from spacy import util
+from spacy.language import Language
+from spacy.pipeline.pipe import Pipe
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from spacy_clinner.cpu.batches import Floats, WordpieceBatch, make_batches
+from spacy_clinner.cpu.session import Precision, Session
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tokenization.windows import SpanGetter
+from spacy_clinner.tokenization.wordpieces import Window, cut_windows
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# Windows that are sorted and packed together: enough to fill batches of equal lengths, and few
+# enough that what a document of a million characters needs at once stays small.
+WINDOWS_AT_ONCE = 1024
+PARTS = ("encoder.xml", "encoder.bin", "tokenizer.json", "cfg")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An exported encoder.
+
+    xml (bytes): The graph, in OpenVINO's format; inputs are wordpiece ids and the attention mask,
+        both int64 of shape (windows, length), the output float32 (windows, length, width).
+    weights (bytes): The graph's weights.
+    tokenizer (str): The wordpiece tokenizer, as the `tokenizers` library writes it (JSON).
+    width (int): Length of a vector.
+    max_length (int): Wordpieces that it takes at once, special tokens included.
+    precision (str): "int8", "bf16" or "fp32".
+    """
+
+    xml: bytes
+    weights: bytes
+    tokenizer: str
+    width: int
+    max_length: int
+    precision: Precision
+
+    def parts(self) -> dict[str, bytes]:
+        """RETURNS (Dict[str, bytes]): By file name what is stored of it."""
+        cfg = {"width": self.width, "max_length": self.max_length, "precision": self.precision}
+        contents = (self.xml, self.weights, self.tokenizer.encode(), srsly.json_dumps(cfg).encode())
+        return dict(zip(PARTS, contents, strict=True))
+
+    @classmethod
+    def of(cls, parts: dict[str, bytes]) -> "Encoder":
+        """The encoder of which `parts` was stored."""
+        xml, weights, tokenizer, cfg = (parts[name] for name in PARTS)
+        return cls(xml, weights, tokenizer.decode(), **srsly.json_loads(cfg))
+
+
+class Encoding:
+    """Vectors of a batch of documents, on their way.
+
+    session (Session): Computes them.
+    docs (Sequence[Doc]): The documents.
+    width (int): Length of a vector.
+    """
+
+    def __init__(self, session: Session, docs: Sequence[Doc], width: int) -> None:
+        self.ends = np.cumsum([len(doc) for doc in docs])
+        self._session = session
+        # An array for each document: one that is kept does not keep the others' vectors, and
+        # memory that is taken in smaller pieces is used again, without asking the system for it.
+        self._vectors: list[Floats] = [np.zeros((len(doc), width), np.float32) for doc in docs]
+        self._n_pieces: Floats = np.zeros(int(self.ends[-1]), dtype=np.float32)
+        self._lock = Lock()
+        self._tasks: list[Future[None]] = []
+
+    def add(self, batch: WordpieceBatch) -> None:
+        """Start computing a batch of wordpieces of the documents."""
+        if not len(batch.rows):  # white space has no wordpieces
+            return
+        self._n_pieces[batch.rows] += batch.n_pieces()
+        self._tasks.append(self._session.submit(partial(self._compute, batch)))
+
+    def _compute(self, batch: WordpieceBatch) -> None:
+        sums = self._session.run(batch.ids, batch.mask, batch.pool)
+        doc = np.searchsorted(self.ends, batch.rows, side="right")
+        cuts = np.flatnonzero(np.diff(doc)) + 1
+        rows = np.split(batch.rows, cuts)
+        # A token that several windows hold is written by several threads.
+        with self._lock:
+            for at, within, part in zip(
+                doc[np.append(0, cuts)].tolist(), rows, np.split(sums, cuts), strict=True
+            ):
+                vectors = self._vectors[at]
+                vectors[within - (self.ends[at] - len(vectors))] += part
+
+    def result(self) -> list[Floats]:
+        """Wait for the vectors.
+
+        RETURNS (List[NDArray[float32]]): By document the mean of each token's wordpieces, shape
+            (tokens, width); zeros for a token that has none, such as white space.
+        """
+        for task in self._tasks:
+            task.result()
+        counts = np.split(self._n_pieces, self.ends[:-1])
+        for vectors, n_pieces in zip(self._vectors, counts, strict=True):
+            many = np.flatnonzero(n_pieces > 1.0)
+            vectors[many] /= n_pieces[many, None]
+        return self._vectors
+
+
+@Language.factory(
+    "clinner_cpu_encoder",
+    assigns=["doc.tensor"],
+    default_config={
+        # The registry "span_getters" exists only where spacy-transformers is installed.
+        "get_spans": {"@misc": "clinner.line_windows.v1"},
+        "threads": 0,
+        "batch_pieces": 2048,
+    },
+)
+def create_cpu_encoder(
+    nlp: Language, name: str, get_spans: SpanGetter, threads: int, batch_pieces: int
+) -> "CPUEncoder":
+    """Create the component; see `CPUEncoder`."""
+    return CPUEncoder(
+        nlp.vocab, name, get_spans=get_spans, threads=threads, batch_pieces=batch_pieces
+    )
+
+
+class CPUEncoder(Pipe):
+    """Compute token vectors with OpenVINO, and write them to `doc.tensor`.
+
+    Takes the place of the `transformer` component of a trained pipeline: components that listen
+    to it by `spacy.Tok2VecListener.v1` find the same vectors, the mean of each token's
+    wordpieces, there. It is made by `clinner optimize` and cannot be trained.
+
+    vocab (Vocab): The shared vocabulary.
+    name (str): The component's name.
+    get_spans (Callable[[List[Doc]], List[List[Span]]]): Cuts documents into windows.
+    threads (int): Threads of the runtime; 0 for one on each core. With `nlp.pipe(n_process=...)`
+        every process has that many.
+    batch_pieces (int): Wordpieces that are computed at once, padding included.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        name: str = "transformer",
+        *,
+        get_spans: SpanGetter,
+        threads: int = 0,
+        batch_pieces: int = 2048,
+    ) -> None:
+        self.vocab = vocab
+        self.name = name
+        self.get_spans = get_spans
+        self.threads = threads
+        self.batch_pieces = batch_pieces
+        self._encoder: Encoder | None = None
+        self._session: Session | None = None
+        self._tokenizer: Tokenizer | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """The exported encoder; set it to replace it.
+
+        RAISES (ClinnerError): There is none yet.
+        """
+        if self._encoder is None:
+            raise ClinnerError(
+                f"{self.name}: clinner_cpu_encoder has no encoder. It is not added by hand: "
+                "`clinner optimize MODEL OUT` makes a pipeline with one from a trained pipeline."
+            )
+        return self._encoder
+
+    @encoder.setter
+    def encoder(self, encoder: Encoder) -> None:
+        self.close()
+        self._encoder = encoder
+        self._tokenizer = None
+
+    @property
+    def session(self) -> Session:
+        """The running session; started when first needed, in each process for itself."""
+        if self._session is None or self._session.closed:
+            encoder = self.encoder
+            self._session = Session(
+                encoder.xml, encoder.weights, encoder.precision, threads=self.threads
+            )
+        return self._session
+
+    @property
+    def tokenizer(self) -> "Tokenizer":
+        """The wordpiece tokenizer."""
+        if self._tokenizer is None:
+            self._tokenizer = read_tokenizer(self.encoder.tokenizer)
+        return self._tokenizer
+
+    def close(self) -> None:
+        """End the session and its threads; the next document starts another."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Set the vectors of a document.
+
+        doc (Doc): The document.
+        RETURNS (Doc): The same document.
+        """
+        self.set_annotations([doc], self.predict([doc]))
+        return doc
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Set the vectors of a stream of documents.
+
+        While the components behind this one work on a batch, the next is computed already.
+
+        stream (Iterable[Doc]): The documents.
+        batch_size (int): The number of documents to buffer.
+        YIELDS (Doc): The same documents, in order.
+        """
+        ahead: tuple[list[Doc], Encoding] | None = None
+        stream = iter(stream)
+        while docs := list(islice(stream, batch_size)):
+            try:
+                started = (docs, self.start(docs))
+            except Exception as error:
+                self.get_error_handler()(self.name, self, docs, error)
+                continue
+            if ahead is not None:
+                yield from self._finish(*ahead)
+            ahead = started
+        if ahead is not None:
+            yield from self._finish(*ahead)
+
+    def _finish(self, docs: list[Doc], encoding: Encoding) -> list[Doc]:
+        try:
+            self.set_annotations(docs, encoding.result())
+        except Exception as error:
+            self.get_error_handler()(self.name, self, docs, error)
+            return []
+        return docs
+
+    def start(self, docs: Sequence[Doc]) -> Encoding:
+        """Start computing the vectors of documents, in the session's threads.
+
+        docs (Sequence[Doc]): The documents.
+        RETURNS (Encoding): Gives the vectors when asked for its `result`.
+        """
+        encoding = Encoding(self.session, docs, self.encoder.width)
+        windows: list[Window] = []
+        for doc, spans, end in zip(docs, self.get_spans(list(docs)), encoding.ends, strict=True):
+            windows += cut_windows(doc, spans, int(end) - len(doc))
+        for start in range(0, len(windows), WINDOWS_AT_ONCE):
+            for batch in self.batches(windows[start : start + WINDOWS_AT_ONCE]):
+                encoding.add(batch)
+        return encoding
+
+    def batches(self, windows: Sequence[Window]) -> Iterator[WordpieceBatch]:
+        """Cut windows into wordpieces and pack them; see `make_batches`."""
+        return make_batches(windows, self.tokenizer, self.encoder.max_length, self.batch_pieces)
+
+    def predict(self, docs: Iterable[Doc]) -> list[Floats]:
+        """Compute the vectors of documents, without modifying them.
+
+        docs (Iterable[Doc]): The documents.
+        RETURNS (List[NDArray[float32]]): By document, shape (tokens, width).
+        """
+        docs = list(docs)
+        return self.start(docs).result() if docs else []
+
+    def set_annotations(self, docs: Iterable[Doc], vectors: Iterable[Floats]) -> None:
+        """Write `doc.tensor`.
+
+        docs (Iterable[Doc]): The documents.
+        vectors (Iterable[NDArray[float32]]): What `predict` returned for them.
+        """
+        for doc, tensor in zip(docs, vectors, strict=True):
+            doc.tensor = tensor  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A session cannot leave its process.
+        options = {
+            "get_spans": self.get_spans,
+            "threads": self.threads,
+            "batch_pieces": self.batch_pieces,
+        }
+        return _restore, (self.vocab, self.name, options, self._encoder)
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Serialise the component."""
+        parts = self.encoder.parts()
+        return util.to_bytes({name: partial(parts.__getitem__, name) for name in parts}, exclude)
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "CPUEncoder":
+        """Load the component from bytes."""
+        parts: dict[str, bytes] = {}
+        setters: dict[str, Callable[[bytes], Any]] = {
+            name: partial(parts.__setitem__, name) for name in PARTS
+        }
+        util.from_bytes(bytes_data, setters, exclude)
+        self.encoder = Encoder.of(parts)
+        return self
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write the component to a folder."""
+        parts = self.encoder.parts()
+        writers: dict[str, Callable[[Path], None]] = {
+            name: partial(_write, content) for name, content in parts.items()
+        }
+        util.to_disk(path, writers, exclude)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "CPUEncoder":
+        """Load the component from a folder."""
+        parts: dict[str, bytes] = {}
+        readers: dict[str, Callable[[Path], None]] = {
+            name: partial(_read, parts, name) for name in PARTS
+        }
+        util.from_disk(path, readers, exclude)
+        self.encoder = Encoder.of(parts)
+        return self
+
+
+def _restore(
+    vocab: Vocab, name: str, options: dict[str, Any], encoder: Encoder | None
+) -> CPUEncoder:
+    component = CPUEncoder(vocab, name, **options)
+    if encoder is not None:
+        component.encoder = encoder
+    return component
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+
+
+def _read(parts: dict[str, bytes], name: str, path: Path) -> None:
+    parts[name] = path.read_bytes()
+
+
+def read_tokenizer(json: str) -> "Tokenizer":
+    """Make a tokenizer that neither cuts nor pads.
+
+    json (str): As the `tokenizers` library writes it.
+    RETURNS (Tokenizer): The tokenizer.
+    RAISES (ClinnerError): The library is not installed.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise ClinnerError(
+            "clinner_cpu_encoder needs the tokenizers library, which is not installed. "
+            'Install it with: pip install "spacy-clinner[cpu]"'
+        ) from None
+    tokenizer: Tokenizer = Tokenizer.from_str(json)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

@@ -1,0 +1,42 @@
+import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spacy_clinner.errors import ClinnerError
+
+
+def read_toml(path: Path, absent: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    path (Path): The file.
+    absent (str): What to say after the path when there is no such file.
+    RETURNS (dict[str, Any]): Its content.
+    RAISES (ClinnerError): The file is missing, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf8"))
+    except FileNotFoundError:
+        raise ClinnerError(f"{path}: {absent}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` to write to, renamed to `path` when the block ends well.
+
+    So a run that is cut off never leaves half a file under the final name.
+
+    path (Path): The file to write; its folder is made when missing.
+    YIELDS (Path): The name to write to; removed when the block raises.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,179 @@
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.phrases import expand
+
+LEXICON = Path(__file__).parent / "lexicon.toml"
+CATEGORIES = (
+    "negated",
+    "uncertain",
+    "hypothetical",
+    "conditional",
+    "historical",
+    "family",
+    "other",
+)
+ROLES = ("pseudo", "terminator")
+DIRECTIONS = ("forward", "backward", "both", "inside")
+DEFAULT_WINDOW = 20
+
+
+@dataclass(frozen=True)
+class Cue:
+    """One entry of the lexicon; the fields are explained at the head of `lexicon.toml`.
+
+    id (str): What evidence strings name ("rule:<id>").
+    categories (frozenset[str]): Of `CATEGORIES`; empty for pseudo cues and terminators.
+    role (str): "cue", "pseudo" or "terminator".
+    direction (str): Of `DIRECTIONS`.
+    phrases (tuple[str, ...]): The patterns, expanded.
+    window (int): Tokens.
+    ends (frozenset[str]): For a terminator: the categories whose scopes it ends.
+    """
+
+    id: str
+    categories: frozenset[str]
+    role: str
+    direction: str
+    phrases: tuple[str, ...]
+    window: int = DEFAULT_WINDOW
+    alone: bool = False
+    lists: bool = False
+    within: bool = False
+    skips: frozenset[str] = frozenset()
+    ends: frozenset[str] = frozenset()
+
+
+def _strings(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def make_cue(
+    cue_id: str, entry: Mapping[str, Any], groups: Mapping[str, list[str]], where: str
+) -> Cue:
+    """Check one entry and expand its patterns.
+
+    cue_id (str): The table's name.
+    entry (Mapping[str, Any]): The table.
+    groups (Mapping[str, list[str]]): The groups that its patterns may name.
+    where (str): The file or setting that it comes from, for errors.
+    RETURNS (Cue): The cue.
+    RAISES (ClinnerError): An unknown key or value, or no pattern.
+    """
+    where = f"{where}: [{cue_id}]"
+    known = {"category", "direction", "patterns", "window", "alone", "lists"}
+    known |= {"within", "skips", "ends"}
+    if unknown := set(entry) - known:
+        raise ClinnerError(f"{where} has unknown keys: {', '.join(sorted(unknown))}.")
+    categories = _strings(entry.get("category", ()))
+    role = categories[0] if len(categories) == 1 and categories[0] in ROLES else "cue"
+    for given, allowed in (
+        (categories if role == "cue" else [], CATEGORIES),
+        ([entry.get("direction", "forward")], DIRECTIONS),
+        (_strings(entry.get("ends", ())), CATEGORIES),
+    ):
+        for value in given:
+            if value not in allowed:
+                raise ClinnerError(f"{where}: {value!r} is not one of {', '.join(allowed)}.")
+    patterns = _strings(entry.get("patterns", ()))
+    if not categories or not patterns:
+        raise ClinnerError(f"{where} needs a category and at least one pattern.")
+    window = entry.get("window", DEFAULT_WINDOW)
+    if not isinstance(window, int) or window < 0:
+        raise ClinnerError(
+            f"{where}: window must be a number of tokens, 0 or more; got {window!r}."
+        )
+    phrases = [phrase for pattern in patterns for phrase in expand(pattern, groups, where)]
+    return Cue(
+        id=cue_id,
+        categories=frozenset(categories if role == "cue" else ()),
+        role=role,
+        direction=entry.get("direction", "forward"),
+        phrases=tuple(dict.fromkeys(phrases)),
+        window=window,
+        alone=bool(entry.get("alone", False)),
+        lists=bool(entry.get("lists", entry.get("direction", "forward") == "forward")),
+        within=bool(entry.get("within", False)),
+        skips=frozenset(_strings(entry.get("skips", ()))),
+        ends=frozenset(_strings(entry.get("ends", CATEGORIES)) if role == "terminator" else ()),
+    )
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """Read a lexicon file as plain tables.
+
+    path (Path): A TOML file.
+    RETURNS (dict[str, Any]): Table by name; "groups" may be among them.
+    RAISES (ClinnerError): The file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf8"))
+    except OSError as error:
+        raise ClinnerError(f"{path}: cannot read the lexicon ({error.strerror}).") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """What the rules work with.
+
+    cues (dict[str, Cue]): By id; where two have the same phrase, the first one counts.
+    sections (dict[str, str]): Section title to the category that it gives its entities.
+    """
+
+    cues: dict[str, Cue]
+    sections: dict[str, str]
+
+
+@cache
+def _read(path: Path) -> tuple[dict[str, list[str]], dict[str, Any], Lexicon]:
+    """A lexicon file: its groups, its cue tables, and the lexicon that they make."""
+    tables = read_tables(path)
+    groups = tables.pop("groups", {})
+    sections = tables.pop("sections", {})
+    cues = {cue_id: make_cue(cue_id, entry, groups, path.name) for cue_id, entry in tables.items()}
+    return groups, tables, Lexicon(cues, sections)
+
+
+def load_lexicon(
+    added: Mapping[str, Mapping[str, Any]] | None = None,
+    disabled: Iterable[str] = (),
+    sections: Mapping[str, str] | None = None,
+    path: Path = LEXICON,
+) -> Lexicon:
+    """Read the lexicon and apply a user's changes to it.
+
+    added (Mapping[str, Mapping[str, Any]] | None): More cues by id, as tables of the lexicon.
+        With an id that the lexicon has, the given keys replace its own and the given patterns
+        come on top of its own.
+    disabled (Iterable[str]): Ids to leave out.
+    sections (Mapping[str, str] | None): More section defaults; "" takes one away.
+    path (Path): The lexicon.
+    RETURNS (Lexicon): The result.
+    RAISES (ClinnerError): An entry that is not right, or an unknown id in `disabled`.
+    """
+    groups, tables, known = _read(path)
+    defaults = {**known.sections, **(sections or {})}
+    for title, category in defaults.items():
+        if category and category not in CATEGORIES:
+            raise ClinnerError(
+                f"sections: {title!r} gives {category!r}, not one of {', '.join(CATEGORIES)}."
+            )
+    cues: dict[str, Cue] = {}
+    for cue_id, entry in (added or {}).items():
+        cue = make_cue(cue_id, {**tables.get(cue_id, {}), **entry}, groups, "cues")
+        if cue_id in known.cues:
+            phrases = dict.fromkeys(known.cues[cue_id].phrases + cue.phrases)
+            cue = replace(cue, phrases=tuple(phrases))
+        cues[cue_id] = cue
+    cues = cues | {cue_id: cue for cue_id, cue in known.cues.items() if cue_id not in cues}
+    for cue_id in disabled:
+        if cues.pop(cue_id, None) is None:
+            raise ClinnerError(f"disable: no cue has the id {cue_id!r}.")
+    return Lexicon(cues, {title: category for title, category in defaults.items() if category})

@@ -1,0 +1,269 @@
+"""Between documents and arrays: the tokens of a batch, gold tags, labels and entities."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+from spacy.util import filter_spans
+
+from spacy_clinner.architectures.decoding import SpanArrays, tag_marginals, tag_scores
+from spacy_clinner.errors import ClinnerError
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+MISSING = -1
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """The tokens that carry tags, of all documents of a batch laid end to end.
+
+    Whitespace tokens carry none: a span runs across a line break as if it were not there, and
+    can neither begin nor end with one.
+
+    kept (Bools): Which of all tokens carry tags; shape (all tokens,).
+    doc (Ints): The document of each kept token, shape (kept tokens,).
+    token (Ints): Its offset in that document.
+    offsets (Ints): Where each document starts among all tokens, shape (documents + 1,).
+    """
+
+    kept: Bools
+    doc: Ints
+    token: Ints
+    offsets: Ints
+
+    @classmethod
+    def of(cls, docs: Sequence[Doc]) -> "TokenBatch":
+        """Lay the documents' tokens end to end."""
+        lengths = np.array([len(doc) for doc in docs], dtype=np.int64)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        spaces = [doc.to_array("IS_SPACE") for doc in docs if len(doc)]
+        kept = np.concatenate(spaces) == 0 if spaces else np.zeros(0, dtype=bool)
+        doc = np.repeat(np.arange(len(docs)), lengths)
+        token = np.arange(len(kept)) - offsets[doc]
+        return cls(kept, doc[kept], token[kept], offsets)
+
+    def __len__(self) -> int:
+        return len(self.doc)
+
+    @property
+    def starts(self) -> Bools:
+        """Which kept tokens are the first of their document."""
+        starts = np.ones(len(self), dtype=bool)
+        starts[1:] = self.doc[1:] != self.doc[:-1]
+        return starts
+
+    def to_kept(self, doc: Ints, token: Ints) -> Ints:
+        """The number of kept tokens before each of the given tokens."""
+        before = np.concatenate([[0], np.cumsum(self.kept)])
+        return before[self.offsets[doc] + token]  # type: ignore[no-any-return]
+
+    def locate(self, spans: SpanArrays) -> tuple[Ints, Ints, Ints]:
+        """Where spans over kept tokens stand: document, first token, end token (exclusive)."""
+        return (
+            self.doc[spans.start],
+            self.token[spans.start],
+            self.token[spans.end - 1] + 1,
+        )
+
+
+@dataclass(frozen=True)
+class LayerPrediction:
+    """What one layer predicts for a batch.
+
+    spans (SpanArrays): Offsets into the batch's tokens.
+    confidence (NDArray[float64]): The posterior of each span, shape (spans,).
+    """
+
+    spans: SpanArrays
+    confidence: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What all layers predict for a batch of documents."""
+
+    batch: TokenBatch
+    layers: dict[str, LayerPrediction]
+
+
+class GoldSpan(NamedTuple):
+    """A gold span over predicted tokens; `label` is None where the tokens cannot express it."""
+
+    doc: int
+    start: int
+    end: int
+    label: str | None
+
+
+def gold_tags(
+    examples: Sequence[Example], batch: TokenBatch, labels: dict[str, list[str]]
+) -> dict[str, Ints]:
+    """The gold tags of a batch.
+
+    examples (Sequence[Example]): The examples; a layer is annotated if `layer in reference.spans`.
+    batch (TokenBatch): Their predicted documents.
+    labels (Dict[str, List[str]]): The labels of each layer.
+    RETURNS (Dict[str, Ints]): For each layer that some reference annotates, the tag of each kept
+        token: 0 is O, then B-1 .. B-n, I-1 .. I-n; MISSING where the layer is not annotated, the
+        label unknown, or the span's ends fall inside a token.
+    """
+    tags = {}
+    for layer, names in labels.items():
+        annotated = np.array([layer in example.reference.spans for example in examples], dtype=bool)
+        if annotated.any():
+            tags[layer] = np.where(annotated[batch.doc], 0, MISSING)
+            spans = [span for doc in np.flatnonzero(annotated).tolist()
+                     for span in _gold_spans(doc, examples[doc], layer)]  # fmt: skip
+            _fill(tags[layer], spans, batch, names)
+    return tags
+
+
+def tagging_loss(
+    logits: NDArray[np.float32], tags: Ints, batch: TokenBatch
+) -> tuple[float, NDArray[np.float64]]:
+    """The loss of one layer: how improbable the gold tagging is among the legal ones.
+
+    Normalised over whole taggings (Lafferty et al., 2001), not token by token, so that what is
+    learned is what decoding maximises: where a span may begin in two places, the model need not
+    tell both from its inside.
+
+    logits (NDArray[float32]): The scores of the kept tokens, shape (tokens, 2 * labels + 1).
+    tags (Ints): As `gold_tags` gives them. Tokens with a MISSING tag add nothing; documents with
+        no other tags are left out.
+    batch (TokenBatch): The tokens.
+    RETURNS (Tuple[float, NDArray]): The sum over the tokens, and its gradient, of logits' shape.
+    """
+    known = tags != MISSING
+    used = np.isin(batch.doc, batch.doc[known])
+    d_logits = np.zeros(logits.shape)
+    if not known.any():
+        return 0.0, d_logits
+    scores = tag_scores(logits[used], batch.starts[used])
+    marginals, log_norm = tag_marginals(scores)
+    at = np.flatnonzero(known[used])
+    tag = tags[known]
+    by_tag = np.concatenate([scores.outside[None], scores.begin, scores.inside])
+    loss = float(log_norm[at].sum() - by_tag[tag, at].sum())
+    marginals[at, tag] -= 1.0
+    d_logits[known] = marginals[at]
+    return loss, d_logits
+
+
+def _fill(tags: Ints, spans: list[GoldSpan], batch: TokenBatch, names: list[str]) -> None:
+    if not spans:
+        return
+    number = {name: at for at, name in enumerate(names)}
+    columns = [(s.doc, s.start, s.end, number.get(s.label or "", MISSING)) for s in spans]
+    doc, start, end, label = np.array(columns, dtype=np.int64).T
+    start, end = batch.to_kept(doc, start), batch.to_kept(doc, end)
+    visible = end > start
+    start, label, lengths = start[visible], label[visible], (end - start)[visible]
+    offsets = np.cumsum(lengths) - lengths
+    tokens = np.repeat(start - offsets, lengths) + np.arange(lengths.sum())
+    known = label != MISSING
+    tags[tokens] = np.repeat(np.where(known, 1 + len(names) + label, MISSING), lengths)
+    tags[start] = np.where(known, 1 + label, MISSING)
+
+
+def _gold_spans(doc: int, example: Example, layer: str) -> Iterable[GoldSpan]:
+    spans = without_overlaps(list(example.reference.spans[layer]))
+    if same_tokens(example):
+        return [GoldSpan(doc, span.start, span.end, span.label_) for span in spans]
+    return list(_aligned(doc, example, spans))
+
+
+def _aligned(doc: int, example: Example, spans: list[Span]) -> Iterable[GoldSpan]:
+    to_predicted, to_reference = example.alignment.y2x, example.alignment.x2y
+    for span in spans:
+        predicted = to_predicted[span.start : span.end]
+        if not len(predicted):
+            continue
+        start, end = int(predicted[0]), int(predicted[-1]) + 1
+        reference = to_reference[start:end]
+        exact = reference[0] >= span.start and reference[-1] < span.end
+        yield GoldSpan(doc, start, end, span.label_ if exact else None)
+
+
+def same_tokens(example: Example) -> bool:
+    """Whether the predicted and the reference document have the same tokens."""
+    x, y = example.predicted, example.reference
+    return len(x) == len(y) and np.array_equal(x.to_array("ORTH"), y.to_array("ORTH"))
+
+
+def without_overlaps(spans: list[Span]) -> list[Span]:
+    """The spans in order; of spans that overlap (no layer should have any), the longest."""
+    spans = sorted(spans)
+    if any(left.end > right.start for left, right in pairwise(spans)):
+        return filter_spans(spans)
+    return spans
+
+
+def set_ents(doc: Doc, candidates: Iterable[Span], overwrite: bool) -> None:
+    """Set the entities of a document.
+
+    doc (Doc): The document; whatever is no entity is set to be none, blocked tokens stay so.
+    candidates (Iterable[Span]): The entities; of those that overlap, the first is taken.
+    overwrite (bool): Whether entities that are set already give way.
+    """
+    ents = [] if overwrite else list(doc.ents)
+    taken = np.zeros(len(doc), dtype=bool)
+    blocked: list[Span] = []
+    if not overwrite and doc.has_annotation("ENT_IOB"):
+        iob, label = doc.to_array(["ENT_IOB", "ENT_TYPE"]).T
+        taken = (label != 0) | (iob == 3)
+        blocked = [doc[at : at + 1] for at in np.flatnonzero((label == 0) & (iob == 3)).tolist()]
+    for span in candidates:
+        if not taken[span.start : span.end].any():
+            taken[span.start : span.end] = True
+            ents.append(span)
+    doc.set_ents(ents, blocked=blocked, default="outside")
+
+
+def labels_in(
+    examples: Iterable[Example], layers: Sequence[str]
+) -> tuple[dict[str, list[str]], set[str]]:
+    """Collect labels from references.
+
+    examples (Iterable[Example]): The examples.
+    layers (Sequence[str]): The layers to look for.
+    RETURNS (Tuple[Dict[str, List[str]], Set[str]]): The labels of each layer, sorted, and all
+        keys that occur in `doc.spans`.
+    """
+    labels: dict[str, set[str]] = {layer: set() for layer in layers}
+    seen: set[str] = set()
+    for example in examples:
+        seen.update(example.reference.spans)
+        for layer in layers:
+            if layer in example.reference.spans:
+                labels[layer].update(span.label_ for span in example.reference.spans[layer])
+    return {layer: sorted(names) for layer, names in labels.items()}, seen
+
+
+def check_layers(
+    name: str, layers: Sequence[str], ents_from: Iterable[str], threshold: Iterable[str]
+) -> None:
+    """Check a component's options.
+
+    name (str): The component's name, for messages.
+    layers (Sequence[str]): The layers.
+    ents_from (Iterable[str]), threshold (Iterable[str]): Layers that these options name.
+    RAISES (ClinnerError): No layer, a layer named twice, or an option that names another.
+    """
+    if not layers or len(set(layers)) < len(layers):
+        raise ClinnerError(
+            f"{name}: `layers` must name at least one layer, each once; got {list(layers)}."
+        )
+    for option, named in (("ents_from", ents_from), ("threshold", threshold)):
+        unknown = [layer for layer in named if layer not in layers]
+        if unknown:
+            raise ClinnerError(
+                f"{name}: `{option}` names {', '.join(unknown)}, which `layers` does not; "
+                f"`layers` is {', '.join(layers)}."
+            )

@@ -1,0 +1,386 @@
+"""`clinner_relations`: links modifiers to entities, with a confidence for each link."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc, Span
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Optimizer, set_dropout_rate
+
+from spacy_clinner import schemes
+from spacy_clinner.annotation import attributes
+from spacy_clinner.architectures.pair_classifier import PairClassifier
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.relations.candidates import (
+    Candidates,
+    LegalPairs,
+    Located,
+    choose_links,
+    find_candidates,
+)
+from spacy_clinner.pipeline.relations.gold import gold_links, gold_spans, gold_targets, is_annotated
+from spacy_clinner.pipeline.relations.scorer import Link, key, links, score_relations, summary
+from spacy_clinner.pipeline.streams import pipe_by_tokens
+
+DEFAULT_MODEL = Config().from_str("""
+[model]
+@architectures = "clinner.PairClassifier.v1"
+hidden_width = 128
+between_width = 64
+head_rate = 1.0
+feature_weight = 6.0
+vector_weight = 0.3
+
+[model.tok2vec]
+@architectures = "spacy.HashEmbedCNN.v2"
+pretrained_vectors = null
+width = 96
+depth = 4
+embed_size = 2000
+window_size = 1
+maxout_pieces = 3
+subword_features = true
+""")["model"]
+
+
+@Language.factory(
+    "clinner_relations",
+    assigns=["doc._.relations", "span._.modifiers"],
+    requires=["doc.spans"],
+    default_config={
+        "model": DEFAULT_MODEL,
+        "entities": "clinical",
+        "modifiers": "modifiers",
+        "pairs": "clinical",
+        "reach": 40,
+        "threshold": 0.5,
+        "floor": 0.1,
+        "scorer": {"@scorers": "clinner.relation_scorer.v1"},
+    },
+    default_score_weights={
+        "rel_micro_f": 0.0,
+        "rel_micro_p": None,
+        "rel_micro_r": None,
+        "rel_per_pair": None,
+        "rel_gold_micro_f": 1.0,
+        "rel_gold_micro_p": None,
+        "rel_gold_micro_r": None,
+        "rel_gold_per_pair": None,
+    },
+)
+def create_relations(
+    nlp: Language,
+    name: str,
+    model: PairClassifier,
+    entities: str,
+    modifiers: str,
+    pairs: str | dict[str, list[str]],
+    reach: int,
+    threshold: float,
+    floor: float,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> "RelationExtractor":
+    """Create the component; see `RelationExtractor`."""
+    return RelationExtractor(
+        nlp.vocab,
+        model,
+        name,
+        entities=entities,
+        modifiers=modifiers,
+        pairs=pairs,
+        reach=reach,
+        threshold=threshold,
+        floor=floor,
+        scorer=scorer,
+    )
+
+
+@dataclass(frozen=True)
+class PredictedLinks:
+    """The links of a batch of documents.
+
+    entities, modifiers (List[List[Span]]): The spans of each document.
+    rows (List[Tuple[int, int, int, float]]): Document, position of the entity and of the modifier
+        among its spans, and confidence of each link.
+    """
+
+    entities: list[list[Span]]
+    modifiers: list[list[Span]]
+    rows: list[tuple[int, int, int, float]]
+
+
+class RelationExtractor(TrainablePipe):  # type: ignore[misc]
+    """Link modifiers to the entities that they modify.
+
+    Scores every legal pair of an entity of `doc.spans[entities]` and a modifier of
+    `doc.spans[modifiers]` that is within reach, whoever set them. Sets `Doc._.relations` and
+    `Span._.modifiers` on the entities, each link with its confidence (the model's probability).
+    Learns from the gold spans and relations of the references (`reference._.relations`);
+    references without any set are passed over.
+
+    vocab (Vocab): The shared vocabulary.
+    model (Model[Tuple[List[Doc], CandidatePairs], Floats2d]): `clinner.PairClassifier.v1`.
+    name (str): The component's name.
+    entities (str): The key in `doc.spans` of the entities.
+    modifiers (str): The key in `doc.spans` of the modifiers; may be the same.
+    pairs (str | Dict[str, List[str]]): The legal pairs: by label of an entity the labels of its
+        modifiers, or the name (or path) of a scheme that states them. They are stored with the
+        weights, which win when a model is loaded.
+    reach (int): The most tokens that may stand between the two.
+    threshold (float): The confidence from which on a link is made.
+    floor (float): A modifier without a link gets its most probable one if its confidence reaches
+        this. `threshold` and `floor` may be changed at any time through these attributes.
+    scorer (Callable | None): The scoring method.
+    RAISES (ClinnerError): There is no legal pair, or an option is out of its range.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: PairClassifier,
+        name: str = "relations",
+        *,
+        entities: str = "clinical",
+        modifiers: str = "modifiers",
+        pairs: str | Mapping[str, Sequence[str]] = "clinical",
+        reach: int = 40,
+        threshold: float = 0.5,
+        floor: float = 0.1,
+        scorer: Callable[..., dict[str, Any]] | None = score_relations,
+    ) -> None:
+        super().__init__(vocab, model, name)
+        if reach < 0 or not 0.0 <= floor <= threshold <= 1.0:
+            raise ClinnerError(
+                f"{name}: needs reach >= 0 and 0 <= floor <= threshold <= 1; "
+                f"got reach {reach}, floor {floor} and threshold {threshold}."
+            )
+        self.cfg: dict[str, Any] = {"pairs": _legal_pairs(name, pairs)}
+        self.entities = entities
+        self.modifiers = modifiers
+        self.reach = reach
+        self.threshold = threshold
+        self.floor = floor
+        self.scorer = scorer
+
+    @property
+    def legal(self) -> LegalPairs:
+        """The labels that may be linked: those stored with the weights."""
+        return LegalPairs.of(self.cfg["pairs"])
+
+    @property
+    def _groups(self) -> tuple[str, str]:
+        return self.entities, self.modifiers
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The legal pairs as "ENTITY-MODIFIER"."""
+        return self.legal.names
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,  # noqa: ARG002
+    ) -> None:
+        """Learn the shape of the model.
+
+        get_examples (Callable[[], Iterable[Example]]): Gives the training examples.
+        nlp (Language | None): The pipeline.
+        RAISES (ClinnerError): No reference has a gold relation between legal labels.
+        """
+        validate_get_examples(get_examples, "RelationExtractor.initialize")
+        legal = set(self.labels)
+        found = (link for eg in get_examples() for link in gold_links(eg, *self._groups))
+        if not any(link.pair in legal for link in found):
+            raise ClinnerError(
+                f"{self.name}: nothing to learn from: no training document has a relation of "
+                f"doc.spans[{self.entities!r}] with doc.spans[{self.modifiers!r}] in "
+                f"doc._.relations that is legal by `pairs` ({', '.join(self.labels[:4])}, ...). "
+                f"Set doc._.relations and store the documents with "
+                f"DocBin(store_user_data=True); a corpus reader that splits documents "
+                f"(max_length, gold_preproc) loses relations."
+            )
+        sample = list(islice((eg for eg in get_examples() if len(eg.x)), 10))
+        docs, candidates = self._gold_candidates(sample)
+        self.model.initialize(X=(docs, candidates.pairs))
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Run over a stream of documents; see `pipe_by_tokens`."""
+        return pipe_by_tokens(self, stream, batch_size)
+
+    def predict(self, docs: Iterable[Doc]) -> PredictedLinks:
+        """Find the links between the documents' spans, without modifying the documents.
+
+        docs (Iterable[Doc]): The documents.
+        RETURNS (PredictedLinks): The links and their confidence.
+        """
+        docs = list(docs)
+        entities = [list(doc.spans.get(self.entities, ())) for doc in docs]
+        modifiers = [list(doc.spans.get(self.modifiers, ())) for doc in docs]
+        candidates = find_candidates(
+            docs, map(_located, entities), map(_located, modifiers), self.legal, self.reach
+        )
+        return PredictedLinks(entities, modifiers, self._links(docs, candidates))
+
+    def probabilities(self, docs: Sequence[Doc], candidates: Candidates) -> NDArray[np.float64]:
+        """The probability of each candidate pair, shape (pairs,)."""
+        if not len(candidates.pairs):
+            return np.zeros(0)
+        scores = self.model.predict((list(docs), candidates.pairs))
+        return _sigmoid(self.model.ops.to_numpy(scores))
+
+    def _links(
+        self, docs: Sequence[Doc], candidates: Candidates
+    ) -> list[tuple[int, int, int, float]]:
+        probability = self.probabilities(docs, candidates)
+        head, tail = candidates.pairs.head, candidates.pairs.tail
+        kept = choose_links(tail, probability, self.threshold, self.floor)
+        head, tail = head[kept], tail[kept]
+        columns = (
+            candidates.heads.doc[head],
+            candidates.heads.origin[head],
+            candidates.tails.origin[tail],
+            probability[kept],
+        )
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: PredictedLinks) -> None:
+        """Write `doc._.relations` and the entities' `._.modifiers`.
+
+        docs (Iterable[Doc]): The documents that were predicted.
+        predictions (PredictedLinks): What `predict` returned for them.
+        """
+        rows: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
+        for doc, head, tail, confidence in predictions.rows:
+            rows[doc].append((head, tail, confidence))
+        for at, doc_ in enumerate(docs):
+            entities, modifiers = predictions.entities[at], predictions.modifiers[at]
+            found = sorted(rows[at])
+            attributes.set_relations(doc_, ((entities[h], modifiers[t], c) for h, t, c in found))
+            linked = defaultdict(list)
+            for head, tail, confidence in found:
+                modifier = modifiers[tail]
+                linked[head].append((modifier.label_, modifier, confidence))
+            for head, entity in enumerate(entities):
+                if head in linked or attributes.record(entity).get("modifiers"):
+                    attributes.set_modifiers(entity, linked[head])
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn from the gold spans and relations of a batch.
+
+        examples (Iterable[Example]): The batch.
+        drop (float): The dropout rate.
+        sgd (Optimizer | None): The optimizer; None only accumulates gradients.
+        losses (Dict[str, float] | None): Updated under the component's name.
+        RETURNS (Dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "RelationExtractor.update")
+        if not any(len(example.predicted) for example in examples):
+            return losses
+        docs, candidates = self._gold_candidates(examples)
+        set_dropout_rate(self.model, drop)
+        scores, backprop = self.model.begin_update((docs, candidates.pairs))
+        loss, d_scores = self.get_loss(examples, scores, candidates)
+        backprop(d_scores)
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(
+        self, examples: Iterable[Example], scores: Any, candidates: Candidates | None = None
+    ) -> tuple[float, Any]:
+        """The binary cross entropy of a batch, a mean over its pairs, and its gradient.
+
+        examples (Iterable[Example]): The batch.
+        scores (Floats2d): The model's output for the pairs of its gold spans, shape (pairs, 1).
+        candidates (Candidates | None): Those pairs.
+        RETURNS (Tuple[float, Floats2d]): Loss and gradient.
+        """
+        examples = list(examples)
+        if candidates is None:
+            _, candidates = self._gold_candidates(examples)
+        if not len(candidates.pairs):
+            return 0.0, scores
+        logits = self.model.ops.to_numpy(scores).astype("float64").ravel()
+        gold = gold_targets(examples, candidates, *self._groups)
+        loss = float(np.mean(np.logaddexp(0.0, logits) - gold * logits))
+        if not np.isfinite(loss):
+            raise ValueError(Errors.E910.format(name=self.name))
+        gradient = ((_sigmoid(logits) - gold) / len(logits)).astype("float32")
+        return loss, self.model.ops.asarray2f(gradient[:, None])
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+        """Score links end to end by the scorer, and on gold spans.
+
+        examples (Iterable[Example]): The examples, with their predicted documents as the pipeline
+            left them (token vectors included).
+        RETURNS (Dict[str, Any]): The scorer's; and `rel_gold_micro_p`, `_r`, `_f` and
+            `rel_gold_per_pair`, where the component was given the reference's spans.
+        """
+        examples = list(examples)
+        scores = {} if self.scorer is None else self.scorer(examples, **kwargs)
+        annotated = [eg for eg in examples if is_annotated(eg.reference, *self._groups)]
+        compared = [
+            pair
+            for at in range(0, len(annotated), 64)
+            for pair in self._on_gold(annotated[at : at + 64])
+        ]
+        return {**scores, **summary("rel_gold", compared)}
+
+    def _on_gold(self, examples: list[Example]) -> list[tuple[set[Link], set[Link]]]:
+        docs, candidates = self._gold_candidates(examples)
+        predicted: list[set[Link]] = [set() for _ in examples]
+        for doc, head, tail, _ in self._links(docs, candidates):
+            reference = examples[doc].reference
+            entity = reference.spans[self.entities][head]
+            predicted[doc].add(Link(key(entity), key(reference.spans[self.modifiers][tail])))
+        golds = (links(example.reference) for example in examples)
+        return list(zip(predicted, golds, strict=True))
+
+    def _gold_candidates(self, examples: Sequence[Example]) -> tuple[list[Doc], Candidates]:
+        """The pairs of the references' spans, over the predicted documents' tokens."""
+        docs = [example.predicted for example in examples]
+        heads = [gold_spans(example, self.entities) for example in examples]
+        tails = [gold_spans(example, self.modifiers) for example in examples]
+        return docs, find_candidates(docs, heads, tails, self.legal, self.reach)
+
+
+def _legal_pairs(name: str, pairs: str | Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    found = schemes.load(pairs).pairs if isinstance(pairs, str) else pairs
+    legal = {head: list(tails) for head, tails in found.items() if tails}
+    if not legal:
+        source = f"the scheme {pairs!r} states none" if isinstance(pairs, str) else "none given"
+        raise ClinnerError(
+            f"{name}: no legal pairs: {source}. Give `pairs` as a scheme with a [pairs] table "
+            f'("clinical"), or as a mapping such as {{"PROBLEM": ["NEGATION"]}}.'
+        )
+    return legal
+
+
+def _located(spans: Iterable[Span]) -> list[Located]:
+    return [(span.start, span.end, span.label_) for span in spans]
+
+
+def _sigmoid(scores: Any) -> NDArray[np.float64]:
+    logits = np.asarray(scores, dtype=np.float64).ravel()
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))

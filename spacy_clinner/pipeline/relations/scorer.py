@@ -1,0 +1,78 @@
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from spacy.scorer import PRFScore
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from spacy_clinner.annotation import attributes
+
+Key = tuple[int, int, str]
+
+
+class Link(NamedTuple):
+    """A link as its two spans: start, end (in characters) and label of each."""
+
+    head: Key
+    tail: Key
+
+    @property
+    def pair(self) -> str:
+        return f"{self.head[2]}-{self.tail[2]}"
+
+
+def create_relation_scorer() -> Callable[..., dict[str, Any]]:
+    """Registered as `clinner.relation_scorer.v1`; see `score_relations`."""
+    return score_relations
+
+
+def score_relations(examples: Iterable[Example], **_: Any) -> dict[str, Any]:
+    """Score links end to end: both spans and both labels must be exactly right.
+
+    examples (Iterable[Example]): The examples; those whose reference has no annotated relations
+        are left out.
+    RETURNS (Dict[str, Any]): `rel_micro_p`, `rel_micro_r`, `rel_micro_f`, and `rel_per_pair`
+        (p, r, f by "HEAD-TAIL"); None where no reference annotates relations.
+    """
+    annotated = [example for example in examples if has_relations(example.reference)]
+    return summary("rel", [(links(e.predicted), links(e.reference)) for e in annotated])
+
+
+def summary(prefix: str, compared: list[tuple[set[Link], set[Link]]]) -> dict[str, Any]:
+    """Micro scores and scores per pair.
+
+    prefix (str): What the keys begin with.
+    compared (List[Tuple[Set[Link], Set[Link]]]): Per document the predicted and the gold links.
+    RETURNS (Dict[str, Any]): PREFIX_micro_p, _r, _f and PREFIX_per_pair.
+    """
+    micro = [f"{prefix}_micro_{letter}" for letter in "prf"]
+    if not compared:
+        return dict.fromkeys((*micro, f"{prefix}_per_pair"))
+    per_pair: dict[str, PRFScore] = {}
+    for predicted, gold in compared:
+        for link in predicted | gold:
+            score = per_pair.setdefault(link.pair, PRFScore())
+            score.tp += link in predicted and link in gold
+            score.fp += link not in gold
+            score.fn += link not in predicted
+    total = sum(per_pair.values(), PRFScore())
+    return {
+        **dict(zip(micro, (total.precision, total.recall, total.fscore), strict=True)),
+        f"{prefix}_per_pair": {pair: per_pair[pair].to_dict() for pair in sorted(per_pair)},
+    }
+
+
+def has_relations(doc: Doc) -> bool:
+    """Whether relations were set on a document, if only to say that there are none."""
+    store: Mapping[str, Any] = doc.user_data.get(attributes.STORE, {})
+    return "relations" in store
+
+
+def links(doc: Doc) -> set[Link]:
+    """The links of a document."""
+    return {Link(key(head), key(tail)) for head, tail, _ in attributes.get_relations(doc)}
+
+
+def key(span: Span) -> Key:
+    """What makes a span the same in another document."""
+    return span.start_char, span.end_char, span.label_

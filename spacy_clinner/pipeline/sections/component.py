@@ -1,0 +1,122 @@
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from spacy.attrs import IS_PUNCT, IS_SPACE, IS_TITLE, IS_UPPER, LENGTH, LOWER, ORTH
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from spacy_clinner.annotation import attributes
+from spacy_clinner.pipeline.phrases import PhraseTokenizer
+from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
+from spacy_clinner.pipeline.sentences import NEWLINE, TokenKinds
+from spacy_clinner.pipeline.settings import StoredSettings
+
+SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
+
+
+class ClinicalSections(StoredSettings):
+    """Sections by their headers: `HPI:`, `PAST MEDICAL HISTORY`, `**Plan**`, `SUBJECTIVE:,`.
+
+    Headers are normalised to the titles of `lexicon.toml` beside this file; a header in capitals
+    that it does not know opens a section called "other". Sets `Doc._.sections` and
+    `Span._.section`.
+    """
+
+    def __init__(
+        self,
+        nlp: Language,
+        name: str = "clinner_sections",
+        *,
+        span_keys: Sequence[str] = SPAN_KEYS,
+        headers: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Make the component.
+
+        nlp (Language): The pipeline; its tokenizer cuts the headers.
+        name (str): The component's name in the pipeline.
+        span_keys (Sequence[str]): Whose spans get `._.section`: "ents" for `doc.ents`, any other
+            name for `doc.spans[name]`. Groups that a document lacks are skipped.
+        headers (Mapping[str, Sequence[str]] | None): More headers by title; titles may be new.
+        RAISES (ClinnerError): A header pattern that is not right.
+        """
+        self.name = name
+        self.nlp = nlp
+        self.span_keys = list(span_keys)
+        self.headers = {title: list(patterns) for title, patterns in (headers or {}).items()}
+        self._rules: HeaderRules | None = None
+        self._phrases, self._within = read_headers(self.headers)
+
+    def _compiled(self) -> HeaderRules:
+        # Compiled late: the tokenizer may be replaced or loaded after the component is made.
+        if self._rules is None:
+            cut = PhraseTokenizer(self.nlp)
+            self._rules = HeaderRules(self._phrases, self._within, cut)
+            self._kinds = TokenKinds(self.nlp.vocab.strings)
+        return self._rules
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Find the sections and write them to the document and its spans.
+
+        doc (Doc): The document.
+        RETURNS (Doc): The same document.
+        """
+        sections = self._sections(doc) if len(doc) else []
+        attributes.set_sections(doc, sections)
+        titles = [title for title, _, _ in sections]
+        starts = np.array([span.start for _, _, span in sections], dtype=np.int64)
+        for span in self._spans(doc):
+            index = int(np.searchsorted(starts, span.start, side="right")) - 1
+            attributes.set_values(span, section=titles[index] if index >= 0 else None)
+        return doc
+
+    def _spans(self, doc: Doc) -> Iterator[Span]:
+        for key in self.span_keys:
+            yield from doc.ents if key == "ents" else doc.spans.get(key, ())
+
+    def _sections(self, doc: Doc) -> list[tuple[str | None, Span | None, Span]]:
+        rules = self._compiled()
+        rows = doc.to_array([LOWER, IS_UPPER, IS_TITLE, IS_PUNCT, LENGTH, IS_SPACE, ORTH])
+        keep = rows[:, 5] == 0
+        positions = np.flatnonzero(keep).tolist()
+        if not positions:
+            return [(None, None, doc[0 : len(doc)])]
+        newline = np.zeros(len(doc), dtype=np.int64)
+        newline[~keep] = [self._kinds[orth] & NEWLINE != 0 for orth in rows[~keep, 6].tolist()]
+        lines = np.cumsum(newline)[keep]
+        starts = np.concatenate(([True], lines[1:] != lines[:-1])).tolist()
+        lower, upper, title, punct, length = rows[keep, :5].T.tolist()
+        headers = rules(Shapes(lower, upper, title, punct, length, starts))
+        sections: list[tuple[str | None, Span | None, Span]] = []
+        begins = [positions[header.start] for header in headers]
+        if not begins or begins[0] > 0:
+            sections.append((None, None, doc[0 : begins[0] if begins else len(doc)]))
+        ends = [*begins[1:], len(doc)][: len(begins)]
+        for header, begin, end in zip(headers, begins, ends, strict=True):
+            head = doc[begin : positions[header.end - 1] + 1]
+            sections.append((header.title, head, doc[begin:end]))
+        return sections
+
+    def _settings(self) -> dict[str, Any]:
+        return {"span_keys": self.span_keys, "headers": self.headers}
+
+    def _set(self, settings: dict[str, Any]) -> None:
+        self.span_keys = settings.get("span_keys", self.span_keys)
+        self.headers = settings.get("headers", self.headers)
+        self._phrases, self._within = read_headers(self.headers)
+        self._rules = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_rules": None, "_kinds": None}
+
+
+@Language.factory(
+    "clinner_sections",
+    assigns=["doc._.sections", "span._.section"],
+    default_config={"span_keys": SPAN_KEYS, "headers": {}},
+)
+def create_sections(
+    nlp: Language, name: str, span_keys: list[str], headers: dict[str, list[str]]
+) -> Callable[[Doc], Doc]:
+    """Make the `clinner_sections` component; `ClinicalSections` explains the settings."""
+    return ClinicalSections(nlp, name, span_keys=span_keys, headers=headers)

@@ -1,0 +1,351 @@
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from spacy.attrs import IDX, ORTH, SENT_START, SPACY
+from spacy.language import Language
+from spacy.strings import StringStore
+from spacy.tokens import Doc
+
+from spacy_clinner.pipeline.settings import StoredSettings
+
+# What a token can be for a sentence boundary; a token may be several.
+SPACE, NEWLINE, BLANK_LINE = 1, 2, 4  # white space; with a line end in it; with an empty line
+END, DOTTED, ABBREVIATION, TITLE = 8, 16, 32, 64  # "."; "b.i.d."; "approx"; "Dr"
+LOWER, UPPER, CAPS = 128, 256, 512  # first letter; CAPS: a word without lower-case letters
+NUMBER, BULLET, INLINE_BULLET = 1024, 2048, 4096
+OPENING, CLOSING, COLON, INITIAL = 8192, 16384, 32768, 65536
+STARTER, CONTINUES, NUMERO, LONG = 1 << 17, 1 << 18, 1 << 19, 1 << 20
+COMMA = 1 << 21
+CANDIDATE = NEWLINE | END | DOTTED | INLINE_BULLET | CLOSING | COLON
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Never the end of a sentence: something always follows.
+TITLES = _words(
+    "dr drs mr mrs ms mx prof rev hon st sr jr vs v.s e.g eg i.e cf viz fig figs ref refs approx "
+    "ca esp incl excl resp al st. gen col lt sgt capt"
+)
+# The end of a sentence only before a word that starts with a capital letter.
+ABBREVIATIONS = _words(
+    "pt pts wt ht temp dx hx rx tx fx sx abd resp neg pos bilat avg max min vol dept ext tel "
+    "mg mcg ug kg g gm gms ml cc dl l cm mm m ft in lb lbs oz hr hrs h min mins sec d wk wks mo "
+    "mos yr yrs y yo tab tabs cap caps susp soln inj supp sl po iv im sq sc subq pr pv prn bid tid "
+    "qid qd qod qhs hs ac pc q stat a.m p.m am pm p.o i.v i.m s.c b.i.d t.i.d q.i.d q.d q.o.d "
+    "q.h.s h.s p.r.n a.c p.c m.d d.o r.n ph.d etc inc ltd co dist art lat med inf sup post ant lig "
+    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri"
+)
+# After a single capital letter and a full stop, these start a new sentence ("vitamin K. She").
+STARTERS = _words(
+    "the he she they it his her their its this that these those there patient pt mr mrs ms we i "
+    "on in at after before during since for if no denies denied reports however will continue "
+    "physical exam examination plan assessment history"
+)
+# A line that ends with one of these goes on in the next line.
+CONTINUERS = _words(
+    "a an the of with without and or nor to in on at by for from as is are was were be been no not "
+    "his her their this that which who has had have any some into than per via due"
+)
+BULLETS = _words("- * + • ● ▪ ◦ – — · ‣ o")
+INLINE_BULLETS = _words("• ● ▪ ◦ ‣")
+TERMINATORS = re.compile(r"[.!?。！？…]+")
+WRAPPED_LINES = 50, 140  # characters; a text whose longest lines lie between is hard-wrapped
+
+
+def token_kind(text: str) -> int:
+    """What a token can be for a sentence boundary: the constants above, or-ed."""
+    if text.isspace() or not text:
+        lines = text.count("\n") + text.count("\r") - text.count("\r\n")
+        return SPACE | (NEWLINE if lines else 0) | (BLANK_LINE if lines > 1 else 0)
+    kind = 0
+    lower = text.lower()
+    bare = lower.rstrip(".")
+    if TERMINATORS.fullmatch(text):
+        return END
+    if text[-1] == "." and len(text) > 1:
+        kind |= DOTTED
+    if text[0].isalpha():
+        kind |= LOWER if text[0].islower() else UPPER
+        kind |= CAPS if not any(char.islower() for char in text) else 0
+        kind |= LONG if len(text) >= 5 else 0
+        kind |= INITIAL if len(bare) == 1 and text[0].isupper() else 0
+    elif bare.isdigit():
+        kind |= NUMBER if len(bare) <= 2 else 0
+    kind |= TITLE if bare in TITLES else 0
+    kind |= ABBREVIATION if bare in ABBREVIATIONS else 0
+    kind |= STARTER if lower in STARTERS else 0
+    kind |= CONTINUES if lower in CONTINUERS else 0
+    kind |= NUMERO if bare in ("no", "nos", "nr", "#") else 0
+    kind |= BULLET if text in BULLETS else 0
+    kind |= INLINE_BULLET if text in INLINE_BULLETS else 0
+    kind |= OPENING if text in ("(", "[", "{") else 0
+    kind |= CLOSING if text in (")", "]", "}", '"', "'", "”", "’", "''") else 0
+    kind |= COLON if text == ":" else 0
+    kind |= COMMA if text == "," else 0
+    return kind
+
+
+class TokenKinds(dict[int, int]):
+    """`token_kind` by the token's `ORTH` hash, filled as words are met."""
+
+    LIMIT = 200_000  # words; base64 and the like must not fill the memory
+
+    def __init__(self, strings: StringStore) -> None:
+        super().__init__()
+        self.strings = strings
+
+    def __missing__(self, orth: int) -> int:
+        if len(self) >= self.LIMIT:
+            self.clear()
+        kind = self[orth] = token_kind(self.strings[orth])
+        return kind
+
+
+def wrap_width(line_lengths: np.ndarray) -> int:
+    """The width at which a text was wrapped, or 0 when its lines end where its author ended them.
+
+    line_lengths (ndarray): Shape (lines,), ints, characters.
+    RETURNS (int): Characters.
+    """
+    shortest, longest = WRAPPED_LINES
+    fitting = line_lengths[line_lengths <= longest]
+    if len(line_lengths) < 3 or len(fitting) < 0.95 * len(line_lengths):
+        return 0
+    width = int(fitting.max(initial=0))
+    return width if width >= shortest else 0
+
+
+class _Boundaries:
+    """The boundary rules over one document's token kinds. Every index is a token's."""
+
+    def __init__(self, rows: np.ndarray, kinds: list[int]) -> None:
+        self.kinds = kinds
+        self.count = len(kinds)
+        self.spaced: list[int] = rows[:, 1].tolist()  # 1: white space follows
+        self.offsets = rows[:, 2]
+        self.starts: list[int] = []
+        self.line_lengths: dict[int, int] = {}
+        self.width = 0
+
+    def find(self) -> list[int]:
+        """RETURNS (list[int]): The tokens that start a sentence, not always in order."""
+        kinds = np.array(self.kinds, dtype=np.int64)
+        candidates = np.flatnonzero(kinds & CANDIDATE)
+        self._measure_lines(candidates[(kinds[candidates] & NEWLINE) != 0])
+        for index in candidates.tolist():
+            kind = self.kinds[index]
+            if kind & NEWLINE:
+                self._line_end(index, kind)
+            elif kind & (END | DOTTED):
+                self._full_stop(index, kind)
+            elif kind & INLINE_BULLET:
+                self.starts.append(index)
+            elif kind & COLON:
+                self._heading_in_line(index)
+            else:
+                self._number_with_bracket(index)
+        return self.starts
+
+    def _measure_lines(self, newlines: np.ndarray) -> None:
+        ends = self.offsets[newlines].astype(np.int64)
+        begins = np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
+        lengths = ends - begins
+        self.line_lengths = dict(zip(newlines.tolist(), lengths.tolist(), strict=True))
+        self.width = wrap_width(lengths)
+
+    def _next_word(self, index: int) -> int:
+        index += 1
+        while index < self.count and self.kinds[index] & SPACE:
+            index += 1
+        return index
+
+    def _starts_item(self, index: int) -> bool:
+        """Whether a line's first token is a bullet, a list number or a heading in capitals."""
+        kind = self.kinds[index]
+        if kind & BULLET or (kind & NUMBER and kind & DOTTED):
+            return True
+        following = self.kinds[index + 1] if index + 1 < self.count else 0
+        if kind & NUMBER and following & (END | CLOSING):
+            return True
+        end = index
+        while end < self.count and end < index + 8 and self.kinds[end] & CAPS:
+            end += 1
+        return end > index and end < self.count and bool(self.kinds[end] & COLON)
+
+    def _line_end(self, index: int, kind: int) -> None:
+        after = self._next_word(index)
+        if after == self.count:
+            return
+        before = index - 1
+        while before >= 0 and self.kinds[before] & SPACE:
+            before -= 1
+        last = self.kinds[before] if before >= 0 else END
+        if kind & BLANK_LINE or last & (END | COLON) or self._starts_item(after):
+            goes_on = False
+        elif last & (CONTINUES | TITLE):
+            goes_on = True
+        else:
+            length = self.line_lengths[index]
+            word = int(self.offsets[min(after + 1, self.count - 1)] - self.offsets[after])
+            wrapped = self.width > 0 and length + word >= self.width
+            lower = bool(self.kinds[after] & LOWER)
+            goes_on = wrapped or (lower and (length >= WRAPPED_LINES[0] or last & COMMA != 0))
+            goes_on = goes_on and not (last & DOTTED and not last & TITLE and not lower)
+        if not goes_on:
+            self.starts.append(after)
+
+    def _begins_segment(self, index: int) -> bool:
+        """Whether a token is the first of its line, sentence or list item."""
+        before = index - 1
+        while before >= 0 and self.kinds[before] & SPACE:
+            if self.kinds[before] & NEWLINE:
+                return True
+            before -= 1
+        return before < 0 or bool(self.kinds[before] & (END | COLON | DOTTED))
+
+    def _full_stop(self, index: int, kind: int) -> None:
+        end = index + 1
+        while end < self.count and self.kinds[end] & CLOSING and not self.spaced[end - 1]:
+            end += 1
+        after = end if end < self.count and not self.kinds[end] & SPACE else self._next_word(end)
+        if end >= self.count or after >= self.count:
+            return
+        following = self.kinds[after]
+        apart = bool(self.spaced[end - 1] or self.kinds[end] & SPACE)
+        if not apart and not (following & UPPER and following & (STARTER | LONG)):
+            return
+        if kind & DOTTED or (index and not self.spaced[index - 1]):
+            word = index if kind & DOTTED else index - 1
+            if not self._word_may_end(word, following):
+                return
+        self.starts.append(after)
+
+    def _word_may_end(self, word: int, following: int) -> bool:
+        """Whether a full stop right after (or in) a token may end a sentence."""
+        kind = self.kinds[word]
+        if kind & TITLE or (kind & NUMERO and not following & (UPPER | LOWER)):
+            return False
+        if kind & NUMBER and self._begins_segment(word):
+            return False
+        if kind & INITIAL:
+            before = self.kinds[word - 1] if word else 0
+            stopped = self.kinds[word - 2] if word > 1 and before & END else 0
+            after_title = (before | stopped) & TITLE
+            return bool(following & UPPER) if after_title else bool(following & STARTER)
+        if kind & (ABBREVIATION | DOTTED):
+            return bool(following & (UPPER | BULLET))
+        return True
+
+    def _number_with_bracket(self, index: int) -> None:
+        """`2)` inside a line starts an item, unless it closes a bracket."""
+        number = index - 1
+        if number < 1 or not self.kinds[number] & NUMBER or not self.spaced[number - 1]:
+            return
+        for before in range(number - 1, max(-1, number - 20), -1):
+            if self.kinds[before] & OPENING:
+                return
+            if self.kinds[before] & (CLOSING | NEWLINE):
+                break
+        self.starts.append(number)
+
+    def _heading_in_line(self, colon: int) -> None:
+        """`... no edema NEUROLOGIC: ...`: capitals before a colon, after words that are not."""
+        first = colon
+        words = long = 0
+        while first > 0 and colon - first < 8 and self.kinds[first - 1] & (CAPS | BULLET):
+            first -= 1
+            words += bool(self.kinds[first] & CAPS)
+            long += bool(self.kinds[first] & LONG)
+        if first and first < colon and (words > 1 or long) and self.kinds[first] & CAPS:
+            before = self.kinds[first - 1]
+            if before & (LOWER | UPPER | NUMBER | CLOSING) and not before & (CAPS | CONTINUES):
+                self.starts.append(first)
+
+
+def sentence_starts(doc: Doc, kinds: TokenKinds) -> np.ndarray:
+    """Where the rules see sentences start; annotates nothing.
+
+    doc (Doc): The document; only its tokens are read.
+    kinds (TokenKinds): A cache over the document's vocabulary.
+    RETURNS (ndarray): Shape (tokens,), bool; the first token always starts one.
+    """
+    starts = np.zeros(len(doc), dtype=bool)
+    if len(doc):
+        rows = doc.to_array([ORTH, SPACY, IDX])
+        token_kinds = [kinds[orth] for orth in rows[:, 0].tolist()]
+        starts[_Boundaries(rows, token_kinds).find()] = True
+        starts[0] = True
+    return starts
+
+
+class ClinicalSentences(StoredSettings):
+    """Sentence boundaries by rules that know how clinical notes are laid out.
+
+    Lines, bulleted and numbered lists, headings, decimals, titles ("Dr."), dosing abbreviations
+    ("q.d.") and hard-wrapped text are told apart by the tokens alone; nothing is trained. An
+    entity that is already in `doc.ents` is never cut.
+    """
+
+    def __init__(self, name: str = "clinner_sentences", *, overwrite: bool = False) -> None:
+        """Make the component.
+
+        name (str): Its name in the pipeline.
+        overwrite (bool): Replace boundaries that an earlier component set. Documents with a
+            dependency parse keep theirs always, since spaCy derives them from the parse.
+        """
+        self.name = name
+        self.overwrite = overwrite
+        self._kinds: TokenKinds | None = None
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Set `Token.is_sent_start` for every token.
+
+        doc (Doc): The document.
+        RETURNS (Doc): The same document.
+        """
+        if not len(doc) or doc.has_annotation("DEP"):
+            return doc
+        if self._kinds is None or self._kinds.strings is not doc.vocab.strings:
+            self._kinds = TokenKinds(doc.vocab.strings)
+        starts = sentence_starts(doc, self._kinds)
+        for ent in doc.ents:
+            starts[ent.start + 1 : ent.end] = False
+        values = np.where(starts, 1, -1)
+        if not self.overwrite:
+            existing = doc.to_array([SENT_START]).astype(np.int64)
+            values = np.where(existing == 0, values, existing)
+        doc.from_array([SENT_START], values.astype(np.int64).view(np.uint64))  # type: ignore[arg-type]
+        return doc
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"name": self.name, "overwrite": self.overwrite, "_kinds": None}
+
+    def _settings(self) -> dict[str, Any]:
+        return {"overwrite": self.overwrite}
+
+    def _set(self, settings: dict[str, Any]) -> None:
+        self.overwrite = settings.get("overwrite", self.overwrite)
+
+
+@Language.factory(
+    "clinner_sentences",
+    assigns=["token.is_sent_start", "doc.sents"],
+    default_config={"overwrite": False},
+)
+def create_sentences(
+    nlp: Language,  # noqa: ARG001 (spaCy passes it)
+    name: str,
+    overwrite: bool,
+) -> Callable[[Doc], Doc]:
+    """Make the `clinner_sentences` component.
+
+    nlp (Language): The pipeline.
+    name (str): The component's name.
+    overwrite (bool): Replace boundaries that an earlier component set.
+    RETURNS (ClinicalSentences): The component.
+    """
+    return ClinicalSentences(name, overwrite=overwrite)

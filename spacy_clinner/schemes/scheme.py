@@ -1,0 +1,149 @@
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import read_toml
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Label:
+    """One label of a layer.
+
+    name (str): The label as it stands in `doc.spans`.
+    description (str): One line, also given to `spacy.explain`.
+    semantic_group (str): UMLS semantic group, or "" where none fits.
+    aliases (tuple[str, ...]): How corpora write it.
+    """
+
+    name: str
+    description: str
+    semantic_group: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The labels of one layer, as its TOML file states them.
+
+    layer (str): The key in `doc.spans`.
+    labels (dict[str, Label]): By name, in the file's order.
+    pairs (dict[str, tuple[str, ...]]): Entity label to the modifier labels that may link to it.
+    views (dict[str, dict[str, str]]): By view name, from label to the renamed label; what a view
+        leaves out is left out of its result.
+    written (dict[str, str]): Every spelling (names and aliases) to its label's name.
+    left_out (frozenset[str]): What corpora write and this layer does not hold; such spans are left
+        out, as by a view.
+    """
+
+    layer: str
+    labels: Mapping[str, Label]
+    pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    views: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    written: Mapping[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+
+
+def read_scheme(path: Path) -> Scheme:
+    """Read a scheme file.
+
+    path (Path): The TOML file.
+    RETURNS (Scheme): The scheme.
+    RAISES (ClinnerError): The file is missing, is not TOML, lacks `layer` or `[labels]`, or holds
+        something of the wrong shape.
+    """
+    data = read_toml(
+        path,
+        f"no such scheme file. Name one of clinner's ({', '.join(names())}), or the path of your "
+        f"own .toml file.",
+    )
+    if not data.get("layer") or not data.get("labels"):
+        raise ClinnerError(f'{path}: a scheme needs `layer = "..."` and a [labels] table.')
+    _check(path, data)
+    labels = {
+        name: Label(
+            name,
+            entry.get("description", name),
+            entry.get("semantic_group", ""),
+            tuple(entry.get("aliases", ())),
+        )
+        for name, entry in data["labels"].items()
+    }
+    written = {alias: label.name for label in labels.values() for alias in label.aliases}
+    written.update({name: name for name in labels})
+    pairs = {entity: tuple(modifiers) for entity, modifiers in data.get("pairs", {}).items()}
+    left_out = frozenset(data.get("left_out", ()))
+    return Scheme(data["layer"], labels, pairs, data.get("views", {}), written, left_out)
+
+
+def _check(path: Path, data: dict[str, Any]) -> None:
+    """Stop at a value of the wrong shape, and say which is wanted."""
+
+    def require(right: bool, what: str) -> None:
+        if not right:
+            raise ClinnerError(f"{path}: {what}.")
+
+    require(isinstance(data["layer"], str), 'layer must be a string, layer = "..."')
+    require(_strings(data.get("left_out", [])), "left_out must be a list of strings")
+    for name in ("labels", "pairs", "views"):
+        require(isinstance(data.get(name, {}), dict), f"{name} must be a table, [{name}]")
+    for name, entry in data["labels"].items():
+        require(
+            isinstance(entry, dict),
+            f'label {name} must be a table, [labels.{name}] with description = "..."',
+        )
+        for key in ("description", "semantic_group"):
+            require(isinstance(entry.get(key, ""), str), f"{key} of {name} must be a string")
+        require(_strings(entry.get("aliases", [])), f"aliases of {name} must be a list of strings")
+    for name, modifiers in data.get("pairs", {}).items():
+        require(_strings(modifiers), f"pairs of {name} must be a list of labels")
+    for name, view in data.get("views", {}).items():
+        require(
+            isinstance(view, dict) and _strings(list(view.values())),
+            f'view {name} must be a table, [views.{name}] with LABEL = "NEW_NAME"',
+        )
+
+
+def _strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def names() -> tuple[str, ...]:
+    """The names of the schemes that come with clinner."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+@cache
+def load(name: str) -> Scheme:
+    """Load a scheme by the name of its file here, or by the path of a TOML file.
+
+    name (str): "clinical", "modifiers", ... or a path ending in ".toml".
+    RETURNS (Scheme): The scheme; loaded once per process.
+    RAISES (ClinnerError): There is no such scheme, or its file is not valid.
+    """
+    return read_scheme(Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml")
+
+
+def load_all(names_or_paths: Iterable[str]) -> dict[str, Scheme]:
+    """The named schemes by layer."""
+    return {scheme.layer: scheme for scheme in map(load, names_or_paths)}
+
+
+@cache
+def semantic_group(label: str, layer: str | None = None) -> str | None:
+    """The UMLS semantic group of a label.
+
+    label (str): The label.
+    layer (str | None): Its layer; without one, or where it does not know the label (a view
+        renamed it), the first scheme that knows the label decides.
+    RETURNS (str | None): "Disorders", "Chemicals & Drugs", ...; None for an unknown label.
+    """
+    for name in sorted(names(), key=lambda name: name != layer):
+        found = load(name).labels.get(label)
+        if found is not None and (found.semantic_group or name == layer):
+            return found.semantic_group or None
+    return None

@@ -1,0 +1,49 @@
+from collections.abc import Iterable
+from typing import TypedDict
+
+from spacy.tokens import Doc
+
+from spacy_clinner.annotation import attributes
+from spacy_clinner.errors import ClinnerError
+
+
+class Entity(TypedDict):
+    """One entity, with the keys that a token-classification pipeline of `transformers` gives."""
+
+    entity_group: str
+    score: float | None
+    word: str
+    start: int
+    end: int
+
+
+def to_entities(doc: Doc, layers: Iterable[str] | None = None) -> list[Entity]:
+    """Give entities as `pipeline("token-classification", aggregation_strategy="simple")` does.
+
+    doc (Doc): A processed document.
+    layers (Iterable[str] | None): The keys in `doc.spans` to take; None takes `doc.ents`.
+    RETURNS (List[Dict]): In reading order: `entity_group` (the label), `score` (the confidence;
+        None where nothing computed one), `word` (the text), `start` and `end` (in characters).
+    RAISES (ClinnerError): The document has no such layer.
+    """
+    if layers is None:
+        spans = list(doc.ents)
+    else:
+        layers = list(layers)
+        unknown = [layer for layer in layers if layer not in doc.spans]
+        if unknown:
+            raise ClinnerError(
+                f"to_entities: no layer {', '.join(unknown)} in doc.spans; "
+                f"there are: {', '.join(doc.spans) or 'none'}."
+            )
+        spans = sorted(span for layer in layers for span in doc.spans[layer])
+    return [
+        Entity(
+            entity_group=span.label_,
+            score=attributes.record(span).get("confidence"),
+            word=span.text,
+            start=span.start_char,
+            end=span.end_char,
+        )
+        for span in spans
+    ]

@@ -1,0 +1,103 @@
+import srsly
+from spacy.tokens import Span
+from spacy.training import Example
+
+from spacy_clinner.evaluation import error_report
+
+TEXT = "chest pain and fever <b> treated with aspirin today"
+
+
+def doc(nlp, *places):
+    made = nlp.make_doc(TEXT)
+    made.spans["clinical"] = [made.char_span(s, e, label=label) for s, e, label in places]
+    assert all(isinstance(span, Span) for span in made.spans["clinical"])
+    return made
+
+
+def example(nlp):
+    gold = doc(nlp, (0, 10, "PROBLEM"), (15, 20, "PROBLEM"), (38, 45, "DRUG"))
+    guess = doc(nlp, (6, 10, "PROBLEM"), (38, 45, "TREATMENT"), (46, 51, "TEST"))
+    gold.user_data["note_id"] = "note-7"
+    return Example(guess, gold)
+
+
+def test_each_kind_of_error_is_told_apart(nlp):
+    kinds = [(o.kind, o.caption) for o in error_report.compare(example(nlp), "clinical")]
+    assert kinds == [
+        ("wrong boundaries", "PROBLEM"),
+        ("miss", "PROBLEM → –"),
+        ("wrong label", "DRUG → TREATMENT"),
+        ("false alarm", "– → TEST"),
+    ]
+
+
+def test_the_error_list_has_a_line_a_note_with_offsets(nlp, tmp_path):
+    error_report.write_errors([example(nlp)], ["clinical"], tmp_path)
+    (line,) = srsly.read_jsonl(tmp_path / "errors.jsonl")
+    assert line["note"] == "note-7"
+    assert line["errors"][1]["gold"] == ["PROBLEM 15-20"]
+
+
+def test_the_page_shows_every_note_with_its_text_escaped(nlp, tmp_path):
+    error_report.write_errors([example(nlp)], ["clinical"], tmp_path)
+    html = (tmp_path / "errors.html").read_text(encoding="utf8")
+    assert "note-7" in html
+    assert "DRUG → TREATMENT · wrong label" in html
+    assert "<b> treated" not in html
+    assert "&lt;b&gt; treated" in html
+    assert "4 errors in 4 places" in html
+
+
+def linked_example(nlp):
+    """Gold denies the fever; the pipeline denies the pain, and calls the fever a relative's."""
+    gold = doc(nlp, (0, 10, "PROBLEM"), (15, 20, "PROBLEM"))
+    guess = doc(nlp, (0, 10, "PROBLEM"), (15, 20, "PROBLEM"))
+    for made, negated in ((gold, 1), (guess, 0)):
+        made.spans["modifiers"] = [made.char_span(21, 24, label="NEGATION")]
+        problems, (modifier,) = made.spans["clinical"], made.spans["modifiers"]
+        made._.relations = [(problems[negated], modifier, None)]
+        for at, problem in enumerate(problems):
+            problem._.negated = at == negated
+    gold.spans["clinical"][1]._.experiencer = "patient"
+    guess.spans["clinical"][1]._.experiencer = "family"
+    guess.spans["clinical"][0]._.assertion_evidence = ["rule:neg_no"]
+    return Example(guess, gold)
+
+
+def test_links_that_differ_from_gold_are_told_with_their_words(nlp):
+    assert [link.caption for link in error_report.wrong_links(linked_example(nlp))] == [
+        "link false: NEGATION '<b>' -> PROBLEM 'chest pain'",
+        "link missed: NEGATION '<b>' -> PROBLEM 'fever'",
+    ]
+
+
+def test_without_relations_no_link_is_an_error(nlp):
+    assert error_report.wrong_links(example(nlp)) == []
+
+
+def test_the_words_of_an_error_are_cut_at_80_characters(nlp):
+    text = "fever " * 40
+    gold, guess = nlp.make_doc(text), nlp.make_doc(text)
+    for made in (gold, guess):
+        made.spans["clinical"] = [made[0:30]]
+        made.spans["modifiers"] = [made[30:31]]
+    gold._.relations = [(gold[0:30], gold[30:31], None)]
+    guess._.relations = []
+    (link,) = error_report.wrong_links(Example(guess, gold))
+    assert len(link.entity_text) == 80
+
+
+def test_the_error_list_and_the_page_hold_links_and_assertions(nlp, tmp_path):
+    error_report.write_errors([linked_example(nlp)], ["clinical"], tmp_path)
+    (line,) = srsly.read_jsonl(tmp_path / "errors.jsonl")
+    assert line["errors"] == []
+    assert [(a["attribute"], a["start"]) for a in line["assertions"]] == [
+        ("negated", 0),
+        ("negated", 15),
+        ("experiencer", 15),
+    ]
+    assert [link["kind"] for link in line["links"]] == ["false alarm", "miss"]
+    html = (tmp_path / "errors.html").read_text(encoding="utf8")
+    assert "assertion and links: 5 errors" in html
+    assert "NEGATION &#x27;&lt;b&gt;&#x27; -&gt; PROBLEM" in html
+    assert "<b>" not in html.replace(" <b>PROBLEM</b>", "")

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from tokenizers import BertWordPieceTokenizer
+from transformers import AutoModel, BertConfig, BertModel, BertTokenizerFast
+
+from spacy_clinner.training.adaptation import BLOCK, Learner, adapt, mask, pack
+from spacy_clinner.errors import ClinnerError
+
+WORDS = [
+    "patient",
+    "denies",
+    "chest",
+    "pain",
+    "fever",
+    "cough",
+    "and",
+    "shortness",
+    "of",
+    "breath",
+    "today",
+]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """A tiny encoder whose tokenizer cuts some words in two."""
+    folder = tmp_path_factory.mktemp("encoder")
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "head", "##ache", "."]
+    (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf8")
+    BertWordPieceTokenizer(str(folder / "vocab.txt")).save(str(folder / "tokenizer.json"))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(pieces), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=16, max_position_embeddings=BLOCK,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def texts():
+    rng = np.random.default_rng(0)
+    return [" ".join([*rng.choice(WORDS, 400), "headache", "."]) for _ in range(22)]
+
+
+def learn(encoder, output, texts, epochs, log=len):
+    return adapt(
+        str(encoder), output, texts, epochs=epochs, learn_rate=0.01, seed=1, gpu_id=-1, log=log
+    )
+
+
+def weights(folder):
+    return AutoModel.from_pretrained(folder).embeddings.word_embeddings.weight.detach().numpy()
+
+
+def test_the_adapted_encoder_loads_has_learned_and_keeps_its_dropout(encoder, texts, tmp_path):
+    adapted = tmp_path / "adapted"
+    learn(encoder, adapted, texts, epochs=1)
+    assert np.abs(weights(adapted) - weights(encoder)).max() > 0
+    assert AutoModel.from_pretrained(adapted).config.hidden_dropout_prob == 0.1
+    assert not adapted.with_name("adapted.partial").exists()
+
+
+def test_a_run_that_was_cut_off_ends_where_an_uncut_one_does(encoder, texts, tmp_path):
+    learn(encoder, tmp_path / "uncut", texts, epochs=2)
+
+    original = Learner.save
+
+    def save_and_stop(learner, path):
+        original(learner, path)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            learn(encoder, tmp_path / "cut", texts, epochs=2)
+    lines = []
+    learn(encoder, tmp_path / "cut", texts, epochs=2, log=lines.append)
+    assert lines[0].startswith("ℹ going on after step")
+    np.testing.assert_allclose(weights(tmp_path / "cut"), weights(tmp_path / "uncut"), atol=1e-6)
+
+
+def test_words_are_masked_whole_and_the_ends_of_blocks_never(encoder, texts):
+    tokenizer = BertTokenizerFast.from_pretrained(encoder)
+    blocks = pack(texts, tokenizer)
+    assert blocks.pieces.shape[1] == BLOCK
+    rows = np.arange(len(blocks.pieces))
+    inputs, chosen = mask(blocks, rows, np.random.default_rng(0))
+    pieces = blocks.pieces
+    continued = np.argwhere(blocks.continues[:, 1:-1])
+    assert len(continued)
+    for row, at in continued:
+        if pieces[row, at] not in blocks.special:
+            assert chosen[row, at + 1] == chosen[row, at]
+    assert not chosen[np.isin(pieces, blocks.special)].any()
+    assert 0.1 < chosen.mean() < 0.2
+    assert (inputs[~chosen] == pieces[~chosen]).all()
+
+
+def test_too_little_text_is_one_message_that_says_how_much_is_needed(encoder, tmp_path):
+    with pytest.raises(ClinnerError, match="a step needs 32"):
+        learn(encoder, tmp_path / "adapted", ["chest pain"], epochs=1)

@@ -1,0 +1,79 @@
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.tokens import Doc, DocBin, Span
+
+from spacy_clinner.training.corpus import create_corpus, passes_by_corpus, sample
+
+NLP = spacy.blank("en")
+
+
+def doc_of(layer, n_tokens):
+    doc = Doc(NLP.vocab, words=["fever"] * n_tokens)
+    doc.spans[layer] = [Span(doc, 0, 1, label="PROBLEM")]
+    return doc
+
+
+def write(path, docs):
+    DocBin(docs=docs).to_disk(path)
+    return path
+
+
+def test_several_corpora_are_read_as_one_and_keep_the_layers_they_annotate(tmp_path):
+    a = write(tmp_path / "a.spacy", [doc_of("clinical", 4)])
+    b = write(tmp_path / "b.spacy", [doc_of("ncbi", 4)])
+    examples = list(create_corpus([a, b])(NLP))
+    assert [list(e.reference.spans) for e in examples] == [["clinical"], ["ncbi"]]
+    assert all(not e.predicted.spans for e in examples)
+
+
+def test_by_size_every_document_is_read_once(tmp_path):
+    path = write(tmp_path / "a.spacy", [doc_of("a", 10), doc_of("a", 10), doc_of("b", 5)])
+    assert len(list(create_corpus(path, size_exponent=1.0)(NLP))) == 3
+
+
+def test_evenly_each_corpus_gives_as_many_tokens_as_the_largest(tmp_path):
+    docs = [doc_of("a", 10), doc_of("a", 10), doc_of("b", 5)]
+    path = write(tmp_path / "a.spacy", docs)
+    read = list(create_corpus(path, size_exponent=0.0)(NLP))
+    assert [next(iter(e.reference.spans)) for e in read].count("b") == 4
+    assert passes_by_corpus([docs], 0.5) == {(0, ("a",)): 1.0, (0, ("b",)): 2.0}
+
+
+def test_two_files_of_the_same_layers_are_two_corpora(tmp_path):
+    gold = write(tmp_path / "gold.spacy", [doc_of("a", 4)])
+    silver = write(tmp_path / "silver.spacy", [doc_of("a", 8), doc_of("a", 8)])
+    read = list(create_corpus([gold, silver], size_exponent=0.5)(NLP))
+    assert [len(example.reference) for example in read] == [4, 4, 8, 8]
+
+
+def test_a_folder_of_corpora_can_be_read(tmp_path):
+    write(tmp_path / "a.spacy", [doc_of("a", 3)])
+    write(tmp_path / "b.spacy", [doc_of("b", 3)])
+    assert len(list(create_corpus(tmp_path)(NLP))) == 2
+
+
+def test_empty_documents_are_left_out(tmp_path):
+    path = write(tmp_path / "a.spacy", [Doc(NLP.vocab), doc_of("a", 3)])
+    assert len(list(create_corpus(path)(NLP))) == 1
+
+
+@given(
+    sizes=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 30)), min_size=1, max_size=12),
+    exponent=st.floats(0.0, 1.0),
+    seed=st.integers(0, 99),
+)
+def test_no_document_is_ever_left_out_and_the_order_stays(sizes, exponent, seed):
+    docs = [doc_of(layer, n) for layer, n in sizes]
+    number = {id(doc): at for at, doc in enumerate(docs)}
+    sampled = [number[id(doc)] for doc in sample([docs], exponent, seed)]
+    assert sampled == sorted(sampled)
+    assert set(sampled) == set(range(len(docs)))
+    assert sampled == [number[id(doc)] for doc in sample([docs], exponent, seed)]
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+def test_the_largest_corpus_is_read_once_whatever_the_exponent(exponent):
+    docs = [doc_of("a", 30), doc_of("b", 3)]
+    assert passes_by_corpus([docs], exponent)[0, ("a",)] == 1.0
