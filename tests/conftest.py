@@ -7,6 +7,8 @@ from hypothesis import settings
 from spacy.language import Language
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Before torch is imported: threads that wait by spinning take the other worker's core.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)

@@ -63,6 +63,9 @@ def optimize(
     ] = None,
     batches: Annotated[int, typer.Option(help="Batches to calibrate with", min=1)] = 100,
     tolerance: Annotated[float, typer.Option(help="Points of F1 that may be lost")] = 0.5,
+    fallback: Annotated[
+        bool, typer.Option("--fallback", help="Where it lost more, take the next safer precision")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write it whatever it lost")] = False,
 ) -> None:
     """Make the CPU edition of MODEL: an encoder without torch, everything else as it is."""
@@ -76,8 +79,11 @@ def optimize(
         calibration=calibration,
         n_batches=batches,
         tolerance=tolerance,
+        fallback=fallback,
         force=force,
     )
+    for reason in outcome.refused:
+        typer.secho(f"⚠ {reason}: the next safer precision is taken.", fg="yellow", err=True)
     typer.echo(f"✔ {out}: {outcome}")
 
 

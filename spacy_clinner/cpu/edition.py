@@ -6,13 +6,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 import spacy
 import srsly
+from numpy.typing import NDArray
 from spacy import util
 from spacy.language import Language
 from spacy.tokens import DocBin
@@ -27,13 +28,19 @@ from spacy_clinner.cpu.listeners import listening_config, swap_listeners
 from spacy_clinner.cpu.session import Precision
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import spans
+from spacy_clinner.evaluation.intervals import Difference, f_difference, f_score, span_counts
 from spacy_clinner.tokenization.windows import create_line_windows
 from spacy_clinner.tokenization.wordpieces import cut_windows
 
 LINE_WINDOWS = "clinner.line_windows.v1"
 CALIBRATION_PIECES = 1024
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 log = logging.getLogger(__name__)
+
+
+class _TooMuchLost(Exception):
+    """Why an edition is not written."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +51,27 @@ class Outcome:
     size (int): Bytes of the encoder's files.
     score (float | None): Strict F1 over all layers of the edition, 0 to 1; None when no
         development notes were given.
-    torch_score (float | None): The same of the pipeline it was made from.
+    lost (Difference | None): Points of F1, of 100, that it loses to the pipeline it was made from,
+        with a 95 % interval over the notes; None likewise.
+    refused (tuple[str]): For each safer precision that was taken, why the one before was not.
     """
 
     precision: str
     size: int
     score: float | None = None
-    torch_score: float | None = None
-
-    @property
-    def lost(self) -> float:
-        """Points of F1 lost, of 100; 0 when nothing was compared."""
-        if self.score is None or self.torch_score is None:
-            return 0.0
-        return 100 * (self.torch_score - self.score)
+    lost: Difference | None = None
+    refused: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         scores = ""
-        if self.score is not None and self.torch_score is not None:
-            scores = f", strict F1 {100 * self.score:.2f} ({100 * self.torch_score:.2f} before)"
+        if self.score is not None and self.lost is not None:
+            scores = f", strict F1 {100 * self.score:.2f}, {loss(self.lost)}"
         return f"{self.precision}, encoder {self.size / 1e6:.1f} MB{scores}"
+
+
+def loss(lost: Difference) -> str:
+    """A loss in words."""
+    return f"{lost.value:.2f} points lost (95 % interval {lost.low:.2f} to {lost.high:.2f})"
 
 
 def optimize(
@@ -75,6 +83,7 @@ def optimize(
     calibration: Path | None = None,
     n_batches: int = 100,
     tolerance: float = 0.5,
+    fallback: bool = False,
     force: bool = False,
 ) -> Outcome:
     """Write the CPU edition of a trained pipeline.
@@ -83,18 +92,19 @@ def optimize(
 
     model (Path): The trained pipeline, with a `transformer` component.
     out (Path): The folder to write; a pipeline that is there is replaced.
-    precision (str): "int8", "bf16" or "fp32".
+    precision (str): "int8", "bf16" or "fp32", each safer and larger than the one before.
     dev (Path | None): A .spacy file with gold spans, to compare both pipelines on.
     calibration (Path | None): A .spacy file whose texts are used to calibrate int8.
     n_batches (int): Batches to calibrate with, of about 1,000 wordpieces each.
     tolerance (float): Points of strict F1 (of 100) that may be lost on `dev`.
+    fallback (bool): Where a precision lost more, take the next safer one.
     force (bool): Write the edition even if it lost more, or if there is no `dev`.
-    RETURNS (Outcome): Size and scores.
+    RETURNS (Outcome): Precision, size and scores.
     RAISES (ClinnerError): A file is missing, the pipeline cannot be converted, or it lost more
-        than `tolerance`; nothing is written then.
+        than `tolerance`, and that beyond chance; nothing is written then.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    if precision not in get_args(Precision):
+    if precision not in PRECISIONS:
         raise ClinnerError(f"No precision {precision!r}; choose int8, bf16 or fp32.")
     if precision == "int8" and calibration is None:
         raise ClinnerError(
@@ -102,37 +112,75 @@ def optimize(
             "with --calibration."
         )
     _check_paths(model, out, dev, calibration, force)
+    safer = PRECISIONS[PRECISIONS.index(precision) :] if fallback else (precision,)
+    before = None if dev is None else counts(spacy.load(model), dev)
+    refused: list[str] = []
+    for choice in safer:
+        try:
+            made = _edition(
+                model, out, choice, dev, before, calibration, n_batches, tolerance, force
+            )
+        except _TooMuchLost as error:
+            refused.append(str(error))
+        else:
+            return replace(made, refused=tuple(refused))
+    raise ClinnerError(
+        f"{out} was not written: {'; '.join(refused)}. Try a safer --precision (bf16, fp32), more "
+        "--batches, a higher --tolerance, or --force."
+    )
+
+
+def _edition(
+    model: Path,
+    out: Path,
+    precision: Precision,
+    dev: Path | None,
+    before: NDArray[np.int64] | None,
+    calibration: Path | None,
+    n_batches: int,
+    tolerance: float,
+    force: bool,
+) -> Outcome:
+    """Write one edition; raises `_TooMuchLost` where it is not to be."""
     nlp = spacy.load(model)
     transformer: Any = nlp.get_pipe(_transformer_name(nlp))
-    torch_score = None if dev is None else score(nlp, dev)
     batches: list[WordpieceBatch] = []
     if calibration is not None and precision == "int8":
         batches = calibration_batches(nlp, transformer, calibration, n_batches)
-    encoder = export_encoder(transformer, cast(Precision, precision), batches)
+    encoder = export_encoder(transformer, precision, batches)
     with _folder_written_whole(out) as folder:
         write_edition(nlp, encoder, folder)
-        outcome = Outcome(
-            precision=precision,
-            size=sum(len(part) for part in encoder.parts().values()),
-            score=None if dev is None else score(spacy.load(folder), dev),
-            torch_score=torch_score,
-        )
-        if outcome.lost > tolerance and not force:
-            raise ClinnerError(
-                f"{out} was not written: {precision} loses {outcome.lost:.2f} points of strict F1 "
-                f"on {dev} ({100 * (torch_score or 0):.2f} before), more than the tolerated "
-                f"{tolerance}. Try --precision bf16, more --batches, a higher --tolerance, or "
-                "--force."
-            )
+        outcome = Outcome(precision, size=sum(len(part) for part in encoder.parts().values()))
+        if dev is not None and before is not None:
+            after = counts(spacy.load(folder), dev)
+            lost = f_difference(before, after)
+            outcome = replace(outcome, score=float(f_score(after.sum(axis=0))), lost=lost)
+            if too_much(lost, tolerance) and not force:
+                raise _TooMuchLost(
+                    f"{precision} loses {lost.value:.2f} points of strict F1 on {dev} (95 % "
+                    f"interval {lost.low:.2f} to {lost.high:.2f}), more than the tolerated "
+                    f"{tolerance}"
+                )
     return outcome
 
 
-def score(nlp: Language, path: Path) -> float:
-    """Score a pipeline as `spacy project run evaluate` does.
+def too_much(lost: Difference, tolerance: float) -> bool:
+    """Whether an edition is to be refused for what it lost.
+
+    lost (Difference): Points of F1 that it lost. A handful of notes cannot tell a small loss from
+        none, so the interval must say that there is one, too.
+    tolerance (float): Points of F1 that may be lost.
+    RETURNS (bool): Whether it lost more, and beyond chance.
+    """
+    return lost.value > tolerance and lost.low > min(0.0, tolerance)
+
+
+def counts(nlp: Language, path: Path) -> NDArray[np.int64]:
+    """Count what a pipeline gets right, over all layers that it predicts.
 
     nlp (Language): The pipeline.
     path (Path): A .spacy file with gold spans.
-    RETURNS (float): Strict F1 over all layers, 0 to 1.
+    RETURNS (NDArray[int64]): As `span_counts`, shape (documents, 3).
     RAISES (ClinnerError): The file has no gold spans of a layer that the pipeline predicts.
     """
     gold = list(DocBin().from_disk(path).get_docs(nlp.vocab))
@@ -142,7 +190,7 @@ def score(nlp: Language, path: Path) -> float:
     layers = spans.predicted_layers(examples)
     if not layers:
         raise ClinnerError(f"{path}: has no gold spans of a layer that the pipeline predicts.")
-    return float(spans.strict(examples, layers)["all"]["f"])
+    return span_counts(examples, layers)
 
 
 def calibration_batches(

@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from spacy_clinner.cpu.batches import Floats
+from spacy_clinner.cpu.dequantize import dequantize
+from spacy_clinner.cpu.instructions import instructions
 from spacy_clinner.cpu.telemetry import without_telemetry
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tokenization.wordpieces import Ints
@@ -23,8 +25,9 @@ class Session:
 
     xml (bytes): The graph, in OpenVINO's format.
     weights (bytes): Its weights.
-    precision (str): "fp32" computes in float32; the others in bfloat16 what is not int8, where
-        the CPU is able to.
+    precision (str): What the weights are stored in. "int8" is computed in int8 where the CPU has
+        instructions for it; what is left of it, and "bf16", in bfloat16 where the CPU has those;
+        everything else in float32 (see `instructions`).
     threads (int): Number of threads; 0 for one on each core.
     """
 
@@ -34,16 +37,20 @@ class Session:
         # Its threads do not survive a fork, and a child that inherits them hangs. With this they
         # end when the last session is closed, and so before any fork: see `_close_before_fork`.
         core.set_property({"FORCE_TBB_TERMINATE": True})
-        bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        graph = core.read_model(xml, weights)
+        able = instructions()
+        if precision == "int8" and not able.int8:
+            dequantize(graph)
+        bf16 = able.bf16 and precision != "fp32"
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": "bf16" if bf16 and precision != "fp32" else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             # Several processes would otherwise all sit on the first cores.
             "ENABLE_CPU_PINNING": False,
         }
         if threads:
             options |= {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
-        self._compiled = core.compile_model(core.read_model(xml, weights), "CPU", options)
+        self._compiled = core.compile_model(graph, "CPU", options)
         # Twice as many as are computed at once: while a thread waits for the interpreter's lock to
         # pool what it got, the next batch is computed already.
         n_requests = 2 * self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")

@@ -12,11 +12,13 @@ from tiny_pipelines import LISTENER, STRIDED, WINDOWS, found_in, make_text, trai
 from typer.testing import CliRunner
 
 from spacy_clinner.cli import app
-from spacy_clinner.cpu.edition import optimize
+from spacy_clinner.cpu.edition import optimize, too_much
 from spacy_clinner.cpu.listeners import listening_config
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.intervals import Difference
 
 FORBIDDEN = Path(__file__).parent / "forbidden"
+KEPT = ("PATH", "LANG", "ONEDNN_MAX_CPU_ISA")
 TEXTS = [make_text(seed, 40) for seed in range(200, 206)]
 
 
@@ -25,7 +27,7 @@ def run_alone(folder, code, *arguments):
 
     Environment variables of the test run that switch telemetry off are not passed on.
     """
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}
+    kept = {name: value for name, value in os.environ.items() if name in KEPT}
     environment = {
         **kept,
         "HOME": str(folder),
@@ -118,6 +120,31 @@ def test_an_edition_that_lost_too_much_is_not_written(trained, corpus, tmp_path)
     assert list(tmp_path.iterdir()) == []
     optimize(trained, out, precision="fp32", dev=corpus, tolerance=-1, force=True)
     assert (out / "meta.json").is_file()
+
+
+def test_the_next_safer_precision_is_taken_where_one_lost_too_much(trained, corpus, tmp_path):
+    # No precision gains two points of F1.
+    with pytest.raises(ClinnerError, match=r"bf16 loses.*; fp32 loses.*--force"):
+        optimize(
+            trained, tmp_path / "out", precision="bf16", dev=corpus, tolerance=-2, fallback=True
+        )
+    made = optimize(trained, tmp_path / "out", precision="bf16", dev=corpus, fallback=True)
+    assert made.precision == "bf16"
+    assert made.refused == ()
+
+
+@pytest.mark.parametrize(
+    ("lost", "tolerance", "refused"),
+    [
+        (Difference(0.83, -0.4, 2.0), 0.5, False),  # chance explains it
+        (Difference(0.83, 0.3, 1.4), 0.5, True),
+        (Difference(0.4, 0.3, 0.5), 0.5, False),  # real, and tolerated
+        (Difference(-0.2, -0.9, 0.4), 0.5, False),
+        (Difference(0.0, 0.0, 0.0), -1, True),
+    ],
+)
+def test_a_loss_counts_when_it_is_large_and_stands_beyond_chance(lost, tolerance, refused):
+    assert too_much(lost, tolerance) is refused
 
 
 def test_a_failure_leaves_the_edition_that_was_there(edition, trained, corpus, tmp_path):
