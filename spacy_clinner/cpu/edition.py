@@ -29,6 +29,7 @@ from spacy_clinner.cpu.session import Precision
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import spans
 from spacy_clinner.evaluation.intervals import Difference, f_difference, f_score, span_counts
+from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.tokenization.windows import create_line_windows
 from spacy_clinner.tokenization.wordpieces import cut_windows
 
@@ -268,7 +269,7 @@ def write_edition(nlp: Language, encoder: Encoder, folder: Path) -> None:
         head = getattr(component, "model", None)
         if isinstance(head, Model):
             swap_listeners(head, encoder.width)
-    nlp.to_disk(folder, exclude=[name])
+    without_texts(nlp).to_disk(folder, exclude=[name])
     pipe = CPUEncoder(nlp.vocab, name, get_spans=create_line_windows())
     pipe.encoder = encoder
     pipe.to_disk(folder / name)
