@@ -1,5 +1,5 @@
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
@@ -8,10 +8,13 @@ from spacy.util import compile_infix_regex, compile_prefix_regex, compile_suffix
 # A span that starts or ends inside a token is lost, and clinical text glues what newswire keeps
 # apart ("days;BP", "CP.SOB", "120/80mmHg", "10mg"). So every sign is a token of its own, and
 # what people read as one word stays one: "98.6", "4,500", "q.i.d", "B12", "1st", "don" + "'t".
-PREFIXES = (r"\.{2,}", r"[^\w\s.]", r"\.(?![0-9])", "_")
-SUFFIXES = (r"\.{2,}", r"['’][sS]", r"[^\w\s]", "_")
+# A run of three and more equal signs ("-----", "+++", "____") is one token.
+RUN = r"(?P<sign>[^\w\s]|_)(?P=sign){2,}+"
+PREFIXES = (RUN, r"\.{2,}+", r"[^\w\s.]", r"\.(?![0-9])", "_")
+SUFFIXES = (RUN, r"\.{2,}+", r"['’][sS]", r"[^\w\s]", "_")
 INFIXES = (
-    r"\.{2,}",
+    RUN,
+    r"\.{2,}+",
     r"[^\w\s.,'’]",
     "_",
     r"(?<![0-9]),",
@@ -27,6 +30,12 @@ INFIXES = (
     r"(?<=[0-9])(?<![A-Za-z][0-9])(?<![A-Za-z][0-9]{2})(?<![A-Za-z][0-9]{3})"
     r"(?!(?:st|nd|rd|th)(?![A-Za-z]))(?=[A-Za-zµμ])",
 )
+# spaCy takes signs off the two ends of a chunk one by one, and reads all of it for each. So that
+# a megabyte of signs is not read a million times, a chunk with this many characters loses one at
+# each end, if a word stands behind it; INFIXES find all others in one pass.
+MANY = "(?s:.){200}"
+END_OF_PREFIX = rf"(?:(?=[^\W_])|(?!{MANY}))"
+START_OF_SUFFIX = rf"(?:(?<=[^\W_][^\W_])|(?!{MANY})(?<!{MANY}))"
 # Language exceptions that are words or white space; the others are emoticons: "8)", ":(".
 WORD = r"[^\W\d_]['’.\w]*|['’][^\W\d_]+|\s+"
 # Language exceptions that would keep a full stop on "h.", "d." (units) and "p.m.".
@@ -50,10 +59,14 @@ def create_tokenizer() -> Callable[[Language], Tokenizer]:
                 for written, tokens in nlp.Defaults.tokenizer_exceptions.items()
                 if re.fullmatch(WORD, written) and not re.fullmatch(TIME_OR_UNIT, written)
             },
-            prefix_search=compile_prefix_regex(PREFIXES).search,
-            suffix_search=compile_suffix_regex(SUFFIXES).search,
+            prefix_search=compile_prefix_regex([_any(PREFIXES) + END_OF_PREFIX]).search,
+            suffix_search=compile_suffix_regex([START_OF_SUFFIX + _any(SUFFIXES)]).search,
             infix_finditer=compile_infix_regex(INFIXES).finditer,
             token_match=nlp.Defaults.token_match,
         )
 
     return build
+
+
+def _any(pieces: Sequence[str]) -> str:
+    return f"(?:{'|'.join(pieces)})"
