@@ -25,6 +25,7 @@ from spacy_clinner.cpu.encoder import CPUEncoder, Encoder, read_tokenizer
 from spacy_clinner.cpu.export import export_encoder, max_length, tokenizer_json
 from spacy_clinner.cpu.listeners import listening_config, swap_listeners
 from spacy_clinner.cpu.session import Precision
+from spacy_clinner.cpu.telemetry import without_hub
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import spans
 from spacy_clinner.tokenization.windows import create_line_windows
@@ -66,6 +67,7 @@ class Outcome:
         return f"{self.precision}, encoder {self.size / 1e6:.1f} MB{scores}"
 
 
+@without_hub()
 def optimize(
     model: Path,
     out: Path,
@@ -93,7 +95,6 @@ def optimize(
     RAISES (ClinnerError): A file is missing, the pipeline cannot be converted, or it lost more
         than `tolerance`; nothing is written then.
     """
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if precision not in get_args(Precision):
         raise ClinnerError(f"No precision {precision!r}; choose int8, bf16 or fp32.")
     if precision == "int8" and calibration is None:
