@@ -1,6 +1,4 @@
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -32,6 +30,7 @@ from spacy_clinner.corpora.note import (
 )
 from spacy_clinner.corpora.standoff import Placed, parse_line, restore, write_lines
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import folder_written_whole
 
 SPAN_ID = re.compile(r"T[0-9]")
 # Note ids that can be file names everywhere; a folder's name has no dot, lest a file have it too.
@@ -159,18 +158,10 @@ def write_brat(notes: Iterable[Note], folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ClinnerError(f"{folder}: is there already. Delete it, or name another folder.")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
-    try:
+    with folder_written_whole(folder) as partial:
         names: set[str] = set()
         for note in notes:
-            name = _file_name(note.id, names)
-            _write_note(note, name, partial)
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            _write_note(note, _file_name(note.id, names), partial)
 
 
 def _write_note(note: Note, name: str, folder: Path) -> None:

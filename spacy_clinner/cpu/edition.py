@@ -2,10 +2,6 @@
 
 import importlib.metadata
 import logging
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -28,6 +24,7 @@ from spacy_clinner.cpu.session import Precision
 from spacy_clinner.cpu.telemetry import without_hub
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import spans
+from spacy_clinner.files import folder_written_whole
 from spacy_clinner.tokenization.windows import create_line_windows
 from spacy_clinner.tokenization.wordpieces import cut_windows
 
@@ -110,7 +107,7 @@ def optimize(
     if calibration is not None and precision == "int8":
         batches = calibration_batches(nlp, transformer, calibration, n_batches)
     encoder = export_encoder(transformer, cast(Precision, precision), batches)
-    with _folder_written_whole(out) as folder:
+    with folder_written_whole(out) as folder:
         write_edition(nlp, encoder, folder)
         outcome = Outcome(
             precision=precision,
@@ -289,19 +286,3 @@ def _check_paths(
         raise ClinnerError(f"{out}: is the pipeline to be converted; choose another folder.")
     if out.exists() and not (out / "meta.json").is_file():
         raise ClinnerError(f"{out}: exists and is no pipeline; it is not replaced.")
-
-
-@contextmanager
-def _folder_written_whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out`, which takes its place when the block ends well."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    replaced = out.with_name(f".{out.name}.{os.getpid()}.replaced")
-    try:
-        yield partial
-        if out.exists():
-            out.replace(replaced)
-        partial.replace(out)
-    finally:
-        for folder in (partial, replaced):
-            shutil.rmtree(folder, ignore_errors=True)

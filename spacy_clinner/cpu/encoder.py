@@ -330,7 +330,7 @@ class CPUEncoder(Pipe):
         """
         on_cpu = self._ops.device_type == "cpu"
         for doc, tensor in zip(docs, vectors, strict=True):
-            doc.tensor = tensor if on_cpu else self._ops.asarray(tensor)
+            doc.tensor = tensor if on_cpu else self._ops.asarray(tensor)  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A session cannot leave its process.

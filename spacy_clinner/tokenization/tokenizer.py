@@ -1,8 +1,10 @@
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
+from spacy.tokens import Doc
 from spacy.util import compile_infix_regex, compile_prefix_regex, compile_suffix_regex
 
 # A span that starts or ends inside a token is lost, and clinical text glues what newswire keeps
@@ -36,23 +38,42 @@ INFIXES = (
 MANY = "(?s:.){200}"
 END_OF_PREFIX = rf"(?:(?=[^\W_])|(?!{MANY}))"
 START_OF_SUFFIX = rf"(?:(?<=[^\W_][^\W_])|(?!{MANY})(?<!{MANY}))"
+SURROGATE = re.compile("[\ud800-\udfff]")
 # Language exceptions that are words or white space; the others are emoticons: "8)", ":(".
 WORD = r"[^\W\d_]['’.\w]*|['’][^\W\d_]+|\s+"
 # Language exceptions that would keep a full stop on "h.", "d." (units) and "p.m.".
 TIME_OR_UNIT = r"[0-9]*[A-Za-z]\.|[0-9]*[ap]\.m\."
 
 
+class ClinicalTokenizer(Tokenizer):
+    """spaCy's `Tokenizer` for any Python string."""
+
+    def __call__(self, string: str) -> Doc:
+        """Cut a text into tokens.
+
+        string (str): The text.
+        RETURNS (Doc): The document, with U+FFFD for each half of a surrogate pair.
+        """
+        doc: Doc = super().__call__(SURROGATE.sub("\ufffd", string))
+        return doc
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _, arguments = super().__reduce__()[:2]
+        return ClinicalTokenizer, arguments
+
+
 def create_tokenizer() -> Callable[[Language], Tokenizer]:
     """The clinical tokenizer, `clinner.Tokenizer.v1` in a config's [nlp.tokenizer].
 
     It is spaCy's own `Tokenizer` (so it serialises, explains itself and runs at C speed) with the
-    language's exceptions and rules of its own for signs and units.
+    language's exceptions and rules of its own for signs and units. Half of a surrogate pair, which
+    no UTF-8 text has and spaCy cannot hold, becomes U+FFFD, so that all offsets stay.
 
     RETURNS (Callable[[Language], Tokenizer]): Makes the tokenizer for a pipeline.
     """
 
-    def build(nlp: Language) -> Tokenizer:
-        return Tokenizer(
+    def build(nlp: Language) -> ClinicalTokenizer:
+        return ClinicalTokenizer(
             nlp.vocab,
             rules={
                 written: tokens

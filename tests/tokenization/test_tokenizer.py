@@ -1,3 +1,6 @@
+import pickle
+import re
+
 import pytest
 import spacy
 from hypothesis import given
@@ -107,6 +110,14 @@ def test_contractions_are_cut_as_spacy_cuts_them():
 @given(st.text(max_size=200))
 def test_any_text_comes_back_whole(text):
     assert NLP.make_doc(text).text == text
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=()), max_size=50))
+def test_half_of_a_surrogate_pair_is_replaced_and_offsets_stay(text):
+    doc = NLP(text)
+    assert doc.text == re.sub("[\ud800-\udfff]", "\ufffd", text)
+    copy = pickle.loads(pickle.dumps(NLP.tokenizer))
+    assert [token.text for token in copy(text)] == [token.text for token in doc]
 
 
 def test_the_tokenizer_survives_the_disk(tmp_path):
