@@ -9,13 +9,17 @@ from spacy_clinner.corpora.checks import (
     DUPLICATE_ID,
     FRAGMENTS_OVERLAP,
     JUNK_LINE,
+    LINE_ENDS,
+    LINE_ENDS_LOST,
     NO_ANNOTATION,
+    SURFACE_DIFFERS,
     Annotation,
     check_fragments,
     flag_duplicate_ids,
     surface_fault,
     unresolved,
 )
+from spacy_clinner.corpora.line_ends import recount
 from spacy_clinner.corpora.lines import decode
 from spacy_clinner.corpora.note import (
     Attribute,
@@ -79,9 +83,10 @@ def _read_note(
         return Note(name, text, source=source, problems=(Problem(source, NO_ANNOTATION),))
     source = f"{path}/{name}.ann"
     problems: list[Problem] = []
-    placed = list(_annotations(decode(read_ann(), source), text, source, problems))
+    placed = list(_annotations(decode(read_ann(), source), source, problems))
     placed, note_id, unreadable = restore(placed)
-    placed = [_checked(where, a, text, problems) for where, a in _renamed(placed, problems)]
+    placed = list(_fitted(list(_renamed(placed, problems)), text, problems))
+    placed = [_checked(where, a, text, problems) for where, a in placed]
     annotations = [annotation for _, annotation in placed]
     return Note(
         name if note_id is None else note_id,
@@ -98,13 +103,11 @@ def _read_note(
     )
 
 
-def _annotations(ann: str, text: str, source: str, problems: list[Problem]) -> Iterator[Placed]:
+def _annotations(ann: str, source: str, problems: list[Problem]) -> Iterator[Placed]:
     for number, line in enumerate(ann.split("\n"), 1):
         line, where = line.removesuffix("\r"), f"{source}:{number}"
         annotation = parse_line(line)
         if annotation is not None:
-            if isinstance(annotation, NoteSpan):
-                check_fragments(annotation.fragments, text, where)
             yield where, annotation
         elif SPAN_ID.match(line):
             raise ClinnerError(
@@ -130,10 +133,40 @@ def _renamed(placed: list[Placed], problems: list[Problem]) -> Iterator[Placed]:
         yield where, annotation
 
 
+def _fitted(placed: list[Placed], text: str, problems: list[Problem]) -> Iterator[Placed]:
+    """The annotations, with offsets counted anew where they were made for other line ends; of a
+    note with such offsets, spans that fit neither way are dropped."""
+    moved = {
+        at: recount(text, span.fragments, span.surface)
+        for at, (_, span) in enumerate(placed)
+        if isinstance(span, NoteSpan) and span.surface is not None and not _fits(span, text)
+    }
+    repaired = any(moved.values())
+    for at, (where, annotation) in enumerate(placed):
+        fragments = moved.get(at)
+        if fragments and isinstance(annotation, NoteSpan):
+            annotation = replace(annotation, fragments=fragments)
+            problems.append(Problem(where, LINE_ENDS, annotation))
+        elif at in moved and (repaired or "\r\n" in text):
+            problems.append(Problem(where, LINE_ENDS_LOST))
+            continue
+        yield where, annotation
+
+
+def _fits(span: NoteSpan, text: str) -> bool:
+    if not all(0 <= start < end <= len(text) for start, end in span.fragments):
+        return False
+    # Written out of order, the surface may follow either order.
+    orders = (span.fragments, sorted(span.fragments))
+    faults = (surface_fault(span.surface or "", text, order) for order in orders)
+    return any(fault != SURFACE_DIFFERS for fault in faults)
+
+
 def _checked(where: str, annotation: Annotation, text: str, problems: list[Problem]) -> Placed:
     """A span with its fragments in reading order, and a problem if its surface is another text."""
     if not isinstance(annotation, NoteSpan):
         return where, annotation
+    check_fragments(annotation.fragments, text, where)
     span = replace(annotation, fragments=tuple(sorted(annotation.fragments)))
     if span.surface is not None:
         # Written out of order, the surface may follow either order.
