@@ -1,4 +1,5 @@
 import os
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,18 +26,42 @@ def read_toml(path: Path, absent: str) -> dict[str, Any]:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A temporary name beside `path` to write to, renamed to `path` when the block ends well.
 
     So a run that is cut off never leaves half a file under the final name.
 
     path (Path): The file to write; its folder is made when missing.
+    private (bool): It quotes notes: only the user may read it (mode 0600).
     YIELDS (Path): The name to write to; removed when the block raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        if private:
+            partial.touch(0o600)
         yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, which takes its place when the block ends well.
+
+    folder (Path): The folder to write; one that is there is replaced.
+    YIELDS (Path): The folder to fill; removed when the block raises.
+    """
+    partial, replaced = (
+        folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("partial", "replaced")
+    )
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if folder.exists():
+            folder.replace(replaced)
+        partial.replace(folder)
+    finally:
+        for left in (partial, replaced):
+            shutil.rmtree(left, ignore_errors=True)

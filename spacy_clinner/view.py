@@ -1,14 +1,15 @@
 """A note as HTML: entities by label, what is negated or uncertain, linked modifiers, sections."""
 
 from html import escape
+from itertools import pairwise
 from typing import Any
 
-from spacy import displacy
 from spacy.tokens import Doc, Span
 from spacy.util import is_in_jupyter
 
 from spacy_clinner import schemes
 from spacy_clinner.annotation import attributes
+from spacy_clinner.errors import ClinnerError
 
 # By UMLS semantic group, so that every scheme's labels have a colour.
 COLORS = {
@@ -19,8 +20,8 @@ COLORS = {
 }
 OTHER_COLOR = "#e6e2f1"
 MARK = (
-    '<mark class="{state}" style="background:{bg}" title="{details}"><span>{text}</span> '
-    "<b>{label}</b>{modifiers}</mark>"
+    '<mark class="{state}" style="background:{bg}" title="{details}">'
+    "<span>{text}</span>{label}</mark>"
 )
 STYLE = """<style>
 .clinner { font: 15px/2 system-ui, sans-serif; max-width: 60rem; color: #222; }
@@ -32,8 +33,14 @@ STYLE = """<style>
 .clinner mark.possible { outline: 1.5px dotted #555; }
 .clinner mark.other { opacity: .65; }
 </style>"""
+# Whatever stands in a note or a label, a page runs nothing and fetches nothing.
+POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    """content="default-src 'none'; style-src 'unsafe-inline'">"""
+)
 PAGE = (
-    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{policy}'
+    "<title>{title}</title></head>"
     '<body style="margin:2rem auto;max-width:62rem;padding:0 1rem">{body}</body></html>\n'
 )
 
@@ -49,16 +56,29 @@ def render(
     and evidence.
 
     doc (Doc): The document.
-    layer (str | None): The span group to show, without overlaps; `doc.ents` if None.
+    layer (str | None): The span group to show; `doc.ents` if None. Where spans overlap, each is
+        marked.
     page (bool): A whole HTML page instead of a fragment.
     jupyter (bool | None): Display it in a notebook; None finds out whether this is one.
     RETURNS (str | None): The HTML; None where it was displayed.
+    RAISES (ClinnerError): The document has no such layer.
     """
-    spans = list(doc.ents) if layer is None else list(doc.spans.get(layer, ()))
-    parts = [_section(doc, title, start, end, spans) for title, start, end in _sections(doc)]
+    if layer is not None and layer not in doc.spans:
+        known = ", ".join(doc.spans) or "none"
+        raise ClinnerError(f"The document has no layer {layer!r}. Its layers: {known}.")
+    spans = list(doc.ents if layer is None else doc.spans[layer])
+    # A section's text goes on to the next heading, so that no text is left out.
+    sections = _sections(doc)
+    if sections[0][1]:
+        sections.insert(0, (None, 0, 0))
+    starts = [0, *(start for _, start, _ in sections[1:]), len(doc.text)]
+    parts = [
+        _section(doc, title, *extent, spans)
+        for (title, _, _), extent in zip(sections, pairwise(starts), strict=True)
+    ]
     body = f'{STYLE}<div class="clinner">{"".join(parts)}</div>'
     if page:
-        return PAGE.format(title="clinner", body=body)
+        return PAGE.format(policy=POLICY, title="clinner", body=body)
     if jupyter or (jupyter is None and is_in_jupyter()):
         from IPython.display import HTML, display
 
@@ -77,28 +97,32 @@ def _sections(doc: Doc) -> list[tuple[str | None, int, int]]:
 
 
 def _section(doc: Doc, title: str | None, start: int, end: int, spans: list[Span]) -> str:
-    ents = [
-        {
-            "start": span.start_char - start,
-            "end": span.end_char - start,
-            "label": span.label_,
-            "params": _params(span),
-        }
-        for span in spans
-        if start <= span.start_char and span.end_char <= end
-    ]
-    colors = {span.label_: _color(span) for span in spans}
-    html: str = displacy.render(
-        {"text": doc.text[start:end], "ents": ents, "title": None},
-        style="ent",
-        manual=True,
-        page=False,
-        jupyter=False,
-        options={"template": MARK, "colors": colors},
-    )
+    """A heading and its text, in pieces over which the same spans lie: a span that overlaps
+    others, or goes on in the next section, is marked in each of its pieces."""
+    within = [span for span in spans if span.start_char < end and start < span.end_char]
+    cuts = {start, end}
+    for span in within:
+        cuts |= {max(start, span.start_char), min(end, span.end_char)}
+    pieces = [_piece(doc, *piece, within) for piece in pairwise(sorted(cuts))]
     name = "" if title is None else escape(title.replace("_", " ").capitalize())
     heading = f"<h3>{name}</h3>" if name else ""
-    return heading + html
+    return f'{heading}<div class="entities">{"".join(pieces)}</div>'
+
+
+def _piece(doc: Doc, start: int, end: int, spans: list[Span]) -> str:
+    html = escape(doc.text[start:end]).replace("\n", "<br>")
+    over = [span for span in spans if span.start_char <= start and end <= span.end_char]
+    for span in sorted(over, key=lambda span: (-span.start_char, span.end_char)):
+        params = _params(span)
+        label = f" <b>{escape(span.label_)}</b>{params['modifiers']}"
+        html = MARK.format(
+            state=params["state"],
+            details=params["details"],
+            bg=_color(span),
+            text=html,
+            label=label if end == span.end_char else "",
+        )
+    return html
 
 
 def _color(span: Span) -> str:

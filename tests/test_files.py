@@ -1,6 +1,6 @@
 import pytest
 
-from spacy_clinner.files import written_whole
+from spacy_clinner.files import folder_written_whole, written_whole
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -22,3 +22,29 @@ def test_a_failure_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path):
         fail_half_way()
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
     assert (tmp_path / "x.txt").read_text(encoding="utf8") == "old"
+
+
+def test_a_file_that_quotes_notes_is_its_writers_alone_from_the_start(tmp_path):
+    (tmp_path / "x.txt").write_text("old", encoding="utf8")
+    with written_whole(tmp_path / "x.txt", private=True) as path:
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.write_text("a note", encoding="utf8")
+    assert (tmp_path / "x.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_replaces_an_older_one_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "a/b"
+    for content in ("first", "second"):
+        with folder_written_whole(folder) as partial:
+            (partial / content).touch()
+        assert [p.name for p in folder.iterdir()] == [content]
+
+    def fail_half_way():
+        with folder_written_whole(folder) as partial:
+            (partial / "third").touch()
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail_half_way()
+    assert [p.name for p in folder.parent.iterdir()] == ["b"]
+    assert [p.name for p in folder.iterdir()] == ["second"]

@@ -1,8 +1,13 @@
+import re
+from html import unescape
+
+import pytest
 import spacy
 from spacy.tokens import Span
 
 from spacy_clinner import view
 from spacy_clinner.annotation import attributes
+from spacy_clinner.errors import ClinnerError
 
 TEXT = "Denies <severe> chest pain. Possible pneumonia. Aspirin daily."
 
@@ -50,6 +55,43 @@ def test_a_layer_is_shown_in_place_of_the_entities(nlp):
     assert view.render(made, layer="ncbi", jupyter=False).count("<mark") == 1
 
 
+def test_no_finding_and_no_text_is_hidden_by_overlaps_or_sections(nlp):
+    made = doc(nlp)
+    made.spans["all"] = [
+        Span(made, 0, 5, label="OUTER"),
+        Span(made, 1, 3, label="INNER"),
+        Span(made, 2, 7, label="CROSSING"),
+        Span(made, 2, 7, label="SAME"),
+        Span(made, 6, 10, label="LAST"),
+    ]
+    for sections in (
+        [],
+        [(None, None, made[:2]), ("plan", None, made[2:4]), ("x", None, made[8:])],
+    ):
+        made._.sections = sections
+        html = view.render(made, layer="all", jupyter=False)
+        shown = [html.count(f"<b>{span.label_}</b>") for span in made.spans["all"]]
+        assert shown == [1] * 5
+        text = re.sub(r"<h3>.*?</h3>|<b>.*?</b>|<style>.*?</style>|<[^>]*>", "", html, flags=re.S)
+        assert unescape(text).replace(" ", "") == made.text.replace(" ", "")
+
+
+def test_an_unknown_layer_is_an_error_that_names_those_there_are(nlp):
+    made = doc(nlp)
+    made.spans["ncbi"] = []
+    with pytest.raises(ClinnerError, match=r"no layer 'nbci'. Its layers: ncbi"):
+        view.render(made, layer="nbci", jupyter=False)
+
+
+def test_labels_are_escaped_and_a_page_can_run_nothing(nlp):
+    made = nlp("no fever")
+    made.spans["x"] = [Span(made, 1, 2, label="<script>alert(1)</script>")]
+    html = view.render(made, layer="x", page=True)
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert "Content-Security-Policy" in html
+
+
 def test_the_view_command_writes_a_page(tmp_path, nlp):
     from typer.testing import CliRunner
 
@@ -63,3 +105,5 @@ def test_the_view_command_writes_a_page(tmp_path, nlp):
     done = CliRunner().invoke(app, [*arguments, str(tmp_path / "note.html")])
     assert done.exit_code == 0, done.output
     assert "fever" in (tmp_path / "note.html").read_text(encoding="utf8")
+    assert (tmp_path / "note.html").stat().st_mode & 0o777 == 0o600
+    assert "0600" in done.output

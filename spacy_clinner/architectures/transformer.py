@@ -100,21 +100,34 @@ def set_checked_transformer(model: Any, hf_model: "HFObjects") -> None:
     from spacy_transformers.layers.transformer_model import set_pytorch_transformer
 
     tokenizer = hf_model.tokenizer
-    check_tokenizer(tokenizer, hf_model.transformer.config, model.attrs["name"])
+    check_tokenizer(tokenizer, hf_model.transformer, model.attrs["name"])
     align_words(tokenizer)
     check_windows(model.attrs["get_spans"], tokenizer)
     set_pytorch_transformer(model, hf_model)
 
 
-def check_tokenizer(tokenizer: Any, config: Any, name: str) -> None:
+def most_wordpieces(transformer: Any) -> int | None:
+    """How many wordpieces an encoder takes.
+
+    transformer (PreTrainedModel): The encoder.
+    RETURNS (Optional[int]): Its positions; for RoBERTa and its kin, which count them from the
+        padding's number on, two fewer (514 hold 512). None where it has no such limit.
+    """
+    positions = getattr(transformer.config, "max_position_embeddings", None)
+    table = getattr(getattr(transformer, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return positions and positions - (0 if padding is None else padding + 1)
+
+
+def check_tokenizer(tokenizer: Any, transformer: Any, name: str) -> None:
     """Stop at a tokenizer without the encoder's limit, or of another case than its vocabulary.
 
     tokenizer (PreTrainedTokenizerBase): The tokenizer.
-    config (PretrainedConfig): The encoder's config.
+    transformer (PreTrainedModel): The encoder.
     name (str): The encoder, for the message.
     RAISES (ClinnerError): It does not fit.
     """
-    limit = getattr(config, "max_position_embeddings", None) or 512
+    limit = most_wordpieces(transformer) or 512
     if tokenizer.model_max_length > limit:
         raise ClinnerError(
             f"{name}: the encoder takes {limit} wordpieces, and its tokenizer knows no such limit. "

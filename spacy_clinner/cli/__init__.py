@@ -131,9 +131,9 @@ def view(
     if not note.is_file():
         raise ClinnerError(f"{note}: no such file.")
     html = render(nlp(decode(note.read_bytes(), note)), layer=layer, page=True)
-    with written_whole(out) as path:
+    with written_whole(out, private=True) as path:
         path.write_text(html, encoding="utf8")
-    typer.echo(f"✔ {out}")
+    typer.echo(f"✔ {out}, which holds the note: only you may read it (mode 0600)")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from spacy.tokens import Doc, Span
 from spacy_clinner.annotation import attributes
 from spacy_clinner.corpora.checks import SURFACE_DIFFERS, WHITE_SPACE_DIFFERS
 from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
+from spacy_clinner.corpora.polarity import DOUBT, read_polarity
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.schemes import Scheme
 
@@ -20,13 +21,12 @@ OVERLAP = "dropped: overlaps a longer span of its layer"
 DUPLICATE = "dropped: same offsets and label as another span"
 EMPTY = "dropped: no token inside"
 FLATTENED = "discontinuous: flattened to its full extent"
+ATTRIBUTE = "attribute left out: no place for its value"
 RELATION = "relation dropped: an end of it was dropped"
 SOURCE = "source: "
 KEPT = ", kept at its offsets"
 NOTE = "duplicate note"
 SCORED_FIRST = ("test", "dev", "train")
-# MACCROBAT's values of POLARITY that are neither yes nor no.
-DOUBT = ("UNCERTAIN", "MAYBE_POS", "MAYBE_NEG")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Loss:
         only the label.
     start (int | None), end (int | None): Offsets in characters, as the corpus has them; None for
         a note or a relation.
-    text (str): What the offsets cover, at most 80 characters; of a relation, its id and those of
-        its ends; of a duplicate note, the id of the note that stays.
+    text (str): What the offsets cover, at most 80 characters; of a relation or an attribute, its
+        id and what it points to; of a duplicate note, the id of the note that stays.
     reason (str): What became of it, in the words above, several joined by "; "; "source: ..." is
         a fault of the corpus file.
     """
@@ -178,11 +178,16 @@ class Aligner:
         if any(scheme.pairs for scheme in self.layers):
             found = ((h, t, None) for h, tails in links.items() for t in tails)
             attributes.set_relations(doc, found)
-        polarity = {
-            triggers.get(attribute.target, attribute.target): attribute.value or "NEG"
-            for attribute in note.attributes
-            if attribute.label.lower() in ("polarity", "negation")
-        }
+        polarity = {}
+        for attribute in note.attributes:
+            target = triggers.get(attribute.target, attribute.target)
+            found_polarity = read_polarity(attribute)
+            if found_polarity is not None:
+                polarity[target] = found_polarity
+            elif target in labels:
+                text = f"{attribute.id}: {attribute.target}"
+                where = (note.id, note.source, None, attribute.label, None, None, text)
+                losses.append(Loss(*where, ATTRIBUTE))
         for gold_id, placed in kept.items():
             span = placed.span
             attributes.set_values(span, layer=span.id_)

@@ -1,6 +1,4 @@
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -11,13 +9,17 @@ from spacy_clinner.corpora.checks import (
     DUPLICATE_ID,
     FRAGMENTS_OVERLAP,
     JUNK_LINE,
+    LINE_ENDS,
+    LINE_ENDS_LOST,
     NO_ANNOTATION,
+    SURFACE_DIFFERS,
     Annotation,
     check_fragments,
     flag_duplicate_ids,
     surface_fault,
     unresolved,
 )
+from spacy_clinner.corpora.line_ends import recount
 from spacy_clinner.corpora.lines import decode
 from spacy_clinner.corpora.note import (
     Attribute,
@@ -32,6 +34,7 @@ from spacy_clinner.corpora.note import (
 )
 from spacy_clinner.corpora.standoff import Placed, parse_line, restore, write_lines
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import folder_written_whole
 
 SPAN_ID = re.compile(r"T[0-9]")
 # Note ids that can be file names everywhere; a folder's name has no dot, lest a file have it too.
@@ -80,9 +83,10 @@ def _read_note(
         return Note(name, text, source=source, problems=(Problem(source, NO_ANNOTATION),))
     source = f"{path}/{name}.ann"
     problems: list[Problem] = []
-    placed = list(_annotations(decode(read_ann(), source), text, source, problems))
+    placed = list(_annotations(decode(read_ann(), source), source, problems))
     placed, note_id, unreadable = restore(placed)
-    placed = [_checked(where, a, text, problems) for where, a in _renamed(placed, problems)]
+    placed = list(_fitted(list(_renamed(placed, problems)), text, problems))
+    placed = [_checked(where, a, text, problems) for where, a in placed]
     annotations = [annotation for _, annotation in placed]
     return Note(
         name if note_id is None else note_id,
@@ -99,13 +103,11 @@ def _read_note(
     )
 
 
-def _annotations(ann: str, text: str, source: str, problems: list[Problem]) -> Iterator[Placed]:
+def _annotations(ann: str, source: str, problems: list[Problem]) -> Iterator[Placed]:
     for number, line in enumerate(ann.split("\n"), 1):
         line, where = line.removesuffix("\r"), f"{source}:{number}"
         annotation = parse_line(line)
         if annotation is not None:
-            if isinstance(annotation, NoteSpan):
-                check_fragments(annotation.fragments, text, where)
             yield where, annotation
         elif SPAN_ID.match(line):
             raise ClinnerError(
@@ -131,10 +133,40 @@ def _renamed(placed: list[Placed], problems: list[Problem]) -> Iterator[Placed]:
         yield where, annotation
 
 
+def _fitted(placed: list[Placed], text: str, problems: list[Problem]) -> Iterator[Placed]:
+    """The annotations, with offsets counted anew where they were made for other line ends; of a
+    note with such offsets, spans that fit neither way are dropped."""
+    moved = {
+        at: recount(text, span.fragments, span.surface)
+        for at, (_, span) in enumerate(placed)
+        if isinstance(span, NoteSpan) and span.surface is not None and not _fits(span, text)
+    }
+    repaired = any(moved.values())
+    for at, (where, annotation) in enumerate(placed):
+        fragments = moved.get(at)
+        if fragments and isinstance(annotation, NoteSpan):
+            annotation = replace(annotation, fragments=fragments)
+            problems.append(Problem(where, LINE_ENDS, annotation))
+        elif at in moved and (repaired or "\r\n" in text):
+            problems.append(Problem(where, LINE_ENDS_LOST))
+            continue
+        yield where, annotation
+
+
+def _fits(span: NoteSpan, text: str) -> bool:
+    if not all(0 <= start < end <= len(text) for start, end in span.fragments):
+        return False
+    # Written out of order, the surface may follow either order.
+    orders = (span.fragments, sorted(span.fragments))
+    faults = (surface_fault(span.surface or "", text, order) for order in orders)
+    return any(fault != SURFACE_DIFFERS for fault in faults)
+
+
 def _checked(where: str, annotation: Annotation, text: str, problems: list[Problem]) -> Placed:
     """A span with its fragments in reading order, and a problem if its surface is another text."""
     if not isinstance(annotation, NoteSpan):
         return where, annotation
+    check_fragments(annotation.fragments, text, where)
     span = replace(annotation, fragments=tuple(sorted(annotation.fragments)))
     if span.surface is not None:
         # Written out of order, the surface may follow either order.
@@ -159,18 +191,10 @@ def write_brat(notes: Iterable[Note], folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ClinnerError(f"{folder}: is there already. Delete it, or name another folder.")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
-    try:
+    with folder_written_whole(folder) as partial:
         names: set[str] = set()
         for note in notes:
-            name = _file_name(note.id, names)
-            _write_note(note, name, partial)
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            _write_note(note, _file_name(note.id, names), partial)
 
 
 def _write_note(note: Note, name: str, folder: Path) -> None:

@@ -1,5 +1,5 @@
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -151,10 +151,16 @@ def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:
         found = chain.from_iterable(read(path, corpus.format) for path in corpus.paths[split])
         listed = corpus.ids.get(split)
         # The list is of the split, which may be several files.
-        notes = list(found if listed is None else only_listed(found, listed))
+        notes = [_storable(n) for n in (found if listed is None else only_listed(found, listed))]
         held = _held_out(notes, corpus) if split == "train" else {}
         for note in notes:
             yield held.get(note.id, split), note
+
+
+def _storable(note: Note) -> Note:
+    """With an id that DocBin can store: JSON may hold half of a surrogate pair, UTF-8 cannot."""
+    name = note.id.encode("utf8", "replace").decode("utf8")
+    return note if name == note.id else replace(note, id=name)
 
 
 def _held_out(notes: list[Note], corpus: Corpus) -> dict[str, str]:

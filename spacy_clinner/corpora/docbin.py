@@ -71,7 +71,8 @@ def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -
     corpus (Corpus): The corpus, from the catalog.
     nlp (Language): The pipeline whose tokenizer to use.
     folder (Path): Gets `<split>.spacy`, `losses.jsonl` (one `Loss` a line) and
-        `conversion.json`; each is written whole or not at all.
+        `conversion.json`; each is written whole or not at all. The losses quote the notes: only
+        the user may read them (mode 0600).
     strict (bool): With any loss, write `losses.jsonl` only.
     RETURNS (Conversion): Counts and losses.
     RAISES (ClinnerError): A file cannot be read, a label is unknown, or there is no entity.
@@ -86,7 +87,7 @@ def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -
             f"{corpus.name}: not one entity in {sum(done.notes.values())} notes. "
             f"Look at the paths, the format and the view of its entry in the catalog."
         )
-    with written_whole(folder / "losses.jsonl") as path:
+    with written_whole(folder / "losses.jsonl", private=True) as path:
         srsly.write_jsonl(path, map(asdict, done.losses))
     if strict and done.losses:
         return done

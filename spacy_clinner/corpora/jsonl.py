@@ -77,7 +77,7 @@ def _notes(path: Path) -> Iterator[Note]:
             yield _own(record, where)
             continue
         draft = _Draft(where, _text(record, where))
-        if "annotations" in record:
+        if "annotations" in record and isinstance(record.get("data"), dict):
             _read_label_studio(record, draft)
         elif "spans" in record:
             _read_prodigy(record, draft)
@@ -148,9 +148,10 @@ def _own(record: Record, where: str) -> Note:
 
 
 def _text(record: Record, where: str) -> str:
-    """The text: `text`, in `data` for Label Studio; old versions of doccano have it as `data`."""
+    """The text: `text`, in `data` for Label Studio, where it may have another name; old versions
+    of doccano have it as `data`."""
     data = record.get("data")
-    text = record.get("text", data.get("text") if isinstance(data, dict) else data)
+    text = record.get("text", _label_studio_text(data, where) if isinstance(data, dict) else data)
     if not isinstance(text, str):
         raise ClinnerError(
             f"{where}: no text. Known are clinner's own records, Prodigy (`text`, `spans`), "
@@ -158,6 +159,18 @@ def _text(record: Record, where: str) -> str:
         )
     _check_text(text, where)
     return text
+
+
+def _label_studio_text(data: Record, where: str) -> Any:
+    if "text" in data:
+        return data["text"]
+    texts = {key: value for key, value in data.items() if isinstance(value, str)}
+    if len(texts) > 1:
+        raise ClinnerError(
+            f"{where}: `data` has no `text`, and several that could be it: {', '.join(texts)}. "
+            f"Rename the one that was annotated to `text`."
+        )
+    return next(iter(texts.values()), None)
 
 
 def _check_text(text: str, where: str) -> None:
@@ -266,7 +279,8 @@ def _read_prodigy(record: Record, draft: _Draft) -> None:
 
 
 def _read_doccano(record: Record, draft: _Draft) -> None:
-    key = next((key for key in ("entities", "label", "labels") if key in record), None)
+    keys = ("entities", "label", "labels", "annotations")
+    key = next((key for key in keys if key in record), None)
     if key is None:
         draft.add_problem(NO_ANNOTATION)
     for item in _list(record[key], draft.where) if key else []:
@@ -277,6 +291,11 @@ def _read_doccano(record: Record, draft: _Draft) -> None:
             start, end = (item.get(f"{k}_offset", item.get(k)) for k in ("start", "end"))
             # The flat export of Label Studio has its labels in a list here.
             for label in _list(item.get("labels"), draft.where) or [item.get("label")]:
+                if type(label) is int:
+                    raise ClinnerError(
+                        f"{draft.where}: a span has the number {label} in place of a label. "
+                        f"Export from doccano as JSONL with the labels' text."
+                    )
                 draft.add_span(start, end, label, item.get("id"), item.get("text"))
     for relation in _dicts(record.get("relations"), draft.where):
         draft.add_relation(relation.get("type"), relation.get("from_id"), relation.get("to_id"))

@@ -2,10 +2,6 @@
 
 import importlib.metadata
 import logging
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -26,9 +22,11 @@ from spacy_clinner.cpu.encoder import CPUEncoder, Encoder, read_tokenizer
 from spacy_clinner.cpu.export import export_encoder, max_length, tokenizer_json
 from spacy_clinner.cpu.listeners import listening_config, swap_listeners
 from spacy_clinner.cpu.session import Precision
+from spacy_clinner.cpu.telemetry import without_hub
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import spans
 from spacy_clinner.evaluation.intervals import Difference, f_difference, f_score, span_counts
+from spacy_clinner.files import folder_written_whole
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.tokenization.windows import create_line_windows
 from spacy_clinner.tokenization.wordpieces import cut_windows
@@ -75,6 +73,7 @@ def loss(lost: Difference) -> str:
     return f"{lost.value:.2f} points lost (95 % interval {lost.low:.2f} to {lost.high:.2f})"
 
 
+@without_hub()
 def optimize(
     model: Path,
     out: Path,
@@ -104,7 +103,6 @@ def optimize(
     RAISES (ClinnerError): A file is missing, the pipeline cannot be converted, or it lost more
         than `tolerance`, and that beyond chance; nothing is written then.
     """
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if precision not in PRECISIONS:
         raise ClinnerError(f"No precision {precision!r}; choose int8, bf16 or fp32.")
     if precision == "int8" and calibration is None:
@@ -149,7 +147,7 @@ def _edition(
     if calibration is not None and precision == "int8":
         batches = calibration_batches(nlp, transformer, calibration, n_batches)
     encoder = export_encoder(transformer, precision, batches)
-    with _folder_written_whole(out) as folder:
+    with folder_written_whole(out) as folder:
         write_edition(nlp, encoder, folder)
         outcome = Outcome(precision, size=sum(len(part) for part in encoder.parts().values()))
         if dev is not None and before is not None:
@@ -337,19 +335,3 @@ def _check_paths(
         raise ClinnerError(f"{out}: is the pipeline to be converted; choose another folder.")
     if out.exists() and not (out / "meta.json").is_file():
         raise ClinnerError(f"{out}: exists and is no pipeline; it is not replaced.")
-
-
-@contextmanager
-def _folder_written_whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out`, which takes its place when the block ends well."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    replaced = out.with_name(f".{out.name}.{os.getpid()}.replaced")
-    try:
-        yield partial
-        if out.exists():
-            out.replace(replaced)
-        partial.replace(out)
-    finally:
-        for folder in (partial, replaced):
-            shutil.rmtree(folder, ignore_errors=True)

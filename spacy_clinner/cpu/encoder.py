@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from spacy.language import Language
 from spacy.pipeline.pipe import Pipe
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+from thinc.api import get_current_ops
 
 from spacy_clinner.cpu.batches import Floats, WordpieceBatch, make_batches
 from spacy_clinner.cpu.session import Precision, Session
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.streams import finish
 from spacy_clinner.tokenization.windows import SpanGetter
 from spacy_clinner.tokenization.wordpieces import Window, cut_windows
 
@@ -63,6 +66,20 @@ class Encoder:
         """The encoder of which `parts` was stored."""
         xml, weights, tokenizer, cfg = (parts[name] for name in PARTS)
         return cls(xml, weights, tokenizer.decode(), **srsly.json_loads(cfg))
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A batch of documents whose vectors are being computed.
+
+    docs (list[Doc]): The documents.
+    encoding (Encoding | None): Their vectors, on their way; None where that failed to start.
+    failure (Exception | None): What the stream raised after them.
+    """
+
+    docs: list[Doc]
+    encoding: "Encoding | None"
+    failure: Exception | None
 
 
 class Encoding:
@@ -142,7 +159,8 @@ class CPUEncoder(Pipe):
 
     Takes the place of the `transformer` component of a trained pipeline: components that listen
     to it by `spacy.Tok2VecListener.v1` find the same vectors, the mean of each token's
-    wordpieces, there. It is made by `clinner optimize` and cannot be trained.
+    wordpieces, there. It is made by `clinner optimize` and cannot be trained. Several threads may
+    use it at once, from the first document on.
 
     vocab (Vocab): The shared vocabulary.
     name (str): The component's name.
@@ -169,6 +187,9 @@ class CPUEncoder(Pipe):
         self._encoder: Encoder | None = None
         self._session: Session | None = None
         self._tokenizer: Tokenizer | None = None
+        self._lock = RLock()
+        # Where the heads compute: on a GPU after `spacy.prefer_gpu()`, which this one does not use.
+        self._ops: Any = get_current_ops()
 
     @property
     def encoder(self) -> Encoder:
@@ -192,25 +213,28 @@ class CPUEncoder(Pipe):
     @property
     def session(self) -> Session:
         """The running session; started when first needed, in each process for itself."""
-        if self._session is None or self._session.closed:
-            encoder = self.encoder
-            self._session = Session(
-                encoder.xml, encoder.weights, encoder.precision, threads=self.threads
-            )
-        return self._session
+        with self._lock:
+            if self._session is None or self._session.closed:
+                encoder = self.encoder
+                self._session = Session(
+                    encoder.xml, encoder.weights, encoder.precision, threads=self.threads
+                )
+            return self._session
 
     @property
     def tokenizer(self) -> "Tokenizer":
         """The wordpiece tokenizer."""
-        if self._tokenizer is None:
-            self._tokenizer = read_tokenizer(self.encoder.tokenizer)
-        return self._tokenizer
+        with self._lock:
+            if self._tokenizer is None:
+                self._tokenizer = read_tokenizer(self.encoder.tokenizer)
+            return self._tokenizer
 
     def close(self) -> None:
         """End the session and its threads; the next document starts another."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the vectors of a document.
@@ -224,33 +248,51 @@ class CPUEncoder(Pipe):
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Set the vectors of a stream of documents.
 
-        While the components behind this one work on a batch, the next is computed already.
+        While the components behind this one work on a batch, the next is computed already; no
+        document but the last of a batch waits for that. When the stream raises, the documents
+        before it come first. A document that fails goes to the error handler, alone.
 
         stream (Iterable[Doc]): The documents.
         batch_size (int): The number of documents to buffer.
         YIELDS (Doc): The same documents, in order.
         """
-        ahead: tuple[list[Doc], Encoding] | None = None
         stream = iter(stream)
-        while docs := list(islice(stream, batch_size)):
-            try:
-                started = (docs, self.start(docs))
-            except Exception as error:
-                self.get_error_handler()(self.name, self, docs, error)
-                continue
-            if ahead is not None:
-                yield from self._finish(*ahead)
-            ahead = started
-        if ahead is not None:
-            yield from self._finish(*ahead)
+        batch = self._read(stream, batch_size)
+        while batch.docs:
+            following: Ahead | None = None
+            for number, doc in enumerate(self._finish(batch), 1):
+                if 1 < number == len(batch.docs) and batch.failure is None:
+                    following = self._read(stream, batch_size)
+                yield doc
+            if batch.failure is not None:
+                break
+            batch = following or self._read(stream, batch_size)
+        if batch.failure is not None:
+            raise batch.failure
 
-    def _finish(self, docs: list[Doc], encoding: Encoding) -> list[Doc]:
+    def _read(self, stream: Iterator[Doc], batch_size: int) -> Ahead:
+        docs: list[Doc] = []
+        failure: Exception | None = None
         try:
-            self.set_annotations(docs, encoding.result())
+            # One by one: what came before a failure is kept.
+            for doc in islice(stream, batch_size):
+                docs.append(doc)
         except Exception as error:
-            self.get_error_handler()(self.name, self, docs, error)
-            return []
-        return docs
+            failure = error
+        encoding: Encoding | None = None
+        if docs:
+            # A failure to start comes again, document by document, when they are asked for.
+            with suppress(Exception):
+                encoding = self.start(docs)
+        return Ahead(docs, encoding, failure)
+
+    def _finish(self, batch: Ahead) -> Iterator[Doc]:
+        def predict(docs: list[Doc]) -> list[Floats]:
+            if docs is batch.docs and batch.encoding is not None:
+                return batch.encoding.result()
+            return self.predict(docs)
+
+        return finish(self, batch.docs, predict)
 
     def start(self, docs: Sequence[Doc]) -> Encoding:
         """Start computing the vectors of documents, in the session's threads.
@@ -286,8 +328,9 @@ class CPUEncoder(Pipe):
         docs (Iterable[Doc]): The documents.
         vectors (Iterable[NDArray[float32]]): What `predict` returned for them.
         """
+        on_cpu = self._ops.device_type == "cpu"
         for doc, tensor in zip(docs, vectors, strict=True):
-            doc.tensor = tensor  # type: ignore[assignment]
+            doc.tensor = tensor if on_cpu else self._ops.asarray(tensor)  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A session cannot leave its process.

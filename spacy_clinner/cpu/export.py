@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import srsly
 
+from spacy_clinner.architectures.transformer import most_wordpieces
 from spacy_clinner.cpu.batches import WordpieceBatch
 from spacy_clinner.cpu.encoder import Encoder
 from spacy_clinner.cpu.quantize import quantize
@@ -63,8 +64,7 @@ def tokenizer_json(model: Any) -> str:
 
 def max_length(model: Any) -> int:
     """RETURNS (int): Wordpieces that the encoder takes at once, special tokens included."""
-    positions = getattr(model.transformer.config, "max_position_embeddings", None)
-    return int(min(model.tokenizer.model_max_length, positions or np.inf))
+    return int(min(model.tokenizer.model_max_length, most_wordpieces(model.transformer) or np.inf))
 
 
 def _convert(openvino: Any, transformer: Any) -> Any:

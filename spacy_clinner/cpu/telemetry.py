@@ -1,9 +1,11 @@
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
 PACKAGE = "openvino_telemetry"
+HUB_OFFLINE = "HF_HUB_OFFLINE"
 
 
 @contextmanager
@@ -24,3 +26,15 @@ def without_telemetry() -> Iterator[None]:
             del sys.modules[PACKAGE]
         else:
             sys.modules[PACKAGE] = before  # type: ignore[assignment]
+
+
+@contextmanager
+def without_hub() -> Iterator[None]:
+    """Keep the Hugging Face libraries from the network, and the caller's environment as it was."""
+    before = os.environ.get(HUB_OFFLINE)
+    os.environ.setdefault(HUB_OFFLINE, "1")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[HUB_OFFLINE]

@@ -103,11 +103,12 @@ def write_errors(examples: Sequence[Example], layers: Sequence[str], folder: Pat
 
     examples (Sequence[Example]): Predicted and reference docs.
     layers (Sequence[str]): The layers to compare.
-    folder (Path): Gets the two files. They hold note text: keep them where the notes may be.
+    folder (Path): Gets the two files. They quote the notes, so only the user may read them
+        (mode 0600): keep them where the notes may be.
     """
-    with written_whole(folder / "errors.jsonl") as path:
+    with written_whole(folder / "errors.jsonl", private=True) as path:
         srsly.write_jsonl(path, _error_lines(examples, layers))
-    with written_whole(folder / "errors.html") as path:
+    with written_whole(folder / "errors.html", private=True) as path:
         path.write_text(page(examples, layers), encoding="utf8")
 
 
@@ -200,7 +201,9 @@ def page(examples: Sequence[Example], layers: Sequence[str]) -> str:
 def _note_section(example: Example, layer: str) -> str:
     outcomes = compare(example, layer)
     wrong = sum(outcome.kind != CORRECT for outcome in outcomes)
-    labels = [o.caption if o.kind == CORRECT else f"{o.caption} · {o.kind}" for o in outcomes]
+    # displaCy does not escape labels.
+    captions = (o.caption if o.kind == CORRECT else f"{o.caption} · {o.kind}" for o in outcomes)
+    labels = [escape(caption) for caption in captions]
     ents = [
         {"start": o.start, "end": o.end, "label": label}
         for o, label in zip(outcomes, labels, strict=True)
@@ -230,7 +233,9 @@ def _error_list(example: Example, layers: Sequence[str]) -> str:
 
 MARK = '<mark style="background:{bg}">{text} <b>{label}</b></mark>'
 HEAD = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>clinner: misses and false alarms</title>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>clinner: misses and false alarms</title>
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; }}
 h2 {{ border-top: 1px solid #ddd; padding-top: 1rem; font-size: 1.1rem; }}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import Any, Generic, TypeVar
 
 from spacy.language import Language
@@ -17,6 +18,8 @@ OPEN, CLOSE = "\ue000", "\ue001"  # stand in for \( and \) while a pattern is ex
 PIECE = re.compile(r"[^\W_]+|[^\w\s]|_")
 # Longer phrases are typing errors; the limit also bounds what one pattern may expand to.
 MAX_EXPANSION = 5_000
+# Before repeats are left out.
+MAX_MADE = 20 * MAX_EXPANSION
 # Ways to cut one phrase into tokens; more would be a phrase of signs only.
 MAX_WAYS = 32
 
@@ -43,8 +46,12 @@ def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -
         text = text.replace(match[0], f"({'|'.join(groups[match[1]])})")
     phrases = [text]
     while any("(" in phrase for phrase in phrases):
-        phrases = list(dict.fromkeys(_expand_innermost(phrases, pattern, where)))
-        if len(phrases) > MAX_EXPANSION:
+        # Counted before they are made: forty choices of two would fill any memory.
+        count = sum(map(_count_innermost, phrases))
+        if count <= MAX_MADE:
+            phrases = list(dict.fromkeys(_expand_innermost(phrases, pattern, where)))
+            count = len(phrases)
+        if count > MAX_EXPANSION:
             raise ClinnerError(
                 f"{where}: pattern {pattern!r} stands for more than {MAX_EXPANSION} phrases; "
                 "split it or drop a choice."
@@ -54,6 +61,10 @@ def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -
     phrases = [" ".join(phrase.replace(" n't", "n't").split()) for phrase in phrases]
     phrases = [phrase.replace(OPEN, "(").replace(CLOSE, ")") for phrase in phrases]
     return [phrase for phrase in dict.fromkeys(phrases) if phrase]
+
+
+def _count_innermost(phrase: str) -> int:
+    return prod(choice.count("|") + 1 for choice in CHOICE.findall(phrase))
 
 
 def _expand_innermost(phrases: Iterable[str], pattern: str, where: str) -> Iterator[str]:

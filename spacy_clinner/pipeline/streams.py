@@ -1,4 +1,5 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
@@ -14,18 +15,35 @@ def pipe_by_tokens(
 ) -> Iterator[Doc]:
     """Run a component over a stream as `TrainablePipe.pipe` does, in batches of few tokens.
 
-    component (TrainablePipe): The component; its error handler gets the batches that fail.
+    component (TrainablePipe): The component; its error handler gets the documents that fail.
     stream (Iterable[Doc]): The documents.
     batch_size (int): The number of documents to buffer.
     YIELDS (Doc): The same documents, in order.
     """
     for buffered in minibatch(stream, size=batch_size):  # type: ignore[no-untyped-call]
         for docs in cut_by_tokens(buffered, TOKENS_AT_ONCE):
-            try:
-                component.set_annotations(docs, component.predict(docs))
-                yield from docs
-            except Exception as error:
-                component.get_error_handler()(component.name, component, docs, error)
+            yield from finish(component, docs, component.predict)
+
+
+def finish(component: Any, docs: list[Doc], predict: Callable[[list[Doc]], Any]) -> Iterator[Doc]:
+    """Annotate a batch; one that fails is halved until what fails stands alone.
+
+    component (Pipe): The component; its error handler gets each document that fails.
+    docs (list[Doc]): The documents.
+    predict (Callable[[list[Doc]], Any]): Gives what `component.set_annotations` takes.
+    YIELDS (Doc): Those that did not fail, in order.
+    """
+    try:
+        component.set_annotations(docs, predict(docs))
+    except Exception as error:
+        if len(docs) == 1:
+            component.get_error_handler()(component.name, component, docs, error)
+            return
+        middle = len(docs) // 2
+        yield from finish(component, docs[:middle], predict)
+        yield from finish(component, docs[middle:], predict)
+    else:
+        yield from docs
 
 
 def cut_by_tokens(docs: Iterable[Doc], tokens: int) -> Iterator[list[Doc]]:

@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,7 @@ def _strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+@cache
 def names() -> tuple[str, ...]:
     """The names of the schemes that come with clinner."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
@@ -133,7 +134,6 @@ def load_all(names_or_paths: Iterable[str]) -> dict[str, Scheme]:
     return {scheme.layer: scheme for scheme in map(load, names_or_paths)}
 
 
-@cache
 def semantic_group(label: str, layer: str | None = None) -> str | None:
     """The UMLS semantic group of a label.
 
@@ -142,6 +142,12 @@ def semantic_group(label: str, layer: str | None = None) -> str | None:
         renamed it), the first scheme that knows the label decides.
     RETURNS (str | None): "Disorders", "Chemicals & Drugs", ...; None for an unknown label.
     """
+    # Any id may stand there, and what is remembered must not grow with ids.
+    return _semantic_group(label, layer if layer in names() else None)
+
+
+@lru_cache(maxsize=10_000)
+def _semantic_group(label: str, layer: str | None) -> str | None:
     for name in sorted(names(), key=lambda name: name != layer):
         found = load(name).labels.get(label)
         if found is not None and (found.semantic_group or name == layer):

@@ -182,3 +182,25 @@ def test_lower_casing_must_be_that_of_the_vocabulary(tmp_path, cased):
     nlp = pipeline(encoder, do_lower_case=not cased)
     strings = nlp("Patient")._.trf_data.wordpieces.strings[0]
     assert strings == ["[CLS]", "Patient" if cased else "patient", "[SEP]"]
+
+
+@pytest.mark.parametrize(("kind", "positions"), [("Roberta", 514), ("MPNet", 514), ("Bert", 512)])
+def test_positions_that_are_counted_from_the_padding_on_hold_fewer_wordpieces(kind, positions):
+    import transformers
+
+    from spacy_clinner.architectures.transformer import most_wordpieces
+
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=20,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+        max_position_embeddings=positions,
+    )
+    encoder = getattr(transformers, f"{kind}Model")(config)
+    assert most_wordpieces(encoder) == 512
+    import torch
+
+    ids = torch.full((1, 512), 7)
+    assert encoder(ids).last_hidden_state.shape[1] == 512

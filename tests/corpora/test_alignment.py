@@ -158,6 +158,39 @@ def test_a_polarity_attribute_on_an_event_reaches_the_span_of_its_trigger(nlp):
     assert doc.ents[0]._.negated
 
 
+@pytest.mark.parametrize(
+    ("label", "value", "negated", "uncertain"),
+    [
+        ("Negation", "True", True, False),
+        ("Negation", None, True, False),
+        ("Negated", "false", False, False),
+        ("Polarity", "Negative", True, False),
+        ("Polarity", "positive", False, False),
+        ("Assertion", "absent", True, False),
+        ("Assertion", "possible", False, True),
+        ("Assertion", "present", False, False),
+    ],
+)
+def test_what_corpora_call_negation_becomes_gold(nlp, label, value, negated, uncertain):
+    aligner = Aligner(nlp, (schemes.load("ncbi"),))
+    attribute = Attribute("A1", label, "T1", value)
+    doc, losses = aligner.align(note(span("T1", "DISEASE", "fever"), attributes=(attribute,)))
+    assert losses == []
+    assert (doc.ents[0]._.negated, doc.ents[0]._.uncertain) == (negated, uncertain)
+
+
+@pytest.mark.parametrize(
+    ("label", "value"), [("Assertion", "hypothetical"), ("Trend", "INC"), ("Negation", "perhaps")]
+)
+def test_an_attribute_that_has_no_place_is_a_loss(nlp, label, value):
+    aligner = Aligner(nlp, (schemes.load("ncbi"),))
+    attribute = Attribute("A1", label, "T1", value)
+    _, losses = aligner.align(note(span("T1", "DISEASE", "fever"), attributes=(attribute,)))
+    assert [(loss.label, loss.reason, loss.text) for loss in losses] == [
+        (label, alignment.ATTRIBUTE, "A1: T1")
+    ]
+
+
 def test_a_view_renames_labels_and_leaves_out_the_rest(nlp):
     aligner = Aligner(nlp, (schemes.load("maccrobat"),), view="simple")
     doc, losses = aligner.align(

@@ -1,14 +1,19 @@
+import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spacy_clinner.corpora.brat import read_brat
 from spacy_clinner.corpora.checks import (
     DUPLICATE_ID,
     FRAGMENTS_OVERLAP,
     JUNK_LINE,
+    LINE_ENDS,
+    LINE_ENDS_LOST,
     NO_ANNOTATION,
     SURFACE_DIFFERS,
     UNRESOLVED,
@@ -126,6 +131,53 @@ def test_carriage_returns_in_the_text_stay_and_those_in_the_annotation_end_a_lin
     assert note.spans[0].surface == "Aspirin"
     assert note.relations[0].tail == "T1"
     assert note.problems == ()
+
+
+LINES = "No fever.\nNo cough.\n\nLeft knee\npain."
+
+
+def brat_lines(text, words):
+    """Spans on words, as the text counts them."""
+    for number, word in enumerate(words, 1):
+        start = text.index(word)
+        yield f"T{number}\tPROBLEM {start} {start + len(word)}\t{' '.join(word.split())}\n"
+
+
+@pytest.mark.parametrize("as_crlf", [True, False])
+def test_offsets_that_were_counted_with_other_line_ends_are_repaired(folder, as_crlf):
+    crlf = LINES.replace("\n", "\r\n")
+    text, counted = (crlf, LINES) if as_crlf else (LINES, crlf)
+    breaks = "\r\n" if counted is crlf else "\n"
+    words = ["fever", "cough", f"knee{breaks}pain"]
+    read = only(folder("".join(brat_lines(counted, words)), text))
+    covered = [" ".join(text[s.start : s.end].split()) for s in read.spans]
+    assert covered == ["fever", "cough", "knee pain"]
+    assert reasons(read)[:2] == [LINE_ENDS] * 2
+
+
+@given(
+    parts=st.lists(st.sampled_from(["fever", "knee pain", "\n", ".", " "]), min_size=1),
+    as_crlf=st.booleans(),
+)
+def test_whatever_the_line_ends_no_span_is_kept_at_another_text(tmp_path_factory, parts, as_crlf):
+    counted = "".join(parts) + "\nasthma"
+    text = counted.replace("\n", "\r\n")
+    if not as_crlf:
+        text, counted = counted, text
+    found = [(m.start(), m.end(), m[0]) for m in re.finditer("fever|knee pain|asthma", counted)]
+    ann = "".join(f"T{n}\tX {s} {e}\t{word}\n" for n, (s, e, word) in enumerate(found))
+    folder = tmp_path_factory.mktemp("notes")
+    (folder / "n.txt").write_bytes(text.encode())
+    (folder / "n.ann").write_bytes(ann.encode())
+    read = only(folder)
+    assert [text[s.start : s.end] for s in read.spans] == [word for *_, word in found]
+
+
+def test_a_span_that_no_line_ends_explain_is_dropped_where_they_are_in_doubt(folder):
+    text = LINES.replace("\n", "\r\n")
+    read = only(folder("T1\tPROBLEM 3 8\tfever\nT2\tPROBLEM 4 9\tcough\n", text))
+    assert [s.id for s in read.spans] == ["T1"]
+    assert reasons(read) == [LINE_ENDS_LOST]
 
 
 def test_offsets_count_after_a_byte_order_mark(folder):

@@ -1,3 +1,4 @@
+import json
 from hashlib import sha256
 
 import pytest
@@ -30,6 +31,14 @@ def test_the_projects_own_catalog_names_schemes_and_formats_that_exist(root):
     corpora = read_catalog(root / "configs/corpora.toml")
     assert {"sample", "mtsamples", "maccrobat", "ncbi", "bc5cdr"} <= set(corpora)
     assert corpora["mtsamples"].schemes[0].layer == "clinical"
+
+
+def test_an_id_that_no_file_can_hold_is_written_otherwise(tmp_path, nlp, write):
+    record = {"id": "n\ud800", "text": "No fever.", "label": [[3, 8, "PROBLEM"]]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(record))
+    entry = f"[mine]\nformat = 'jsonl'\nlayers = ['clinical']\ntrain = ['{tmp_path}/a.jsonl']\n"
+    done = convert(find_corpus("mine", write(entry)), nlp, tmp_path / "out")
+    assert sum(done.notes.values()) == 1
 
 
 def test_held_out_notes_are_those_whose_hashed_ids_sort_first(tmp_path, write):

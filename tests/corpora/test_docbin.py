@@ -66,6 +66,7 @@ def test_a_strict_conversion_with_a_loss_writes_the_losses_only(nlp, tmp_path):
     corpus = Corpus("mine", "brat", (load("clinical"),), {"train": (raw,), "dev": (), "test": ()})
     done = convert(corpus, nlp, tmp_path / "out", strict=True)
     assert len(done.losses) == 1
+    assert (tmp_path / "out/losses.jsonl").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["losses.jsonl"]
 
 

@@ -157,6 +157,30 @@ def test_label_studio_relations_follow_their_direction(file, direction, ends):
     assert [(r.head, r.tail) for r in note.relations] == ends
 
 
+def test_doccanos_annotations_are_read_and_numbers_for_labels_refused(file):
+    item = {"id": 4, "label": "DRUG", "start_offset": 10, "end_offset": 17, "user": 1}
+    record = {"id": 1, "text": TEXT, "annotations": [item], "meta": {}}
+    note = only(file(record))
+    assert found(note) == [(*ASPIRIN, "DRUG")]
+    assert reasons(note) == []
+    record["annotations"] = [{**item, "label": 2}]
+    with pytest.raises(ClinnerError, match="the number 2 in place of a label"):
+        only(file(record))
+    with pytest.raises(ClinnerError, match="span 1 needs"):
+        only(file({**record, "annotations": [{"label": "DRUG", "user": 1}]}))
+
+
+def test_label_studios_text_may_have_another_name(file):
+    record = task(region("a", ASPIRIN, "DRUG", text="Aspirin"))
+    record["data"] = {"note": TEXT, "page": 3}
+    note = only(file(record))
+    assert note.text == TEXT
+    assert found(note) == [(*ASPIRIN, "DRUG")]
+    record["data"]["title"] = "A note"
+    with pytest.raises(ClinnerError, match="several that could be it: note, title"):
+        only(file(record))
+
+
 def test_label_studio_exports_one_list(file):
     tasks = [task(region("a", ASPIRIN, "DRUG")), {**task(), "id": 6}]
     note, empty = read_jsonl(file(json.dumps(tasks, indent=2), name="export.json"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
+from thinc.api import set_current_ops
 from tiny_pipelines import blank, found_in, make_text
 
 from spacy_clinner.errors import ClinnerError
@@ -158,3 +159,125 @@ def test_an_error_goes_to_the_error_handler_and_other_batches_go_on(edition):
     found = list(nlp.pipe(["cough", "fever", "pain"], batch_size=1))
     assert [doc.text for doc in found] == ["cough", "pain"]
     assert [doc.text for doc in seen] == ["fever"]
+
+
+class Fails(RuntimeError):
+    pass
+
+
+def then_fails(docs):
+    yield from docs
+    raise Fails
+
+
+def failing_on(word, get_spans):
+    def fail(docs):
+        if any(word in doc.text for doc in docs):
+            raise RuntimeError("cannot read this")
+        return get_spans(docs)
+
+    return fail
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 100])
+def test_what_a_failing_source_gave_before_is_not_lost(nlp, batch_size):
+    encoder = nlp.get_pipe("transformer")
+    stream = encoder.pipe(
+        then_fails([nlp.make_doc(f"fever {n}") for n in range(5)]), batch_size=batch_size
+    )
+    found = []
+    with pytest.raises(Fails):
+        found.extend(doc.text for doc in stream)
+    # `extend` keeps what it got before the failure.
+    assert found == [f"fever {n}" for n in range(5)]
+
+
+def test_a_first_document_comes_before_a_second_batch_is_read(nlp):
+    read = []
+
+    def source():
+        for number in range(6):
+            read.append(number)
+            yield nlp.make_doc("no fever")
+
+    stream = nlp.get_pipe("transformer").pipe(source(), batch_size=2)
+    next(stream)
+    assert read == [0, 1]
+    next(stream)
+    assert read == [0, 1, 2, 3]
+    assert len(list(stream)) == 4
+
+
+def test_a_document_that_fails_costs_its_batch_nothing_else(edition):
+    nlp = spacy.load(edition)
+    encoder = nlp.get_pipe("transformer")
+    encoder.get_spans = failing_on("bad", encoder.get_spans)
+    texts = [f"{'bad' if n in (3, 11) else 'fever'} {n}" for n in range(16)]
+    seen = []
+    nlp.set_error_handler(lambda *failure: seen.extend(doc.text for doc in failure[2]))
+    found = [doc.text for doc in nlp.pipe(texts, batch_size=16)]
+    assert seen == ["bad 3", "bad 11"]
+    assert found == [text for text in texts if text not in seen]
+
+
+def test_documents_before_one_that_fails_come_before_the_error(edition):
+    nlp = spacy.load(edition, disable=["ner", "clinner_drop_vectors"])
+    encoder = nlp.get_pipe("transformer")
+    encoder.get_spans = failing_on("bad", encoder.get_spans)
+    found = []
+    with pytest.raises(RuntimeError, match="cannot read"):
+        found.extend(doc.text for doc in nlp.pipe(["a", "b", "bad", "c"], batch_size=2))
+    assert found == ["a", "b"]
+
+
+def test_threads_that_come_first_share_one_session(edition, monkeypatch):
+    import threading
+
+    from spacy_clinner.cpu import encoder as module
+
+    made = []
+
+    class Counted(module.Session):
+        def __init__(self, *arguments, **options):
+            made.append(self)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(module, "Session", Counted)
+    nlp = spacy.load(edition)
+    barrier, results = threading.Barrier(4), []
+
+    def first():
+        barrier.wait()
+        results.append(found_in(nlp(make_text(1))))
+
+    threads = [threading.Thread(target=first) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert results == [found_in(nlp(make_text(1)))] * 4
+
+
+def test_heads_on_another_device_get_vectors_there(edition):
+    from thinc.api import NumpyOps, use_ops
+
+    class Elsewhere(np.ndarray):
+        pass
+
+    class OtherOps(NumpyOps):
+        """A device whose arrays are of its own kind, as CuPy's are."""
+
+        name = "other"
+
+        def asarray(self, data, dtype=None):
+            return super().asarray(data, dtype=dtype).view(Elsewhere)
+
+    expected = found_in(spacy.load(edition)(make_text(1)))
+    # What `spacy.prefer_gpu()` does where there is one.
+    with use_ops("numpy"):
+        set_current_ops(OtherOps(device_type="gpu"))
+        nlp = spacy.load(edition, disable=["clinner_drop_vectors"])
+        doc = nlp(make_text(1))
+    assert isinstance(doc.tensor, Elsewhere)
+    assert found_in(doc) == expected

@@ -15,3 +15,21 @@ assert len(list(nlp.pipe(["no fever", "denies chest pain", "takes aspirin"] * 9)
 
 def test_threads_that_make_the_first_calls_at_once_do_not_wait_for_one_another(edition):
     subprocess.run([sys.executable, "-c", FIRST_CALLS, edition], check=True, timeout=300)
+
+
+def test_optimize_leaves_the_environment_of_its_caller_alone(tmp_path, monkeypatch):
+    import os
+
+    import pytest
+
+    from spacy_clinner.cpu.edition import optimize
+    from spacy_clinner.errors import ClinnerError
+
+    for value in (None, "0"):
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        if value is not None:
+            monkeypatch.setenv("HF_HUB_OFFLINE", value)
+        before = dict(os.environ)
+        with pytest.raises(ClinnerError):
+            optimize(tmp_path / "none", tmp_path / "out")
+        assert dict(os.environ) == before

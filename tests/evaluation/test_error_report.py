@@ -48,6 +48,16 @@ def test_the_page_shows_every_note_with_its_text_escaped(nlp, tmp_path):
     assert "4 errors in 4 places" in html
 
 
+def test_labels_are_escaped_and_the_page_can_run_nothing(nlp, tmp_path):
+    gold, guess = doc(nlp, (0, 10, "<script>X</script>")), doc(nlp)
+    error_report.write_errors([Example(guess, gold)], ["clinical"], tmp_path)
+    html = (tmp_path / "errors.html").read_text(encoding="utf8")
+    assert "<script" not in html.lower()
+    assert "Content-Security-Policy" in html
+    for name in ("errors.html", "errors.jsonl"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
 def linked_example(nlp):
     """Gold denies the fever; the pipeline denies the pain, and calls the fever a relative's."""
     gold = doc(nlp, (0, 10, "PROBLEM"), (15, 20, "PROBLEM"))

@@ -45,3 +45,16 @@ def fails_for(bad, predict):
         return predict(docs)
 
     return fail
+
+
+def test_a_document_that_fails_costs_its_batch_nothing_else():
+    nlp = spacy.blank("en")
+    ner = nlp.add_pipe("clinner_ner", config={"layers": ["clinical"]})
+    ner.add_label("PROBLEM")
+    nlp.initialize()
+    failed = []
+    nlp.set_error_handler(lambda *failure: failed.extend(failure[2]))
+    docs = [doc_of(n) for n in range(1, 8)]
+    ner.predict = fails_for(docs[4], ner.predict)
+    assert list(ner.pipe(docs, batch_size=7)) == [*docs[:4], *docs[5:]]
+    assert failed == [docs[4]]

@@ -1,3 +1,6 @@
+import pickle
+import re
+
 import pytest
 import spacy
 from hypothesis import given
@@ -43,6 +46,62 @@ def test_what_people_read_as_one_word_stays_one_token(text):
     assert words(text) == [text]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-----", ["-----"]),
+        ("=====PLAN====", ["=====", "PLAN", "===="]),
+        ("edema +++", ["edema", "+++"]),
+        ("____fever", ["____", "fever"]),
+        ("(***)fever", ["(", "***", ")", "fever"]),
+        ("a--b", ["a", "-", "-", "b"]),
+        ("((", ["(", "("]),
+    ],
+)
+def test_a_run_of_three_and_more_equal_signs_is_one_token(text, expected):
+    assert words(text) == expected
+
+
+LONG = 300_000
+
+
+@pytest.mark.parametrize(
+    ("piece", "n_tokens"),
+    [
+        ("-", 1),
+        (".", 1),
+        ("1", 1),
+        ("a", 1),
+        ("\n", 1),
+        (" ", 1),
+        ("_", 1),
+        ("'", 1),
+        ("()", LONG),
+        ("-=", LONG),
+        ("--==", LONG),
+        ("---===", LONG // 3 + 1),
+        ("-a", LONG),
+        ("1,", None),
+        ("a.", None),
+        ("'s", None),
+        ("é—", LONG),
+    ],
+)
+def test_a_very_long_chunk_without_a_space_is_cut_in_one_pass(piece, n_tokens):
+    text = (piece * (LONG // len(piece) + 1))[:LONG]
+    doc = clinical().make_doc(text)
+    assert doc.text == text
+    assert n_tokens is None or abs(len(doc) - n_tokens) <= 1
+
+
+@pytest.mark.parametrize("around", ["({})", "-{}.", "---{}---", "_{}_", "{}'s", "[[{}]]"])
+def test_a_chunk_too_long_to_be_stripped_sign_by_sign_is_cut_as_a_short_one(around):
+    short, long = "ab-b(c)d/end", "ab-b(c)d/end" * 60
+    ends = [words(around.format(text)) for text in (short, long)]
+    assert ends[0][:3] == ends[1][:3]
+    assert ends[0][-3:] == ends[1][-3:]
+
+
 def test_contractions_are_cut_as_spacy_cuts_them():
     assert words("doesn't") == ["does", "n't"]
     assert words("patient's") == ["patient", "'s"]
@@ -51,6 +110,14 @@ def test_contractions_are_cut_as_spacy_cuts_them():
 @given(st.text(max_size=200))
 def test_any_text_comes_back_whole(text):
     assert NLP.make_doc(text).text == text
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=()), max_size=50))
+def test_half_of_a_surrogate_pair_is_replaced_and_offsets_stay(text):
+    doc = NLP(text)
+    assert doc.text == re.sub("[\ud800-\udfff]", "\ufffd", text)
+    copy = pickle.loads(pickle.dumps(NLP.tokenizer))
+    assert [token.text for token in copy(text)] == [token.text for token in doc]
 
 
 def test_the_tokenizer_survives_the_disk(tmp_path):

@@ -17,6 +17,7 @@ from spacy_clinner.pipeline.context.rules import ContextRules, Found, Tokens
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sentences import TokenKinds, sentence_starts
 from spacy_clinner.pipeline.settings import StoredSettings
+from spacy_clinner.pipeline.threads import one_at_a_time
 
 SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 # What a linked modifier makes of an entity; the words of SUBJECT, TEMPORAL and CONDITION decide.
@@ -67,7 +68,6 @@ class ClinicalContext(StoredSettings):
         self.disable = list(disable)
         self.sections = dict(sections or {})
         self._rules: ContextRules | None = None
-        self._groups: dict[tuple[str, str], str | None] = {}
         self.lexicon = self._load()
 
     def _load(self) -> Lexicon:
@@ -128,6 +128,7 @@ class ClinicalContext(StoredSettings):
                 spans[span.start, span.end, span.label, span.id] = span
         return list(spans.values())
 
+    @one_at_a_time
     def _compiled(self) -> ContextRules:
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
         if self._rules is None:
@@ -158,10 +159,7 @@ class ClinicalContext(StoredSettings):
         return tokens, before, offsets.tolist()
 
     def _semantic_group(self, span: Span) -> str | None:
-        key = (span.label_, span.id_)
-        if key not in self._groups:
-            self._groups[key] = schemes.semantic_group(span.label_, span.id_ or None)
-        return self._groups[key]
+        return schemes.semantic_group(span.label_, span.id_ or None)
 
     def _linked(self, span: Span) -> Findings | None:
         """What an entity's linked modifiers say; None when its label has no legal pairs."""

@@ -11,6 +11,7 @@ from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
 from spacy_clinner.pipeline.sentences import NEWLINE, TokenKinds
 from spacy_clinner.pipeline.settings import StoredSettings
+from spacy_clinner.pipeline.threads import one_at_a_time
 
 SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 
@@ -47,6 +48,7 @@ class ClinicalSections(StoredSettings):
         self._rules: HeaderRules | None = None
         self._phrases, self._within = read_headers(self.headers)
 
+    @one_at_a_time
     def _compiled(self) -> HeaderRules:
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
         if self._rules is None:
