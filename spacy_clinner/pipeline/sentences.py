@@ -170,6 +170,10 @@ class _Boundaries:
         apart = bool(self.spaced[end - 1] or self.kinds[end] & SPACE)
         if not apart and not (following & UPPER and following & (STARTER | LONG)):
             return
+        if kind & SEPARATOR and following & (LOWER | UPPER):
+            between = index > 0 and self.spaced[index - 1] and following & LOWER
+            if between or self._begins_segment(index):
+                return  # "PE ? pneumonia", "? sepsis"
         if kind & DOTTED or (index and not self.spaced[index - 1]):
             word = index if kind & DOTTED else index - 1
             if not self._word_may_end(word, following):

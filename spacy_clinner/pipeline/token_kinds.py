@@ -93,7 +93,7 @@ def token_kind(text: str) -> int:
     lower = text.lower()
     bare = lower.rstrip(".")
     if TERMINATORS.fullmatch(text):
-        return END
+        return END | (SEPARATOR if text == "?" else 0)
     if text[-1] == "." and len(text) > 1:
         kind |= DOTTED
     if text[0].isalpha():

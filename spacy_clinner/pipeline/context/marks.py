@@ -17,7 +17,7 @@ STOPS = (".", ",", ";", ")", "]", "!", "?", "(", "[", "|", "..", "*", "•")
 QUESTION = ("?",)
 # What stands between the name of a finding and the answer in a form.
 BETWEEN = (":", "=", "-", "–", "—", "|")
-SLASHES = ("/", "(", "[", *COMMAS, ";")
+SLASHES = ("/", "(", "[", ":", *COMMAS, ";")
 BARE = ("-", "–", "−", "+")
 # A cue that looks both ways looks back where one of these follows: "stopped in 2020".
 PREPOSITIONS = (
@@ -146,7 +146,10 @@ class CueFinder:
                 cues.append(mark)
         if hiding:
             cues = [mark for mark in cues if not _hidden(mark, hiding)]
-        cues = longest(self._directed(tokens, cues, starts, ends))
+        directed = self._directed(tokens, cues, starts, ends)
+        cues = longest(directed)
+        spans = {mark[:2] for mark in cues}
+        cues += [mark for mark in directed if mark[:2] in spans and mark not in cues]
         if signs:
             # "[ ] yes [x] no" is one answer, no two boxes.
             longer = {

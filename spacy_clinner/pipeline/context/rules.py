@@ -31,7 +31,24 @@ AFFIRMS = (
     "resolving", "increasing", "increased", "decreased", "mild", "moderate", "severe", "started",
     "ongoing", "reported", "seen", "elevated", "again",
 )  # fmt: skip
+# What starts a statement of its own after a comma: "no fever, CXR clear", "no SI, mood low".
+SUBJECTS = (
+    "cxr", "xr", "kub", "ct", "cta", "mri", "us", "ultrasound", "ekg", "ecg", "echo", "ua", "labs",
+    "wbc", "hgb", "mood", "affect", "insight", "judgment", "speech", "lungs", "pulses", "neuro",
+    "gait", "pupils", "fundus", "lochia", "vitals", "vs", "bp", "hr", "temp", "wt", "exam",
+    "imaging", "pt", "patient", "heent", "cv", "resp", "msk", "psych", "still", "also", "now",
+    "currently", "here", "states",
+)  # fmt: skip
+PLUS = ("+",)
 FOR = ("for",)
+# What is not taken or done for a disease leaves the disease: "not taking metformin for diabetes".
+TAKING = (
+    "taking", "take", "takes", "taken", "using", "use", "uses", "used", "on", "receiving",
+    "received", "receive", "given", "give", "started", "tried", "wearing", "seeing", "seen", "need",
+    "needs", "needed", "prescribed", "requiring", "required", "require", "stopped", "discontinued",
+    "off", "refused", "refuses", "declined", "declines", "held", "deferred", "undergo", "undergone",
+    "want", "wants", "recommend", "tolerate",
+)  # fmt: skip
 ITEM = 6  # tokens that one item of a list may have
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 # Words that may stand between two negations that cancel each other.
@@ -67,6 +84,10 @@ class ContextRules:
         self.introduces |= word_set(cut, [str(number) for number in range(100)])
         self.affirms = word_set(cut, AFFIRMS)
         self.purpose = word_set(cut, FOR)
+        self.subjects = word_set(cut, SUBJECTS)
+        self.plus = word_set(cut, PLUS)
+        self.grades = word_set(cut, ("1", "2", "3", "4"))
+        self.taking = word_set(cut, TAKING)
         self.links = word_set(cut, LINKS)
 
     def __call__(
@@ -186,13 +207,13 @@ class _Scopes:
             entity = bisect_left(self.starts, start)
             while entity < len(self.starts) and self.starts[entity] < stop:
                 first, last = self.entities[entity]
-                if self._stands_by_itself(entity, end, category):
+                if self._stands_by_itself(entity, start, end, category):
                     break
                 if first >= end or (cue.within and last > end) or first > start:
                     self._assign(entity, category, mark, max(first - end, 0))
                 entity += 1
 
-    def _stands_by_itself(self, entity: int, end: int, category: str) -> bool:
+    def _stands_by_itself(self, entity: int, start: int, end: int, category: str) -> bool:
         """Whether an entity after a forward negation has a predicate or purpose of its own.
 
         "no rash, edema noted": noted; "no surgery for hernia": the hernia is there.
@@ -202,11 +223,26 @@ class _Scopes:
         if category != "negated" or first < end + 2:
             return False
         before = words[first - 1]
-        if before in self.rules.purpose and entity and self.entities[entity - 1][1] == first - 1:
-            return True
-        if before not in self.rules.commas or last >= self.tokens.last[first]:
+        if before in self.rules.purpose:
+            after_entity = entity > 0 and self.entities[entity - 1][1] == first - 1
+            if after_entity or not self.rules.taking.isdisjoint(words[start:end]):
+                return True
+        if before in self.rules.commas:
+            return self._affirmed(last)
+        for token in range(first - 1, max(end, first - ITEM), -1):
+            if words[token] in self.rules.alternatives:
+                return False
+            if words[token] in self.rules.commas:
+                return words[token + 1] in self.rules.subjects
+        return False
+
+    def _affirmed(self, end: int) -> bool:
+        """Whether what follows an entity says that it is there: "noted", "2+"."""
+        words, last = self.tokens.words, self.tokens.last[end - 1]
+        if end >= last:
             return False
-        return words[last] in self.rules.affirms
+        graded = words[end] in self.rules.grades and end + 1 < last
+        return words[end] in self.rules.affirms or (graded and words[end + 1] in self.rules.plus)
 
     def _forward_stop(self, number: int, category: str) -> int:
         """One past the last token at which an entity in a cue's forward scope may start."""
