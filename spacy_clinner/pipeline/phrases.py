@@ -14,7 +14,7 @@ V = TypeVar("V")
 
 GROUP = re.compile(r"\{([^{}()|]*)\}")
 CHOICE = re.compile(r"\(([^()]*)\)")
-OPEN, CLOSE = "\ue000", "\ue001"  # stand in for \( and \) while a pattern is expanded
+OPEN, CLOSE, BAR = "\ue000", "\ue001", "\ue002"  # stand in for \( \) \| during expansion
 PIECE = re.compile(r"[^\W_]+|[^\w\s]|_")
 # Longer phrases are typing errors; the limit also bounds what one pattern may expand to.
 MAX_EXPANSION = 5_000
@@ -29,21 +29,22 @@ def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -
 
     pattern (str): Words; `(a|b|)` is a choice whose empty part makes it optional, `{group}` one
         of the words or phrases of a named group. Groups may use choices and other groups. A
-        bracket that is meant as such is written \\( and \\).
+        bracket or bar that is meant as such is written \\(, \\) and \\|.
     groups (Mapping[str, Sequence[str]]): The named groups.
     where (str): What to name in an error.
     RETURNS (list[str]): The phrases in the pattern's order, without repeats.
     RAISES (ClinnerError): An unknown group, a parenthesis without its partner, or a pattern that
         stands for more than 5,000 phrases.
     """
-    text = pattern.replace(r"\(", OPEN).replace(r"\)", CLOSE)
+    text = pattern.replace(r"\(", OPEN).replace(r"\)", CLOSE).replace(r"\|", BAR)
     for _ in range(10):
         match = GROUP.search(text)
         if match is None:
             break
         if match[1] not in groups:
             raise ClinnerError(f"{where}: pattern {pattern!r} names an unknown group {match[1]!r}.")
-        text = text.replace(match[0], f"({'|'.join(groups[match[1]])})")
+        members = "|".join(groups[match[1]]).replace(r"\(", OPEN).replace(r"\)", CLOSE)
+        text = text.replace(match[0], f"({members})")
     phrases = [text]
     while any("(" in phrase for phrase in phrases):
         # Counted before they are made: forty choices of two would fill any memory.
@@ -59,7 +60,8 @@ def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -
     if any(sign in phrase for phrase in phrases for sign in "(){}|"):
         raise ClinnerError(f"{where}: pattern {pattern!r} has a bracket or | without its partner.")
     phrases = [" ".join(phrase.replace(" n't", "n't").split()) for phrase in phrases]
-    phrases = [phrase.replace(OPEN, "(").replace(CLOSE, ")") for phrase in phrases]
+    for stand_in, sign in ((OPEN, "("), (CLOSE, ")"), (BAR, "|")):
+        phrases = [phrase.replace(stand_in, sign) for phrase in phrases]
     return [phrase for phrase in dict.fromkeys(phrases) if phrase]
 
 
@@ -139,7 +141,9 @@ class PhraseTokenizer:
     def _cut(self, chunk: str) -> list[list[int]]:
         """The ways to cut a stretch without white space; tokenizers cut each on its own."""
         ways: dict[tuple[str, ...], None] = {}
-        for written in dict.fromkeys((chunk, chunk.replace("'", "’"))):
+        # "didnt" is cut like "didn't".
+        forms = (chunk, chunk.replace("'", "’"), chunk.replace("n't", "nt"))
+        for written in dict.fromkeys(forms):
             for cased in (written, written.capitalize(), written.upper()):
                 tokens = self._nlp.tokenizer(cased)
                 ways[tuple(token.lower_ for token in tokens)] = None

@@ -1,108 +1,47 @@
-import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from spacy.attrs import IDX, ORTH, SENT_START, SPACY
 from spacy.language import Language
-from spacy.strings import StringStore
 from spacy.tokens import Doc
 
 from spacy_clinner.pipeline.settings import StoredSettings
-
-# What a token can be for a sentence boundary; a token may be several.
-SPACE, NEWLINE, BLANK_LINE = 1, 2, 4  # white space; with a line end in it; with an empty line
-END, DOTTED, ABBREVIATION, TITLE = 8, 16, 32, 64  # "."; "b.i.d."; "approx"; "Dr"
-LOWER, UPPER, CAPS = 128, 256, 512  # first letter; CAPS: a word without lower-case letters
-NUMBER, BULLET, INLINE_BULLET = 1024, 2048, 4096
-OPENING, CLOSING, COLON, INITIAL = 8192, 16384, 32768, 65536
-STARTER, CONTINUES, NUMERO, LONG = 1 << 17, 1 << 18, 1 << 19, 1 << 20
-COMMA = 1 << 21
-CANDIDATE = NEWLINE | END | DOTTED | INLINE_BULLET | CLOSING | COLON
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Never the end of a sentence: something always follows.
-TITLES = _words(
-    "dr drs mr mrs ms mx prof rev hon st sr jr vs v.s e.g eg i.e cf viz fig figs ref refs approx "
-    "ca esp incl excl resp al st. gen col lt sgt capt"
+from spacy_clinner.pipeline.token_kinds import (
+    ABBREVIATION,
+    ANSWER,
+    BLANK_LINE,
+    BULLET,
+    CANDIDATE,
+    CAPS,
+    CLOSER,
+    CLOSING,
+    COLON,
+    COMMA,
+    CONTINUES,
+    DOSES,
+    DOTTED,
+    END,
+    HEADING,
+    INITIAL,
+    INLINE_BULLET,
+    LEADER,
+    LONG,
+    LOWER,
+    NEWLINE,
+    NUMBER,
+    NUMERO,
+    OPENING,
+    SEPARATOR,
+    SOFT,
+    SPACE,
+    STARTER,
+    TITLE,
+    UPPER,
+    TokenKinds,
 )
-# The end of a sentence only before a word that starts with a capital letter.
-ABBREVIATIONS = _words(
-    "pt pts wt ht temp dx hx rx tx fx sx abd resp neg pos bilat avg max min vol dept ext tel "
-    "mg mcg ug kg g gm gms ml cc dl l cm mm m ft in lb lbs oz hr hrs h min mins sec d wk wks mo "
-    "mos yr yrs y yo tab tabs cap caps susp soln inj supp sl po iv im sq sc subq pr pv prn bid tid "
-    "qid qd qod qhs hs ac pc q stat a.m p.m am pm p.o i.v i.m s.c b.i.d t.i.d q.i.d q.d q.o.d "
-    "q.h.s h.s p.r.n a.c p.c m.d d.o r.n ph.d etc inc ltd co dist art lat med inf sup post ant lig "
-    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri"
-)
-# After a single capital letter and a full stop, these start a new sentence ("vitamin K. She").
-STARTERS = _words(
-    "the he she they it his her their its this that these those there patient pt mr mrs ms we i "
-    "on in at after before during since for if no denies denied reports however will continue "
-    "physical exam examination plan assessment history"
-)
-# A line that ends with one of these goes on in the next line.
-CONTINUERS = _words(
-    "a an the of with without and or nor to in on at by for from as is are was were be been no not "
-    "his her their this that which who has had have any some into than per via due"
-)
-BULLETS = _words("- * + • ● ▪ ◦ – — · ‣ o")
-INLINE_BULLETS = _words("• ● ▪ ◦ ‣")
-TERMINATORS = re.compile(r"[.!?。！？…]+")
+
 WRAPPED_LINES = 50, 140  # characters; a text whose longest lines lie between is hard-wrapped
-
-
-def token_kind(text: str) -> int:
-    """What a token can be for a sentence boundary: the constants above, or-ed."""
-    if text.isspace() or not text:
-        lines = text.count("\n") + text.count("\r") - text.count("\r\n")
-        return SPACE | (NEWLINE if lines else 0) | (BLANK_LINE if lines > 1 else 0)
-    kind = 0
-    lower = text.lower()
-    bare = lower.rstrip(".")
-    if TERMINATORS.fullmatch(text):
-        return END
-    if text[-1] == "." and len(text) > 1:
-        kind |= DOTTED
-    if text[0].isalpha():
-        kind |= LOWER if text[0].islower() else UPPER
-        kind |= CAPS if not any(char.islower() for char in text) else 0
-        kind |= LONG if len(text) >= 5 else 0
-        kind |= INITIAL if len(bare) == 1 and text[0].isupper() else 0
-    elif bare.isdigit():
-        kind |= NUMBER if len(bare) <= 2 else 0
-    kind |= TITLE if bare in TITLES else 0
-    kind |= ABBREVIATION if bare in ABBREVIATIONS else 0
-    kind |= STARTER if lower in STARTERS else 0
-    kind |= CONTINUES if lower in CONTINUERS else 0
-    kind |= NUMERO if bare in ("no", "nos", "nr", "#") else 0
-    kind |= BULLET if text in BULLETS else 0
-    kind |= INLINE_BULLET if text in INLINE_BULLETS else 0
-    kind |= OPENING if text in ("(", "[", "{") else 0
-    kind |= CLOSING if text in (")", "]", "}", '"', "'", "”", "’", "''") else 0
-    kind |= COLON if text == ":" else 0
-    kind |= COMMA if text == "," else 0
-    return kind
-
-
-class TokenKinds(dict[int, int]):
-    """`token_kind` by the token's `ORTH` hash, filled as words are met."""
-
-    LIMIT = 200_000  # words; base64 and the like must not fill the memory
-
-    def __init__(self, strings: StringStore) -> None:
-        super().__init__()
-        self.strings = strings
-
-    def __missing__(self, orth: int) -> int:
-        if len(self) >= self.LIMIT:
-            self.clear()
-        kind = self[orth] = token_kind(self.strings[orth])
-        return kind
 
 
 def wrap_width(line_lengths: np.ndarray) -> int:
@@ -184,19 +123,32 @@ class _Boundaries:
         while before >= 0 and self.kinds[before] & SPACE:
             before -= 1
         last = self.kinds[before] if before >= 0 else END
-        if kind & BLANK_LINE or last & (END | COLON) or self._starts_item(after):
+        lower = bool(self.kinds[after] & LOWER)
+        ended = kind & BLANK_LINE or last & (END | COLON) or self._starts_item(after)
+        if ended or (last & ANSWER and self._answers(before, lower, index)):
             goes_on = False
-        elif last & (CONTINUES | TITLE):
+        elif last & (CONTINUES | TITLE) or self.kinds[after] & LEADER or (last & SOFT and lower):
             goes_on = True
         else:
             length = self.line_lengths[index]
             word = int(self.offsets[min(after + 1, self.count - 1)] - self.offsets[after])
             wrapped = self.width > 0 and length + word >= self.width
-            lower = bool(self.kinds[after] & LOWER)
             goes_on = wrapped or (lower and (length >= WRAPPED_LINES[0] or last & COMMA != 0))
             goes_on = goes_on and not (last & DOTTED and not last & TITLE and not lower)
         if not goes_on:
             self.starts.append(after)
+
+    def _answers(self, word: int, lower: bool, newline: int) -> bool:
+        """Whether a line's last word answers what the line asks: "Smoker: No", "fever  no"."""
+        if not word:
+            return False
+        before = self.kinds[word - 1]
+        if before & (SEPARATOR | NEWLINE):
+            return bool(before & SEPARATOR)
+        if before & SPACE or not lower:
+            return True
+        short = self.line_lengths[newline] < WRAPPED_LINES[0]
+        return short and not before & (CONTINUES | COMMA) and not self.kinds[word] & SOFT
 
     def _begins_segment(self, index: int) -> bool:
         """Whether a token is the first of its line, sentence or list item."""
@@ -218,6 +170,10 @@ class _Boundaries:
         apart = bool(self.spaced[end - 1] or self.kinds[end] & SPACE)
         if not apart and not (following & UPPER and following & (STARTER | LONG)):
             return
+        if kind & SEPARATOR and following & (LOWER | UPPER):
+            between = index > 0 and self.spaced[index - 1] and following & LOWER
+            if between or self._begins_segment(index):
+                return  # "PE ? pneumonia", "? sepsis"
         if kind & DOTTED or (index and not self.spaced[index - 1]):
             word = index if kind & DOTTED else index - 1
             if not self._word_may_end(word, following):
@@ -237,8 +193,22 @@ class _Boundaries:
             after_title = (before | stopped) & TITLE
             return bool(following & UPPER) if after_title else bool(following & STARTER)
         if kind & (ABBREVIATION | DOTTED):
-            return bool(following & (UPPER | BULLET))
+            if following & (UPPER | BULLET):
+                return True
+            return self._clause_ends(word, following)
         return True
+
+    def _clause_ends(self, word: int, following: int) -> bool:
+        """Whether a full stop behind an abbreviation ends a clause before a small letter.
+
+        "for 2 wks. cough persists" and "no m/r/g. edema" do; "81 mg. daily" goes on.
+        """
+        kind = self.kinds[word]
+        if not kind & CLOSER or not following & LOWER:
+            return False
+        if following & (DOSES | ABBREVIATION | DOTTED | CONTINUES | LEADER):
+            return False
+        return not self._begins_segment(word)
 
     def _number_with_bracket(self, index: int) -> None:
         """`2)` inside a line starts an item, unless it closes a bracket."""
@@ -256,6 +226,10 @@ class _Boundaries:
         """`... no edema NEUROLOGIC: ...`: capitals before a colon, after words that are not."""
         first = colon
         words = long = 0
+        if colon > 1 and self.kinds[colon - 1] & HEADING and self.kinds[colon - 1] & UPPER:
+            if self.kinds[colon - 2] & (LOWER | UPPER | NUMBER | CLOSING | COMMA):
+                self.starts.append(colon - 1)
+            return
         while first > 0 and colon - first < 8 and self.kinds[first - 1] & (CAPS | BULLET):
             first -= 1
             words += bool(self.kinds[first] & CAPS)

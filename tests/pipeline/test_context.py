@@ -331,7 +331,7 @@ def test_rules_and_linked_modifiers_are_combined_as_asked(
 ):
     nlp = combining(how)
     assert linked(nlp, "no fever", "fever")._.negated is by_rule
-    modified = linked(nlp, "zero fever", "fever", ("NEGATION", "zero"))
+    modified = linked(nlp, "sine fever", "fever", ("NEGATION", "sine"))
     assert modified._.negated is by_modifier
     assert linked(nlp, "no fever", "fever", ("NEGATION", "no"))._.negated is by_both
 

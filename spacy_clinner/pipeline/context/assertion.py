@@ -8,6 +8,15 @@ from typing import Any
 # "conditional" here: "denies chest pain on exertion" is absent.
 COMBINE = ("rules", "relations", "either", "relations_first")
 
+# What words say of an entity that a section's default gives way to.
+OVERRIDES = {
+    "historical": {"negated", "uncertain", "hypothetical", "conditional"},
+    "hypothetical": {"negated", "uncertain", "historical"},
+    "conditional": {"negated", "uncertain", "historical", "hypothetical"},
+    "negated": {"uncertain", "hypothetical"},
+    "uncertain": {"negated", "hypothetical"},
+}
+
 
 @dataclass(slots=True)
 class Findings:
@@ -59,7 +68,7 @@ def attributes(
         if default in ("family", "other"):
             if not evidence.keys() & {"family", "other"}:
                 evidence[default] = f"section:{section}"
-        elif not evidence.keys() & {"negated", "uncertain"}:
+        elif not evidence.keys() & OVERRIDES[default]:
             evidence[default] = f"section:{section}"
     experiencer = (
         "family" if "family" in evidence else "other" if "other" in evidence else "patient"

@@ -1,9 +1,9 @@
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from spacy.attrs import IDX, IS_SPACE, LENGTH, LOWER, SENT_START
+from spacy.attrs import IDX, IS_SPACE, LENGTH, LOWER, ORTH, SENT_START
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
@@ -12,12 +12,15 @@ from spacy_clinner.annotation import attributes
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.context.assertion import COMBINE, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
+from spacy_clinner.pipeline.context.defaults import Head, SectionDefaults
 from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
-from spacy_clinner.pipeline.context.rules import ContextRules, Found, Tokens
+from spacy_clinner.pipeline.context.marks import SPACE, Tokens, white_space
+from spacy_clinner.pipeline.context.rules import ContextRules, Found
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
-from spacy_clinner.pipeline.sentences import TokenKinds, sentence_starts
+from spacy_clinner.pipeline.sentences import sentence_starts
 from spacy_clinner.pipeline.settings import StoredSettings
 from spacy_clinner.pipeline.threads import one_at_a_time
+from spacy_clinner.pipeline.token_kinds import TokenKinds
 
 SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 # What a linked modifier makes of an entity; the words of SUBJECT, TEMPORAL and CONDITION decide.
@@ -104,15 +107,18 @@ class ClinicalContext(StoredSettings):
         places = [(before[span.start], before[span.end]) for span in spans]
         order = sorted(range(len(spans)), key=places.__getitem__)
         groups = [self._semantic_group(spans[index]) for index in order]
-        found = self._compiled()(tokens, [places[index] for index in order], groups)
-        section_of = _sections(doc)
+        rules, entities = self._compiled(), [places[index] for index in order]
+        marks = rules.marks(tokens, entities)
+        found = rules(tokens, entities, marks, groups)
+        head_of = _heads(doc, [start for start, _ in offsets])
+        heads = [head_of(start) for start, _ in entities]
+        sections = self._defaults(tokens, marks, entities, heads)
         related = self.combine != "rules" and "relations" in doc.user_data.get(attributes.STORE, {})
-        for index, categories in zip(order, found, strict=True):
+        for index, categories, section in zip(order, found, sections, strict=True):
             span = spans[index]
             findings = _findings(categories, offsets)
             if related:
                 findings = combine(findings, self._linked(span), self.combine)
-            section = section_of(span.start_char)
             values = assertion_attributes(findings, section, self.lexicon.sections)
             values["negation_cue"] = (
                 None if findings.cue is None else [*findings.cue, "NEGATION", ""]
@@ -132,7 +138,9 @@ class ClinicalContext(StoredSettings):
     def _compiled(self) -> ContextRules:
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
         if self._rules is None:
-            self._rules = ContextRules(self.lexicon.cues, PhraseTokenizer(self.nlp))
+            cut = PhraseTokenizer(self.nlp)
+            self._rules = ContextRules(self.lexicon.cues, cut)
+            self._defaults = SectionDefaults(self.lexicon.sections, cut)
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules
 
@@ -141,21 +149,22 @@ class ClinicalContext(StoredSettings):
         each of them starts and ends."""
         self._compiled()
         if doc.has_annotation("SENT_START"):
-            rows = doc.to_array([LOWER, IS_SPACE, IDX, LENGTH, SENT_START])
-            starts = rows[:, 4] == 1
+            rows = doc.to_array([LOWER, IS_SPACE, IDX, LENGTH, ORTH, SENT_START])
+            starts = rows[:, 5] == 1
         else:
-            rows = doc.to_array([LOWER, IS_SPACE, IDX, LENGTH])
+            rows = doc.to_array([LOWER, IS_SPACE, IDX, LENGTH, ORTH])
             starts = sentence_starts(doc, self._kinds)
         keep = rows[:, 1] == 0
         sentence = np.cumsum(starts)[keep]
+        offsets = rows[keep, 2:4]
+        offsets[:, 1] += offsets[:, 0]
         tokens = Tokens(
             rows[keep, 0].tolist(),
             np.searchsorted(sentence, sentence, side="left").tolist(),
             np.searchsorted(sentence, sentence, side="right").tolist(),
+            white_space(offsets, keep, rows[:, 4], self._kinds),
         )
         before = np.concatenate(([0], np.cumsum(keep))).tolist()
-        offsets = rows[keep, 2:4]
-        offsets[:, 1] += offsets[:, 0]
         return tokens, before, offsets.tolist()
 
     def _semantic_group(self, span: Span) -> str | None:
@@ -185,7 +194,8 @@ class ClinicalContext(StoredSettings):
         if not allowed:
             return None
         words = [token.lower for token in modifier if not token.is_space]
-        whole = Tokens(words, [0] * len(words), [len(words)] * len(words))
+        count = len(words)
+        whole = Tokens(words, [0] * count, [count] * count, [SPACE] * count)
         for _, _, cue in self._compiled().marks(whole):
             for category in allowed:
                 if category in cue.categories:
@@ -208,7 +218,7 @@ class ClinicalContext(StoredSettings):
         self.lexicon = self._load()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_rules": None, "_kinds": None}
+        return {**self.__dict__, "_rules": None, "_defaults": None, "_kinds": None}
 
 
 def _findings(found: Found, offsets: list[list[int]]) -> Findings:
@@ -230,17 +240,21 @@ def _findings(found: Found, offsets: list[list[int]]) -> Findings:
     return Findings(evidence, (offsets[start][0], offsets[end - 1][1]))
 
 
-def _sections(doc: Doc) -> Callable[[int], str | None]:
-    """A function from an offset in characters to its section's title."""
+def _heads(doc: Doc, starts: Sequence[int]) -> Callable[[int], Head | None]:
+    """A function from a token without white space to its section; `starts` is where each starts."""
     stored = doc.user_data.get(attributes.STORE, {}).get("sections", ())
-    starts = [span[0] for _, _, span in stored]
-    titles = [title for title, _, _ in stored]
+    heads = []
+    for title, header, span in stored:
+        begin = bisect_left(starts, span[0])
+        end = begin if header is None else bisect_left(starts, header[1])
+        heads.append(None if title is None else Head(title, begin, end))
+    begins = [bisect_left(starts, span[0]) for _, _, span in stored]
 
-    def title_at(offset: int) -> str | None:
-        index = bisect_right(starts, offset) - 1
-        return titles[index] if index >= 0 else None
+    def head_at(token: int) -> Head | None:
+        index = bisect_right(begins, token) - 1
+        return heads[index] if index >= 0 else None
 
-    return title_at
+    return head_at
 
 
 @Language.factory(

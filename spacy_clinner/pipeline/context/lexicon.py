@@ -20,6 +20,8 @@ CATEGORIES = (
 )
 ROLES = ("pseudo", "terminator")
 DIRECTIONS = ("forward", "backward", "both", "inside")
+PLACES = ("", "answer", "sign")
+DOUBLES = ("", "links", "any")
 DEFAULT_WINDOW = 20
 
 
@@ -34,6 +36,12 @@ class Cue:
     phrases (tuple[str, ...]): The patterns, expanded.
     window (int): Tokens.
     ends (frozenset[str]): For a terminator: the categories whose scopes it ends.
+    resets (frozenset[str]): For a terminator: the categories of sections that it ends as well.
+    hides (frozenset[str]): For a pseudo cue: the categories of cues that it hides; all, if empty.
+    apart (bool): For a terminator: not right after a cue ("no reports of").
+    place (str): Of `PLACES`.
+    doubles (str): For a negation: "" or after what an earlier negation cancels it, "links"
+        (function words: "denies that there is no") or "any" words ("never a day without").
     """
 
     id: str
@@ -47,6 +55,11 @@ class Cue:
     within: bool = False
     skips: frozenset[str] = frozenset()
     ends: frozenset[str] = frozenset()
+    resets: frozenset[str] = frozenset()
+    hides: frozenset[str] = frozenset()
+    apart: bool = False
+    place: str = ""
+    doubles: str = ""
 
 
 def _strings(value: Any) -> list[str]:
@@ -67,7 +80,7 @@ def make_cue(
     """
     where = f"{where}: [{cue_id}]"
     known = {"category", "direction", "patterns", "window", "alone", "lists"}
-    known |= {"within", "skips", "ends"}
+    known |= {"within", "skips", "ends", "resets", "hides", "apart", "place", "doubles"}
     if unknown := set(entry) - known:
         raise ClinnerError(f"{where} has unknown keys: {', '.join(sorted(unknown))}.")
     categories = _strings(entry.get("category", ()))
@@ -76,6 +89,10 @@ def make_cue(
         (categories if role == "cue" else [], CATEGORIES),
         ([entry.get("direction", "forward")], DIRECTIONS),
         (_strings(entry.get("ends", ())), CATEGORIES),
+        (_strings(entry.get("resets", ())), CATEGORIES),
+        (_strings(entry.get("hides", ())), CATEGORIES),
+        ([entry.get("place", "")], PLACES),
+        ([entry.get("doubles", "")], DOUBLES),
     ):
         for value in given:
             if value not in allowed:
@@ -101,6 +118,11 @@ def make_cue(
         within=bool(entry.get("within", False)),
         skips=frozenset(_strings(entry.get("skips", ()))),
         ends=frozenset(_strings(entry.get("ends", CATEGORIES)) if role == "terminator" else ()),
+        resets=frozenset(_strings(entry.get("resets", ()))),
+        hides=frozenset(_strings(entry.get("hides", ()))),
+        apart=bool(entry.get("apart", False)),
+        place=entry.get("place", ""),
+        doubles=entry.get("doubles", ""),
     )
 
 

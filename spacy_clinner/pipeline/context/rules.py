@@ -1,34 +1,63 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from spacy_clinner.pipeline.context.lexicon import Cue
-from spacy_clinner.pipeline.phrases import PhraseTokenizer, PhraseTrie, longest
+from spacy_clinner.pipeline.context.marks import (
+    COMMAS,
+    LINE,
+    CueFinder,
+    Entities,
+    Mark,
+    Tokens,
+    word_set,
+)
+from spacy_clinner.pipeline.phrases import PhraseTokenizer
 
-COMMAS = (",", "،", "、")
 CONJUNCTIONS = ("and", "or", "nor", "/", "&", "and/or", "plus")
 ALTERNATIVES = ("or", "nor", "/", "and/or")
-# What may follow a cue that stands alone: "Fever: no."
-STOPS = (".", ",", ";", ")", "]", "!", "?", "(", "|", "..", "*")
+COLONS = (":", "：")
+# A colon after one of these only introduces the list that the cue speaks about.
+INTRODUCES = (
+    "following", "symptoms", "symptom", "signs", "sx", "including", "include", "includes", "of",
+    "for", "to", "with", "any", "are", "is", "complaints", "conditions", "follows", "below", "none",
+    "these", "if", "problems", "drugs", "medications", "findings",
+)  # fmt: skip
+# What is said of a finding itself, so that a scope does not take it in: "no rash, edema noted".
+AFFIRMS = (
+    "noted", "present", "normal", "intact", "stable", "improving", "improved", "persists",
+    "persistent", "continues", "continued", "remains", "positive", "worse", "worsening", "worsened",
+    "better", "1+", "2+", "3+", "4+", "+1", "+2", "+3", "clear", "soft", "wnl", "ctab", "unchanged",
+    "resolving", "increasing", "increased", "decreased", "mild", "moderate", "severe", "started",
+    "ongoing", "reported", "seen", "elevated", "again",
+)  # fmt: skip
+# What starts a statement of its own after a comma: "no fever, CXR clear", "no SI, mood low".
+SUBJECTS = (
+    "cxr", "xr", "kub", "ct", "cta", "mri", "us", "ultrasound", "ekg", "ecg", "echo", "ua", "labs",
+    "wbc", "hgb", "mood", "affect", "insight", "judgment", "speech", "lungs", "pulses", "neuro",
+    "gait", "pupils", "fundus", "lochia", "vitals", "vs", "bp", "hr", "temp", "wt", "exam",
+    "imaging", "pt", "patient", "heent", "cv", "resp", "msk", "psych", "still", "also", "now",
+    "currently", "here", "states",
+)  # fmt: skip
+PLUS = ("+",)
+FOR = ("for",)
+# What is not taken or done for a disease leaves the disease: "not taking metformin for diabetes".
+TAKING = (
+    "taking", "take", "takes", "taken", "using", "use", "uses", "used", "on", "receiving",
+    "received", "receive", "given", "give", "started", "tried", "wearing", "seeing", "seen", "need",
+    "needs", "needed", "prescribed", "requiring", "required", "require", "stopped", "discontinued",
+    "off", "refused", "refuses", "declined", "declines", "held", "deferred", "undergo", "undergone",
+    "want", "wants", "recommend", "tolerate",
+)  # fmt: skip
 ITEM = 6  # tokens that one item of a list may have
+BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
+# Words that may stand between two negations that cancel each other.
+DOUBLE_REACH = 5
+LINKS = (
+    "that", "there", "is", "are", "was", "were", "being", "having", "has", "have", "had", "he",
+    "she", "they", "of", "be", "been", "any", "the", "to", "a", "an",
+)  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What the rules see of a document: its tokens without white space.
-
-    words (list[int]): The hash of each token's lower form.
-    first (list[int]): Per token, the first token of its sentence.
-    last (list[int]): Per token, one past the last token of its sentence.
-    """
-
-    words: list[int]
-    first: list[int]
-    last: list[int]
-
-
-Mark = tuple[int, int, Cue]
 Found = dict[str, Mark]
 
 
@@ -45,64 +74,37 @@ class ContextRules:
         cues (Mapping[str, Cue]): By id.
         cut (PhraseTokenizer): Cuts their phrases into tokens.
         """
-        self.trie: PhraseTrie[Cue] = PhraseTrie()
-        # Where a phrase has two meanings, the one that must stand alone is tried first.
-        for cue in sorted(cues.values(), key=lambda cue: not cue.alone):
-            for phrase in cue.phrases:
-                for words in cut(phrase):
-                    self.trie.add(words, cue)
-        self.commas = frozenset(way[0] for sign in COMMAS for way in cut(sign))
-        self.conjunctions = frozenset(
-            way[0] for word in CONJUNCTIONS for way in cut(word) if len(way) == 1
-        )
-        self.alternatives = frozenset(
-            way[0] for word in ALTERNATIVES for way in cut(word) if len(way) == 1
-        )
+        self.marks = CueFinder(cues, cut)
+        self.commas = word_set(cut, COMMAS)
+        self.conjunctions = word_set(cut, CONJUNCTIONS)
+        self.alternatives = word_set(cut, ALTERNATIVES)
         self.separators = self.commas | self.conjunctions
-        self.stops = frozenset(way[0] for sign in STOPS for way in cut(sign) if len(way) == 1)
-
-    def marks(self, tokens: Tokens, starts: Sequence[int] = ()) -> list[Mark]:
-        """The cues in a text, without overlaps, in order.
-
-        tokens (Tokens): The text.
-        starts (Sequence[int]): Where entities start, sorted. A pseudo cue that runs into an
-            entity is none: "no change in" says nothing about vision, but "no [change in
-            vision]" is a negated entity.
-        RETURNS (list[tuple[int, int, Cue]]): First token, one past the last token, cue.
-        """
-        words, last = tokens.words, tokens.last
-        cues: list[Mark] = []
-        terminators: list[Mark] = []
-        for mark in self.trie.find(words):
-            start, end, cue = mark
-            if end > last[start]:
-                continue
-            if cue.role == "terminator":
-                terminators.append(mark)
-            elif cue.role == "pseudo":
-                entity = bisect_left(starts, start + 1)
-                if entity == len(starts) or starts[entity] >= end:
-                    cues.append(mark)
-            elif not cue.alone or end == last[start] or words[end] in self.stops:
-                cues.append(mark)
-        # Terminators may overlap cues and each other: "he denies" starts a clause, and "denies" is
-        # a cue; "who" ends more scopes than "who presented".
-        return sorted(longest(cues) + terminators, key=lambda mark: mark[:2])
+        self.colons = word_set(cut, COLONS)
+        self.introduces = word_set(cut, INTRODUCES) | self.commas | self.conjunctions
+        self.introduces |= word_set(cut, [str(number) for number in range(100)])
+        self.affirms = word_set(cut, AFFIRMS)
+        self.purpose = word_set(cut, FOR)
+        self.subjects = word_set(cut, SUBJECTS)
+        self.plus = word_set(cut, PLUS)
+        self.grades = word_set(cut, ("1", "2", "3", "4"))
+        self.taking = word_set(cut, TAKING)
+        self.links = word_set(cut, LINKS)
 
     def __call__(
         self,
         tokens: Tokens,
-        entities: Sequence[tuple[int, int]],
+        entities: Entities,
+        marks: Sequence[Mark],
         groups: Sequence[str | None] | None = None,
     ) -> list[Found]:
         """Find what the cues say about entities.
 
         tokens (Tokens): The text.
         entities (Sequence[tuple[int, int]]): First token and one past the last, sorted.
-        groups (Sequence[str | None] | None): Their UMLS semantic groups, where known.
+        marks (Sequence[tuple[int, int, Cue]]): The text's cues, as `self.marks` finds them.
+        groups (Sequence[str | None] | None): The entities' UMLS semantic groups, where known.
         RETURNS (list[dict[str, tuple[int, int, Cue]]]): Per entity, by category, the nearest cue.
         """
-        marks = self.marks(tokens, [start for start, _ in entities])
         return _Scopes(self, tokens, marks, entities, groups or [None] * len(entities)).run()
 
 
@@ -113,8 +115,8 @@ class _Scopes:
         self,
         rules: ContextRules,
         tokens: Tokens,
-        marks: list[Mark],
-        entities: Sequence[tuple[int, int]],
+        marks: Sequence[Mark],
+        entities: Entities,
         groups: Sequence[str | None],
     ) -> None:
         self.groups = groups
@@ -127,14 +129,22 @@ class _Scopes:
         self.reach = list(accumulate((end for _, end in entities), max))
         self.by_end = sorted(range(len(entities)), key=lambda entity: entities[entity][1])
         self.ends = [entities[entity][1] for entity in self.by_end]
-        separators = rules.separators
-        self.separators = [index for index, word in enumerate(tokens.words) if word in separators]
+        words = tokens.words
+        separators, colons = rules.separators, rules.colons
+        self.separators = [index for index, word in enumerate(words) if word in separators]
+        # A colon that names what follows: a scope ends before the word that it stands after.
+        self.colons = [
+            index
+            for index, word in enumerate(words)
+            if word in colons and index and words[index - 1] not in rules.introduces
+        ]
         self.found: list[Found] = [{} for _ in entities]
         self.distances: list[dict[str, int]] = [{} for _ in entities]
 
     def run(self) -> list[Found]:
+        cancelled = self._cancelled()
         for number, (start, end, cue) in enumerate(self.marks):
-            if cue.role != "cue":
+            if cue.role != "cue" or number in cancelled:
                 continue
             if cue.direction == "inside":
                 self._inside(start, end, number)
@@ -146,6 +156,31 @@ class _Scopes:
             if cue.direction != "forward":
                 self._backward(number, covered)
         return self.found
+
+    def _cancelled(self) -> set[int]:
+        """Negations that cancel each other: "no lack of", "never a day without"."""
+        negations = [
+            number
+            for number, (_, _, cue) in enumerate(self.marks)
+            if "negated" in cue.categories and cue.direction == "forward"
+        ]
+        cancelled: set[int] = set()
+        for number, following in pairwise(negations):
+            _, end, cue = self.marks[number]
+            start, _, other = self.marks[following]
+            reach = DOUBLE_REACH if other.doubles and not cue.place else 0
+            if number in cancelled or not end <= start <= end + reach:
+                continue
+            if self.tokens.first[start] != self.tokens.first[end - 1]:
+                continue
+            between = self.tokens.words[end:start]
+            if other.doubles == "links" and any(word not in self.rules.links for word in between):
+                continue
+            if any(word in self.rules.separators | self.rules.colons for word in between):
+                continue
+            if bisect_left(self.starts, end) == bisect_left(self.starts, start):
+                cancelled |= {number, following}
+        return cancelled
 
     def _assign(self, entity: int, category: str, mark: Mark, distance: int) -> None:
         if self.groups[entity] in mark[2].skips:
@@ -172,14 +207,47 @@ class _Scopes:
             entity = bisect_left(self.starts, start)
             while entity < len(self.starts) and self.starts[entity] < stop:
                 first, last = self.entities[entity]
+                if self._stands_by_itself(entity, start, end, category):
+                    break
                 if first >= end or (cue.within and last > end) or first > start:
                     self._assign(entity, category, mark, max(first - end, 0))
                 entity += 1
 
+    def _stands_by_itself(self, entity: int, start: int, end: int, category: str) -> bool:
+        """Whether an entity after a forward negation has a predicate or purpose of its own.
+
+        "no rash, edema noted": noted; "no surgery for hernia": the hernia is there.
+        """
+        words = self.tokens.words
+        first, last = self.entities[entity]
+        if category != "negated" or first < end + 2:
+            return False
+        before = words[first - 1]
+        if before in self.rules.purpose:
+            after_entity = entity > 0 and self.entities[entity - 1][1] == first - 1
+            if after_entity or not self.rules.taking.isdisjoint(words[start:end]):
+                return True
+        if before in self.rules.commas:
+            return self._affirmed(last)
+        for token in range(first - 1, max(end, first - ITEM), -1):
+            if words[token] in self.rules.alternatives:
+                return False
+            if words[token] in self.rules.commas:
+                return words[token + 1] in self.rules.subjects
+        return False
+
+    def _affirmed(self, end: int) -> bool:
+        """Whether what follows an entity says that it is there: "noted", "2+"."""
+        words, last = self.tokens.words, self.tokens.last[end - 1]
+        if end >= last:
+            return False
+        graded = words[end] in self.rules.grades and end + 1 < last
+        return words[end] in self.rules.affirms or (graded and words[end + 1] in self.rules.plus)
+
     def _forward_stop(self, number: int, category: str) -> int:
         """One past the last token at which an entity in a cue's forward scope may start."""
         start, end, cue = self.marks[number]
-        stop = self.tokens.last[start]
+        stop = self._block_end(start, end)
         for following in range(number + 1, len(self.marks)):
             next_start, _, other = self.marks[following]
             if next_start >= stop:
@@ -193,9 +261,32 @@ class _Scopes:
                 and other.window >= cue.window
             )
             contradicted = next_start > end and _contradict(category, other)
-            if category in other.ends or nearer or contradicted:
+            ends = category in other.ends and not (other.apart and next_start == end)
+            if ends or nearer or contradicted:
                 stop = next_start
+        colon = bisect_right(self.colons, end)
+        if colon < len(self.colons) and self.colons[colon] < stop:
+            stop = min(stop, self.colons[colon] - 1)
         return self._window_end(end, cue, stop)
+
+    def _block_end(self, start: int, end: int) -> int:
+        """Where a cue's sentence ends, or the list under it: "Denies:", then a finding a line."""
+        words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
+        stop = self.tokens.last[start]
+        colon = end if end < count and words[end] in self.rules.colons else end - 1
+        token = colon + 1
+        if token < stop or token >= count or words[colon] not in self.rules.colons:
+            return stop
+        while token < count and gaps[token] == LINE:
+            line = token
+            token += 1
+            while token < count and gaps[token] < LINE:
+                token += 1
+            long = token - line > BLOCK_LINE
+            if long or not self.rules.colons.isdisjoint(words[line:token]):
+                return line
+            stop = token
+        return stop
 
     def _window_end(self, end: int, cue: Cue, stop: int) -> int:
         """Where a forward window runs out; each separator of a list opens it anew."""
@@ -213,6 +304,8 @@ class _Scopes:
     def _backward(self, number: int, covered: bool) -> None:
         mark = self.marks[number]
         start, end, cue = mark
+        if covered and "hypothetical" in cue.categories:
+            return  # a "flu vaccine" is given, whatever it prevents
         for category in cue.categories:
             # A cue at the end of an entity ("HIV negative") speaks of that entity alone.
             low, high = (

@@ -9,9 +9,9 @@ from spacy.tokens import Doc, Span
 from spacy_clinner.annotation import attributes
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
-from spacy_clinner.pipeline.sentences import NEWLINE, TokenKinds
 from spacy_clinner.pipeline.settings import StoredSettings
 from spacy_clinner.pipeline.threads import one_at_a_time
+from spacy_clinner.pipeline.token_kinds import NEWLINE, TokenKinds
 
 SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 

@@ -17,6 +17,9 @@ STOPS = (".", ";", ",", ":", "!", "?")
 # Tokens between a known header and its colon: "PAST MEDICAL HISTORY (PER CHART):".
 MAX_TAIL = 6
 MAX_UNKNOWN = 8
+MAX_MARKERS = 12  # before a header: "***** PLAN"
+# Words that are headings only before a colon: a line "ALL" is a leukaemia.
+BEFORE_COLON = ("all", "family")
 
 
 class Header(NamedTuple):
@@ -84,6 +87,7 @@ class HeaderRules:
         cut (PhraseTokenizer): Cuts phrases into tokens.
         """
         self.within = within
+        self.before_colon = frozenset(way[0] for word in BEFORE_COLON for way in cut(word))
         self.trie: PhraseTrie[str] = PhraseTrie()
         for title, own in phrases.items():
             for phrase in own:
@@ -106,16 +110,20 @@ class HeaderRules:
         for token, starts in enumerate(text.starts):
             firsts.append(token if starts else firsts[-1])
         headers: list[Header] = []
+        opening: set[int] = set()  # first tokens of lines that start with a header
         for start, end, title in longest(self.trie.find(text.lower)):
             if headers and start < headers[-1].end:
                 continue
             first = firsts[start]
-            before = text.lower[first : min(start, first + 5)]
-            if any(word not in self.markers for word in before):
+            before = text.lower[first:start]
+            if len(before) > MAX_MARKERS or any(word not in self.markers for word in before):
                 first = start
-            stop = self._end(text, start, end, text.starts[first])
+            opened = firsts[start] in opening
+            stop = self._end(text, start, end, text.starts[first], opened)
             if stop is not None:
                 headers.append(Header(title, first, stop))
+                if text.starts[first]:
+                    opening.add(first)
         known = {header.start for header in headers}
         for start, begins in enumerate(text.starts):
             if begins and start not in known:
@@ -124,19 +132,26 @@ class HeaderRules:
                     headers.append(Header(OTHER, start, stop))
         return self._sections(sorted(headers, key=lambda header: header.start))
 
-    def _end(self, text: Shapes, start: int, end: int, at_line_start: bool) -> int | None:
-        """One past a header's colon (or its last word); None if the phrase is no header."""
+    def _end(
+        self, text: Shapes, start: int, end: int, at_line_start: bool, opened: bool
+    ) -> int | None:
+        """One past a header's colon (or its last word); None if the phrase is no header.
+
+        `opened`: its line starts with a header, so that "PMH:" further on is one, too.
+        """
         count = len(text.lower)
         capitals = all(text.upper[token] or text.punct[token] for token in range(start, end))
         stop = self._skip_closers(text, end)
         if at_line_start:
             if stop == count or text.starts[stop]:
-                return stop
+                return None if text.lower[start] in self.before_colon else stop
             if text.lower[stop] in self.dashes and capitals:
                 return stop + 1
         elif not (capitals and end - start > 1):
             before = text.lower[start - 1] if start else 0
-            if not (capitals or text.title[start]) or before not in self.stops:
+            beside = opened and capitals and stop < count and text.lower[stop] in self.colons
+            beside = beside and text.length[start] > 1
+            if not beside and (not (capitals or text.title[start]) or before not in self.stops):
                 return None
         limit = min(count, stop + (MAX_TAIL if capitals else 0) + 1)
         in_brackets = False

@@ -1,0 +1,104 @@
+"""How far what a section says by itself reaches: "Allergies: NKDA. Presents with fever"."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from spacy_clinner.pipeline.context.marks import BLANK, LINE, Entities, Mark, Tokens, word_set
+from spacy_clinner.pipeline.phrases import PhraseTokenizer
+
+# A section that says it has nothing says nothing of what follows.
+NOTHING = ("nkda", "nka", "nkma", "nkfa", "none", "no", "denies", "nil", "unknown", "deferred")
+ITEMS = ("-", "*", "+", "•", "●", "▪", "◦", "–", "—", "·", "#", "(", "[", ">", "o")
+# Sections whose one line is all there is, when it starts beside the heading and ends in a stop.
+ONE_LINE = ("conditional", "family")
+
+
+class Head(NamedTuple):
+    """A section: its title, and its heading's first token and one past the last."""
+
+    title: str
+    start: int
+    end: int
+
+
+class SectionDefaults:
+    """Decides for which entities a section's default holds."""
+
+    def __init__(self, defaults: Mapping[str, str], cut: PhraseTokenizer) -> None:
+        """Make it.
+
+        defaults (Mapping[str, str]): Section title to category.
+        cut (PhraseTokenizer): Cuts words into tokens.
+        """
+        self.defaults = defaults
+        self.nothing = word_set(cut, NOTHING)
+        numbers = [f"{number}{dot}" for number in range(1, 31) for dot in ("", ".")]
+        self.items = word_set(cut, [*ITEMS, *numbers])
+        self.stops = word_set(cut, (".",))
+        self.commas = word_set(cut, (",", ";"))
+
+    def __call__(
+        self,
+        tokens: Tokens,
+        marks: Sequence[Mark],
+        entities: Entities,
+        heads: Sequence[Head | None],
+    ) -> list[str | None]:
+        """The titles of the sections whose defaults hold, per entity.
+
+        tokens (Tokens): The text.
+        marks (Sequence[tuple[int, int, Cue]]): Its cues.
+        entities (Sequence[tuple[int, int]]): First token and one past the last, sorted.
+        heads (Sequence[Head | None]): Per entity, its section.
+        RETURNS (list[str | None]): Titles; None where a default does not hold.
+        """
+        resets = [mark for mark in marks if mark[2].resets]
+        return [
+            head.title
+            if head is not None
+            and head.title in self.defaults
+            and self._holds(tokens, resets, entity, head, self.defaults[head.title])
+            else None
+            for entity, head in zip(entities, heads, strict=True)
+        ]
+
+    def _holds(
+        self,
+        tokens: Tokens,
+        resets: Sequence[Mark],
+        entity: tuple[int, int],
+        head: Head,
+        category: str,
+    ) -> bool:
+        start, end = entity
+        words, gaps = tokens.words, tokens.gaps
+        if start <= head.end:
+            return True
+        if category == "conditional" and words[head.end] in self.nothing:
+            return False
+        line = start
+        while line > head.end and not (gaps[line] >= LINE and tokens.first[line] == line):
+            line -= 1
+        item = words[line] in self.items
+        if category != "hypothetical" and not item and BLANK in gaps[head.end + 1 : start + 1]:
+            return False
+        beside = gaps[head.end] < LINE
+        if category in ONE_LINE and beside and line > head.end and not item:
+            return words[line - 1] not in self.stops
+        return not self._reset(tokens, resets, max(line, head.end), end, category)
+
+    def _reset(
+        self, tokens: Tokens, resets: Sequence[Mark], line: int, end: int, category: str
+    ) -> bool:
+        """Whether words of the entity's line speak of now, or of the patient."""
+        clause = end
+        last = tokens.last[end - 1]
+        while clause < last and tokens.words[clause] not in self.commas:
+            clause += 1
+        number = bisect_right(resets, line - 1, key=lambda mark: mark[0])
+        return any(
+            category in cue.resets
+            for start, _, cue in resets[number:]
+            if start < (clause if category == "historical" else end)
+        )

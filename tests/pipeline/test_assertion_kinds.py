@@ -1,0 +1,89 @@
+"""Short texts by kind of fault (K1 to K16), each entity with what a clinician says of it.
+
+`cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them. A code holds
+alternatives separated by "/"; the letters of one must all hold.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.language import Language
+from spacy.tokens import Span
+from spacy.util import filter_spans
+
+CASES = Path(__file__).parent / "cases"
+MARKED = re.compile(r"<([^<>\n]*?):([A-Zxnm/]+)>")
+ASSERTIONS = {
+    "A": "absent",
+    "P": "present",
+    "U": "possible",
+    "H": "hypothetical",
+    "C": "conditional",
+}
+# Where a careful clinician reads another answer.
+DISPUTED = {
+    "<Sepsis:U>, likely <urosepsis:U>": "sepsis is stated; only that it comes from urine is likely",
+}
+
+
+def read_cases(name: str) -> list[pytest.param]:
+    lines = (CASES / name).read_text(encoding="utf8").split("\n")
+    cases = [json.loads(line) for line in lines if line]
+    return [
+        pytest.param(case["text"], id=f"{case['kind']} {case['text'][:80]!r}")
+        for case in cases
+        if case["text"] not in DISPUTED
+    ]
+
+
+def holds(span: Span, letter: str) -> bool:
+    said = span._
+    if letter in ASSERTIONS:
+        return bool(said.assertion == ASSERTIONS[letter])
+    return bool(
+        {
+            "F": said.experiencer == "family",
+            "O": said.experiencer == "other",
+            "X": said.historical,
+            "x": not said.historical,
+            "n": said.negated,
+            "m": not said.negated,
+        }[letter]
+    )
+
+
+@pytest.fixture(scope="module")
+def nlp() -> Language:
+    nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
+    for name in ("clinner_sentences", "clinner_sections", "clinner_context"):
+        nlp.add_pipe(name)
+    return nlp
+
+
+@pytest.mark.parametrize("marked", read_cases("assertion.jsonl") + read_cases("kinds.jsonl"))
+def test_an_entity_is_what_a_clinician_reads(nlp: Language, marked: str):
+    text, last, spans = "", 0, []
+    for match in MARKED.finditer(marked):
+        text += marked[last : match.start()]
+        spans.append((len(text), len(text) + len(match[1]), match[2]))
+        text += match[1]
+        last = match.end()
+    doc = nlp.make_doc(text + marked[last:])
+    group = [
+        doc.char_span(start, end, "PROBLEM", alignment_mode="expand") for start, end, _ in spans
+    ]
+    doc.spans["clinical"] = group
+    doc.set_ents(filter_spans(group))
+    for _, component in nlp.pipeline:
+        doc = component(doc)
+    for span, (_, _, codes) in zip(doc.spans["clinical"], spans, strict=True):
+        alternatives = codes.split("/")
+        assert any(all(holds(span, letter) for letter in code) for code in alternatives), (
+            span.text,
+            codes,
+            span._.assertion,
+            span._.assertion_evidence,
+        )
