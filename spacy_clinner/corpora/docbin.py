@@ -1,7 +1,7 @@
 """A corpus of the catalog -> `train.spacy`, `dev.spacy`, `test.spacy` and the loss report."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,26 +114,3 @@ def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[st
         for layer, group in doc.spans.items():
             done.spans[split].update(f"{layer}/{span.label_}" for span in group)
         yield split, doc
-
-
-def annotation_overrides(settings: Mapping[str, Any], docs: Sequence[Doc]) -> dict[str, Any]:
-    """What of a config has to follow from what a corpus annotates.
-
-    settings (Mapping): A config whose `[variables]` may hold `layers` and `ents_from`.
-    docs (Sequence[Doc]): The training corpus.
-    RETURNS (dict[str, Any]): Overrides: every annotated layer, in order, and the first of them
-        for `doc.ents`, where the config has such variables; a pipeline without
-        `clinner_relations` where no document has a relation.
-    """
-    overrides: dict[str, Any] = {}
-    if "layers" in settings.get("variables", {}):
-        layers = list(dict.fromkeys(layer for doc in docs for layer in doc.spans))
-        overrides = {"variables.layers": layers, "variables.ents_from": layers[:1]}
-    factories = {name: c.get("factory") for name, c in settings.get("components", {}).items()}
-    if "clinner_relations" in factories.values() and not any(doc._.relations for doc in docs):
-        overrides["nlp.pipeline"] = [
-            name
-            for name in settings["nlp"]["pipeline"]
-            if factories.get(name) != "clinner_relations"
-        ]
-    return overrides

@@ -3,19 +3,26 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Corpus, Example
-from spacy.training.corpus import walk_corpus
+from spacy.training.augment import dont_augment
+from spacy.training.corpus import FILE_TYPE, walk_corpus
 
 # The place of a path in the list, and the layers that a document annotates.
 CorpusKey = tuple[int, tuple[str, ...]]
 
 
 def create_corpus(
-    path: Path | list[Path], size_exponent: float = 1.0, seed: int = 0
+    path: Path | list[Path],
+    size_exponent: float = 1.0,
+    seed: int = 0,
+    limit: int = 0,
+    max_length: int = 0,
+    augmenter: Callable[[Language, Example], Iterable[Example]] | None = None,
 ) -> Callable[[Language], Iterable[Example]]:
     """Read converted corpora; registered as `clinner.Corpus.v1`.
 
@@ -28,30 +35,43 @@ def create_corpus(
     path (Path | List[Path]): A .spacy file, a folder of them, or a list of these.
     size_exponent (float): 1 samples corpora by their size, 0 evenly, and what is between
         does something between.
-    seed (int): Decides which documents are read once more than others.
+    seed (int): Decides which documents are read once more than others; each pass draws anew.
+    limit (int): The most documents of each path; 0 for all.
+    max_length (int): Documents of so many tokens and more are cut into sentences, or left out
+        where they have none; 0 for no limit.
+    augmenter (Callable | None): As in `spacy.Corpus.v1`.
     RETURNS (Callable[[Language], Iterable[Example]]): The reader.
     """
     paths = path if isinstance(path, list) else [path]
+    corpora = [
+        Corpus(place, limit=limit, max_length=max_length, augmenter=augmenter or dont_augment)
+        for place in paths
+    ]
+    passes = count()
 
     def read(nlp: Language) -> Iterator[Example]:
-        found = [Corpus(place).read_docbin(nlp.vocab, walk_corpus(place, ".spacy"))
-                 for place in paths]  # fmt: skip
-        sources = [[doc for doc in docs if len(doc)] for docs in found]
-        for doc in sample(sources, size_exponent, seed):
-            yield Example(nlp.make_doc(doc.text), doc)
+        sources = [list(corpus.read_docbin(nlp.vocab, walk_corpus(corpus.path, FILE_TYPE)))
+                   for corpus in corpora]  # fmt: skip
+        # What limits and augments is the same in all.
+        corpus = corpora[0]
+        drawn = sample(sources, size_exponent, random.Random(f"{seed} {next(passes)}"))
+        for example in corpus.make_examples(nlp, drawn):
+            yield from corpus.augmenter(nlp, example)
 
     return read
 
 
-def sample(sources: Sequence[Sequence[Doc]], size_exponent: float, seed: int = 0) -> list[Doc]:
+def sample(
+    sources: Sequence[Sequence[Doc]], size_exponent: float, rng: random.Random
+) -> list[Doc]:
     """The documents of one pass over several corpora.
 
     sources (Sequence[Sequence[Doc]]): The documents of each path.
-    size_exponent (float), seed (int): As in `create_corpus`.
+    size_exponent (float): As in `create_corpus`.
+    rng (Random): Draws the documents that are read once more than others.
     RETURNS (list[Doc]): The documents in their order, those of smaller corpora more than once.
     """
     passes = passes_by_corpus(sources, size_exponent)
-    rng = random.Random(seed)
     sampled = []
     for key, doc in _keyed(sources):
         whole, part = divmod(passes[key], 1)

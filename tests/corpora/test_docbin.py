@@ -4,7 +4,7 @@ import srsly
 from spacy.tokens import DocBin
 
 from spacy_clinner.corpora.catalog import Corpus, find_corpus
-from spacy_clinner.corpora.docbin import annotation_overrides, convert
+from spacy_clinner.corpora.docbin import convert
 from spacy_clinner.schemes import load
 
 # At most this share of gold spans may be lost or moved, in percent.
@@ -68,31 +68,6 @@ def test_a_strict_conversion_with_a_loss_writes_the_losses_only(nlp, tmp_path):
     assert len(done.losses) == 1
     assert (tmp_path / "out/losses.jsonl").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["losses.jsonl"]
-
-
-def test_a_config_follows_what_the_corpus_annotates(nlp):
-    doc = nlp("fever")
-    doc.spans["ncbi"] = []
-    settings = {
-        "variables": {"layers": ["clinical"]},
-        "nlp": {"pipeline": ["ner", "links"]},
-        "components": {
-            "ner": {"factory": "clinner_ner"},
-            "links": {"factory": "clinner_relations"},
-        },
-    }
-    assert annotation_overrides(settings, [doc]) == {
-        "variables.layers": ["ncbi"],
-        "variables.ents_from": ["ncbi"],
-        "nlp.pipeline": ["ner"],
-    }
-
-
-def test_a_config_without_layers_is_left_as_it_is(sample, nlp):
-    _, folder = sample
-    docs = list(DocBin().from_disk(folder / "dev.spacy").get_docs(nlp.vocab))
-    settings = {"components": {"links": {"factory": "clinner_relations"}}}
-    assert annotation_overrides(settings, docs) == {}
 
 
 @pytest.mark.corpora

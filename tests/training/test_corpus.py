@@ -1,8 +1,11 @@
+import random
+
 import pytest
 import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin, Span
+from spacy.training import Corpus
 
 from spacy_clinner.training.corpus import create_corpus, passes_by_corpus, sample
 
@@ -67,13 +70,42 @@ def test_empty_documents_are_left_out(tmp_path):
 def test_no_document_is_ever_left_out_and_the_order_stays(sizes, exponent, seed):
     docs = [doc_of(layer, n) for layer, n in sizes]
     number = {id(doc): at for at, doc in enumerate(docs)}
-    sampled = [number[id(doc)] for doc in sample([docs], exponent, seed)]
+    sampled = [number[id(doc)] for doc in sample([docs], exponent, random.Random(seed))]
     assert sampled == sorted(sampled)
     assert set(sampled) == set(range(len(docs)))
-    assert sampled == [number[id(doc)] for doc in sample([docs], exponent, seed)]
+    assert sampled == [number[id(doc)] for doc in sample([docs], exponent, random.Random(seed))]
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_the_largest_corpus_is_read_once_whatever_the_exponent(exponent):
     docs = [doc_of("a", 30), doc_of("b", 3)]
     assert passes_by_corpus([docs], exponent)[0, ("a",)] == 1.0
+
+
+def read_layers(reader):
+    return [next(iter(example.reference.spans)) for example in reader(NLP)]
+
+
+def test_each_pass_draws_anew_and_a_new_reader_draws_the_same(tmp_path):
+    docs = [doc_of("a", 3), *(doc_of(str(n), 1) for n in range(20))]
+    path = write(tmp_path / "a.spacy", docs)
+    reader, again = (create_corpus(path, size_exponent=0.5, seed=1) for _ in range(2))
+    passes = [read_layers(reader) for _ in range(3)]
+    assert len(set(map(tuple, passes))) == 3
+    assert [read_layers(again) for _ in range(3)] == passes
+    assert all(set(drawn) == {"a", *map(str, range(20))} for drawn in passes)
+
+
+def test_limit_max_length_and_augmenter_are_those_of_spacys_reader(tmp_path):
+    path = write(tmp_path / "a.spacy", [doc_of("a", n) for n in (3, 30, 3, 3)])
+
+    def twice(nlp, example):
+        yield example
+        yield example
+
+    options = {"limit": 3, "max_length": 10, "augmenter": twice}
+    lengths = [
+        [len(example.reference) for example in reader(NLP)]
+        for reader in (create_corpus(path, **options), Corpus(path, **options))
+    ]
+    assert lengths == [[3, 3, 3, 3]] * 2

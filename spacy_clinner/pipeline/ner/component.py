@@ -217,6 +217,11 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         RAISES (ClinnerError): A layer has no label, or `labels` names an unknown layer.
         """
         validate_get_examples(get_examples, "LayeredNER.initialize")
+        if not self.layers:
+            raise ClinnerError(
+                f"{self.name}: no layers to learn. Name them in the component's `layers`, or train "
+                f"with clinner.fit_to_corpus.v1 in [initialize.before_init]."
+            )
         found, seen = ({}, set()) if labels else labels_in(get_examples(), self.layers)
         merged = self.label_data
         for layer, names in (labels or found).items():

@@ -254,12 +254,10 @@ def check_layers(
     name (str): The component's name, for messages.
     layers (Sequence[str]): The layers.
     ents_from (Iterable[str]), threshold (Iterable[str]): Layers that these options name.
-    RAISES (ClinnerError): No layer, a layer named twice, or an option that names another.
+    RAISES (ClinnerError): A layer named twice, or an option that names another.
     """
-    if not layers or len(set(layers)) < len(layers):
-        raise ClinnerError(
-            f"{name}: `layers` must name at least one layer, each once; got {list(layers)}."
-        )
+    if len(set(layers)) < len(layers):
+        raise ClinnerError(f"{name}: `layers` must name each layer once; got {list(layers)}.")
     for option, named in (("ents_from", ents_from), ("threshold", threshold)):
         unknown = [layer for layer in named if layer not in layers]
         if unknown:

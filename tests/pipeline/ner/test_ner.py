@@ -152,7 +152,7 @@ def test_a_layer_without_labels_is_reported_with_what_the_data_annotates():
 
 @pytest.mark.parametrize(
     "config",
-    [{"layers": []}, {"layers": ["a", "a"]}, {"ents_from": ["b"]}, {"threshold": {"b": 0.5}}],
+    [{"layers": ["a", "a"]}, {"ents_from": ["b"]}, {"threshold": {"b": 0.5}}],
 )
 def test_options_that_name_unknown_layers_are_refused(config):
     with pytest.raises(ClinnerError, match="layers"):

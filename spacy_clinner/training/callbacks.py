@@ -1,0 +1,211 @@
+"""What a config calls so that `spacy train` fits it to the corpus, goes on and calibrates."""
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import registry, resolve_dot_names
+
+from spacy_clinner.annotation import attributes
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.calibration import fit_temperatures
+from spacy_clinner.pipeline.vocabulary import without_texts
+from spacy_clinner.training.provenance import training_counts
+
+LENGTH = ("max_steps", "warmup_steps", "eval_frequency")
+
+log = logging.getLogger(__name__)
+
+
+class Length(NamedTuple):
+    """How long a training is, in updates; the last one is evaluated."""
+
+    max_steps: int
+    warmup_steps: int
+    eval_frequency: int
+
+
+def create_fit_to_corpus(
+    epochs: float = 16, min_steps: int = 150, evaluations: int = 9, warmup: float = 0.1
+) -> Callable[[Language], None]:
+    """Fit layers and length of a training to its corpus; registered as
+    `clinner.fit_to_corpus.v1` for `[initialize.before_init]`.
+
+    Where a `clinner_ner` has no `layers`, it gets those that the corpus annotates, and the first of
+    them for `doc.ents`; a `clinner_relations` is removed where no document has a relation. Of
+    `max_steps`, `warmup_steps` and `eval_frequency` in [variables], those that are 0 are set.
+    The saved config has all these values, in [training.optimizer] in place of variables.
+
+    epochs (float): Passes over the corpus, as long as `max_steps` is 0.
+    min_steps (int): The fewest updates.
+    evaluations (int): How often to evaluate; updates are added until they are a multiple of it.
+    warmup (float): The part of the updates in which the learning rate rises.
+    RETURNS (Callable[[Language], None]): The callback.
+    """
+
+    def fit(nlp: Language) -> None:
+        references = [example.reference for example in _examples(nlp, "train_corpus")]
+        fit_layers(nlp, references)
+        variables = nlp.config.get("variables", {})
+        if any(variables.get(name) == 0 for name in LENGTH):
+            steps = variables.get("max_steps") or epochs * _updates_per_pass(nlp, references)
+            least = 1 if variables.get("max_steps") else min_steps
+            found = length(steps, least, evaluations, warmup)
+            for name, value in found._asdict().items():
+                if variables.get(name) == 0:
+                    variables[name] = value
+        # `spacy debug data` makes the optimizer from this section as it stands.
+        nlp.config["training"]["optimizer"] = nlp.config.interpolate()["training"]["optimizer"]
+        log.info("layers and length of the training are those of %d notes", len(references))
+
+    return fit
+
+
+def length(steps: float, min_steps: int, evaluations: int, warmup: float) -> Length:
+    """How long a training is.
+
+    steps (float): Updates that are wanted.
+    min_steps (int), evaluations (int), warmup (float): As in `create_fit_to_corpus`.
+    RETURNS (Length): The next multiple of the evaluations, so that the last update, where the
+        rate ends and the model is best, is evaluated, too.
+    """
+    frequency = math.ceil(max(min_steps, steps) / evaluations)
+    total = evaluations * frequency
+    return Length(total, int(total * warmup), frequency)
+
+
+def fit_layers(nlp: Language, references: Sequence[Doc]) -> None:
+    """Make a pipeline that is not initialised yet learn what a corpus annotates.
+
+    nlp (Language): The pipeline; its components and its config are changed.
+    references (Sequence[Doc]): The corpus.
+    """
+    layers = list(dict.fromkeys(layer for doc in references for layer in doc.spans))
+    config = nlp.config.interpolate()
+    for name, factory in list(nlp.pipe_factories.items()):
+        settings = {**config["components"][name]}
+        if factory == "clinner_ner":
+            # A threshold for each, so that `spacy find-threshold` can name it.
+            found = settings["layers"] or layers
+            settings |= {
+                "layers": found,
+                "ents_from": settings["ents_from"] or found[:1],
+                "threshold": dict.fromkeys(found, 0.0) | settings["threshold"],
+            }
+            settings.pop("factory")
+            nlp.replace_pipe(name, factory, config=settings)
+            _set_variables(nlp, layers=found, ents_from=settings["ents_from"])
+        elif factory == "clinner_relations" and not any(map(attributes.get_relations, references)):
+            nlp.remove_pipe(name)
+
+
+def create_resume(path: Path | None = None) -> Callable[[Language], None]:
+    """Go on with a training that was cut off; registered as `clinner.resume.v1` for
+    `[initialize.after_init]`.
+
+    path (Path | None): The checkpoint, as a rule a `model-last`; None begins anew.
+    RETURNS (Callable[[Language], None]): The callback.
+    """
+
+    def resume(nlp: Language) -> None:
+        if path is not None:
+            go_on(nlp, path)
+
+    return resume
+
+
+def go_on(nlp: Language, checkpoint: Path) -> None:
+    """Give a pipeline the weights of a checkpoint, and its training the updates that are left.
+
+    The optimizer starts with empty moments, and the order of the data anew.
+
+    nlp (Language): The initialised pipeline, of the config of the whole training.
+    checkpoint (Path): The folder of the checkpoint.
+    RAISES (ClinnerError): There is no checkpoint, the config cannot tell where to go on, or
+        nothing is left.
+    """
+    if not (checkpoint / "meta.json").is_file():
+        raise ClinnerError(f"{checkpoint}: no checkpoint there to go on from.")
+    done = training_counts(checkpoint).get("step")
+    if done is None or "first_step" not in nlp.config.get("variables", {}):
+        raise ClinnerError(
+            "going on needs a config with `first_step` in [variables] for its schedule, and with "
+            "clinner.RecordingLogger.v1. Train without --resume."
+        )
+    left = nlp.config.interpolate()["training"]["max_steps"] - done
+    if left <= 0:
+        raise ClinnerError(f"{checkpoint}: all {done} updates are done. Train without --resume.")
+    # The config there is that of the earlier run.
+    nlp.from_disk(checkpoint, exclude=["config"])
+    nlp.config["variables"]["first_step"] = done
+    nlp.config["training"]["max_steps"] = left
+    schedule = nlp.config["training"]["optimizer"].get("learn_rate")
+    if isinstance(schedule, dict) and "first_step" in schedule:
+        schedule["first_step"] = done
+
+
+def create_calibrate(limit: int = 100) -> Callable[[Language], Language]:
+    """Calibrate confidences on dev and leave the words of all texts out of what is saved;
+    registered as `clinner.calibrate.v1` for `[training.before_to_disk]`.
+
+    limit (int): The most dev documents to calibrate on, of each set of layers that documents
+        annotate.
+    RETURNS (Callable[[Language], Language]): The callback.
+    """
+
+    def calibrate(nlp: Language) -> Language:
+        names = [name for name, factory in nlp.pipe_factories.items() if factory == "clinner_ner"]
+        examples = spread(_examples(nlp, "dev_corpus"), limit) if names else []
+        for name in names:
+            for layer, temperature in fit_temperatures(nlp, examples, name).items():
+                log.info("%s: temperature of %s is %.2f", name, layer, temperature)
+        return without_texts(nlp)
+
+    return calibrate
+
+
+def spread(examples: Iterable[Example], limit: int) -> list[Example]:
+    """Choose examples evenly from those that annotate the same layers.
+
+    examples (Iterable[Example]): The examples.
+    limit (int): The most to choose of each set of layers.
+    RETURNS (list[Example]): The chosen ones.
+    """
+    alike: dict[tuple[str, ...], list[Example]] = defaultdict(list)
+    for example in examples:
+        alike[tuple(sorted(example.reference.spans))].append(example)
+    chosen = []
+    for found in alike.values():
+        step = max(1.0, len(found) / limit)
+        chosen += [found[int(at * step)] for at in range(min(limit, len(found)))]
+    return chosen
+
+
+def _examples(nlp: Language, corpus: str) -> Iterable[Example]:
+    """The examples of `train_corpus` or `dev_corpus`."""
+    config = nlp.config.interpolate()
+    (reader,) = resolve_dot_names(config, [config["training"][corpus]])
+    found: Iterable[Example] = reader(nlp)
+    return found
+
+
+def _updates_per_pass(nlp: Language, references: Sequence[Doc]) -> float:
+    batcher: Mapping[str, Any] = nlp.config.interpolate()["training"]["batcher"]
+    size = registry.resolve({"size": batcher.get("size")})["size"]
+    if not isinstance(size, int | float):
+        raise ClinnerError(
+            "the training's length in passes over the corpus needs [training.batcher] with a fixed "
+            "`size`. Set one, or give max_steps, warmup_steps and eval_frequency in [variables]."
+        )
+    return sum(map(len, references)) / size
+
+
+def _set_variables(nlp: Language, **values: Any) -> None:
+    variables = nlp.config.get("variables", {})
+    variables.update({name: value for name, value in values.items() if name in variables})

@@ -1,0 +1,158 @@
+"""What a training checks before it starts: config, encoder, device and corpora."""
+
+import configparser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spacy.schemas import ConfigSchemaTraining
+from spacy.tokens import Doc, DocBin
+from spacy.training.corpus import walk_corpus
+from spacy.util import load_config, load_model_from_config, registry
+from spacy.vocab import Vocab
+from thinc.api import Config, require_gpu
+
+from spacy_clinner.errors import ClinnerError, one_line
+
+# Sections that are handed on as they are, to transformers and torch, whatever their keys.
+FREE_SECTIONS = ("tokenizer_config", "transformer_config", "grad_scaler_config")
+# configparser has errors of its own beside confection's, which are ValueErrors.
+CONFIG_ERRORS = (ValueError, KeyError, TypeError, configparser.Error)
+
+
+def load_settings(config: Path, overrides: Mapping[str, Any]) -> Config:
+    """Load a config.
+
+    config (Path): The config.
+    overrides (Mapping[str, Any]): Values by dotted key, each of which the config must have.
+    RETURNS (Config): The config with the overrides, interpolated.
+    RAISES (ClinnerError): There is no such file, it is no config, or a key is not in it.
+    """
+    if not config.is_file():
+        known = ", ".join(map(str, sorted(Path("configs").glob("*.cfg"))))
+        raise ClinnerError(f"{config}: no such config. Known: {known}.")
+    try:
+        plain = load_config(config)
+    except CONFIG_ERRORS as error:
+        raise ClinnerError(f"{config}: not a spaCy config ({one_line(error)}).") from None
+    for key in overrides:
+        _check_key(config, plain, key)
+    try:
+        return load_config(config, overrides=dict(overrides), interpolate=True)
+    except CONFIG_ERRORS as error:
+        raise ClinnerError(f"{config}: cannot be resolved ({one_line(error)}).") from None
+
+
+def validate(config: Path, settings: Config) -> Config:
+    """Build the pipeline of a config and what its training uses, without any weights.
+
+    config (Path): Where the settings are from, for the message.
+    settings (Config): The config, interpolated.
+    RETURNS (Config): The config with spaCy's defaults filled in.
+    RAISES (ClinnerError): A section, a setting or a registered function is missing or wrong.
+    """
+    try:
+        filled = load_model_from_config(settings, auto_fill=True).config.interpolate()
+        registry.resolve(filled["training"], schema=ConfigSchemaTraining)
+    except CONFIG_ERRORS as error:
+        raise ClinnerError(f"{config}: not a config to train with ({one_line(error)}).") from None
+    return filled
+
+
+def resolve_encoder(name: str) -> str:
+    """Find an encoder without the network.
+
+    name (str): A folder, or a name on the Hugging Face hub whose files are in the local cache.
+    RETURNS (str): The name.
+    RAISES (ClinnerError): It is neither.
+    """
+    if (Path(name) / "config.json").is_file() or _in_hub_cache(name):
+        return name
+    raise ClinnerError(
+        f"{name}: no encoder there, neither a folder with a config.json nor a name in the Hugging "
+        f"Face cache. Run `spacy project run encoder` to fetch the default one, or give "
+        f"--variables.encoder a folder or a hub name."
+    )
+
+
+def use_gpu(gpu_id: int) -> None:
+    """Compute on a GPU.
+
+    gpu_id (int): Its number; below 0 for the CPU.
+    RAISES (ClinnerError): It cannot be used.
+    """
+    if gpu_id < 0:
+        return
+    try:
+        require_gpu(gpu_id)
+    # CuPy's own errors, an invalid device for one, share no base class but this.
+    except Exception as error:
+        raise ClinnerError(
+            f"gpu_id is {gpu_id}, but no GPU can be used ({one_line(error)}). Install "
+            f"`spacy-clinner[cuda12x]` and a CUDA build of torch, or use --gpu-id -1."
+        ) from None
+
+
+def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
+    """Read a converted corpus.
+
+    path (Path): A .spacy file.
+    vocab (Vocab): The vocabulary of the documents.
+    RETURNS (list[Doc]): The documents.
+    RAISES (ClinnerError): The file is missing, or not in spaCy's format.
+    """
+    try:
+        return list(DocBin().from_disk(path).get_docs(vocab))
+    except OSError as error:
+        reason = error.strerror or one_line(error)
+    except (ValueError, KeyError, TypeError, IndexError):
+        reason = "not a .spacy file"
+    raise ClinnerError(
+        f"{path}: {reason}. `clinner convert` writes it, in the project `spacy project run convert`."
+    )
+
+
+def check_corpora(settings: Mapping[str, Any]) -> None:
+    """Read the corpora that a training needs.
+
+    settings (Mapping[str, Any]): The config, interpolated.
+    RAISES (ClinnerError): Train or dev is not named, is missing, cannot be read or is empty.
+    """
+    for name in ("train", "dev"):
+        paths = settings.get("paths", {}).get(name)
+        for path in paths if isinstance(paths, list) else [paths]:
+            if not (path and Path(path).exists()):
+                raise ClinnerError(
+                    f"{path}: no {name} corpus. `clinner convert` writes one, in the project "
+                    f"`spacy project run convert`."
+                )
+            files = list(walk_corpus(Path(path), ".spacy"))
+            if not any([len(read_docs(file, Vocab())) for file in files]):
+                raise ClinnerError(f"{path}: holds no note, so there is nothing to learn or score.")
+
+
+def _check_key(config: Path, settings: Mapping[str, Any], key: str) -> None:
+    *sections, name = key.split(".")
+    found: Any = settings
+    for section in sections:
+        if not isinstance(found, Mapping) or not isinstance(found.get(section), Mapping):
+            known = ", ".join(settings)
+            raise ClinnerError(
+                f"--{key}: {config} has no section [{'.'.join(sections)}]. Sections: {known}."
+            )
+        found = found[section]
+    if name not in found and sections[-1] not in FREE_SECTIONS:
+        known = ", ".join(found) or "none"
+        raise ClinnerError(
+            f"--{key}: {config} has no {name} in [{'.'.join(sections)}]. Known: {known}."
+        )
+
+
+def _in_hub_cache(name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    # A path with more than one slash is no name on the hub.
+    except ValueError:
+        return False

@@ -1,0 +1,88 @@
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span
+from spacy.training import Example
+from spacy.util import load_config
+
+from spacy_clinner.annotation import attributes
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.training.callbacks import create_fit_to_corpus, fit_layers, length, spread
+
+NLP = spacy.blank("en")
+
+
+def doc_of(*layers, n_tokens=4):
+    doc = Doc(NLP.vocab, words=["fever"] * n_tokens)
+    for layer in layers:
+        doc.spans[layer] = [Span(doc, 0, 1, label="PROBLEM")]
+    return doc
+
+
+def test_the_length_is_a_multiple_of_the_evaluations_and_never_below_the_least():
+    assert length(1, min_steps=150, evaluations=9, warmup=0.1) == (153, 15, 17)
+    assert length(300, min_steps=150, evaluations=9, warmup=0.1) == (306, 30, 34)
+
+
+@pytest.fixture
+def pipeline(root, tmp_path):
+    """A pipeline of the shipped config's shape, without an encoder, and its corpus."""
+    path = tmp_path / "corpus.spacy"
+    DocBin(docs=[doc_of("ncbi", n_tokens=100)] * 20, store_user_data=True).to_disk(path)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinner_ner", name="ner", config={"layers": [], "ents_from": []})
+    nlp.add_pipe("clinner_relations", name="relations")
+    shipped = load_config(root / "configs/clinner.cfg")
+    for section in ("paths", "variables", "corpora", "system", "training"):
+        nlp.config[section] = shipped[section]
+    nlp.config["paths"]["train"] = nlp.config["paths"]["dev"] = str(path)
+    nlp.config["variables"]["batch_words"] = 200
+    return nlp
+
+
+def test_a_pipeline_learns_the_layers_of_its_corpus_for_as_long_as_its_passes_take(pipeline):
+    create_fit_to_corpus(epochs=20, min_steps=5)(pipeline)
+    ner = pipeline.config["components"]["ner"]
+    assert pipeline.pipe_names == ["ner"]
+    assert pipeline.get_pipe("ner").layers == ("ncbi",)
+    assert (ner["layers"], ner["ents_from"], ner["threshold"]) == (["ncbi"], ["ncbi"], {"ncbi": 0})
+    settings = pipeline.config.interpolate()
+    # 20 passes of 2,000 tokens in batches of 200.
+    assert settings["training"]["max_steps"] == 207
+    assert settings["training"]["eval_frequency"] == 23
+    rate = settings["training"]["optimizer"]["learn_rate"]
+    assert (rate["total_steps"], rate["warmup_steps"]) == (207, 20)
+
+
+def test_a_number_of_updates_and_layers_that_are_given_stay(pipeline):
+    pipeline.config["variables"] |= {"max_steps": 45, "warmup_steps": 7}
+    pipeline.replace_pipe("ner", "clinner_ner", config={"layers": ["a", "b"], "ents_from": ["b"]})
+    create_fit_to_corpus(epochs=20)(pipeline)
+    assert pipeline.get_pipe("ner").layers == ("a", "b")
+    assert pipeline.config["components"]["ner"]["ents_from"] == ["b"]
+    training = pipeline.config.interpolate()["training"]
+    assert (training["max_steps"], training["eval_frequency"]) == (45, 5)
+    assert training["optimizer"]["learn_rate"]["warmup_steps"] == 7
+
+
+def test_a_length_in_passes_needs_batches_of_a_fixed_size(pipeline):
+    pipeline.config["training"]["batcher"] = {"@batchers": "spacy.batch_by_sequence.v1",
+                                              "size": {"@schedules": "compounding.v1", "start": 1,
+                                                       "stop": 9, "compound": 2.0}}  # fmt: skip
+    with pytest.raises(ClinnerError, match="fixed `size`"):
+        create_fit_to_corpus()(pipeline)
+
+
+def test_relations_are_learned_where_a_document_has_one(pipeline):
+    doc = doc_of("clinical", "modifiers")
+    attributes.set_relations(
+        doc, [(doc.spans["clinical"][0], doc.spans["modifiers"][0], 1.0)]
+    )
+    fit_layers(pipeline, [doc])
+    assert pipeline.pipe_names == ["ner", "relations"]
+
+
+def test_dev_documents_are_chosen_evenly_from_each_set_of_layers():
+    docs = [doc_of("a", n_tokens=n) for n in range(1, 11)] + [doc_of("b")]
+    chosen = spread([Example(doc, doc) for doc in docs], 3)
+    assert [len(e.reference) for e in chosen if "a" in e.reference.spans] == [1, 4, 7]
+    assert sum("b" in e.reference.spans for e in chosen) == 1
