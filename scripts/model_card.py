@@ -1,9 +1,5 @@
 """Write a model's card, and put it and its facts into the model's meta for the package."""
 
-import os
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 from pathlib import Path
 from typing import Annotated
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import srsly
 import typer
-from spacy.cli._util import parse_config_overrides
 from weasel.cli.run import project_run
 
 from spacy_clinner.cli import run
+from spacy_clinner.compat import parse_config_overrides
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import read_toml
 

@@ -1,9 +1,5 @@
 """Load an installed pipeline by name in this new process and run it over notes."""
 
-import os
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 from typing import Annotated
 
 import spacy

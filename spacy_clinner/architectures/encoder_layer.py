@@ -9,6 +9,7 @@ import numpy as np
 from thinc.api import Model
 
 from spacy_clinner.architectures.bf16 import When, in_bf16, wanted
+from spacy_clinner.compat import huggingface_model
 from spacy_clinner.tokenization.wordpieces import Ints, pack
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _predict(layer: Model[Any, Any], wordpieces: "WordpieceBatch") -> Any:
 
     shim: Any = layer.shims[0]
     batches = _batches(wordpieces, BATCH_PIECES.get(shim.device.type, BATCH_PIECES["cuda"]))
-    config = shim._hfmodel.transformer.config
+    config = huggingface_model(shim).transformer.config
     if len(batches) == 1 or config.output_hidden_states or config.output_attentions:
         return forward(layer, wordpieces, False)[0]
     merged: dict[str, Any] = {}

@@ -17,6 +17,7 @@ from spacy.util import SimpleFrozenDict
 from spacy_clinner.architectures.bf16 import When
 from spacy_clinner.architectures.encoder_layer import encoder_layer
 from spacy_clinner.architectures.transformer_batch import cuts_windows, forward
+from spacy_clinner.compat import replace_listener_config, set_forward
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tokenization.windows import get_line_windows
 
@@ -70,7 +71,7 @@ def transformer_model(
         mixed_precision,
         dict(grad_scaler_config),
     )
-    model._func = forward
+    set_forward(model, forward)
     model.layers[0] = encoder_layer(model.layers[0], bf16_on_cpu, predict_bf16_on_cpu)
     model.attrs["set_transformer"] = set_checked_transformer
     model.attrs["replace_listener_cfg"] = replace_listener_cfg
@@ -83,11 +84,8 @@ def replace_listener_cfg(transformer: dict[str, Any], listener: dict[str, Any]) 
     transformer, listener (dict): The configs of both models.
     RETURNS (dict): That of spacy-transformers' architecture for it.
     """
-    from spacy_transformers.layers import _util
-
-    replace: Any = _util.replace_listener_cfg
     plain = {key: value for key, value in transformer.items() if key not in OWN_SETTINGS}
-    return cast("dict[str, Any]", replace(plain, listener))
+    return replace_listener_config(plain, listener)
 
 
 def set_checked_transformer(model: Any, hf_model: "HFObjects") -> None:

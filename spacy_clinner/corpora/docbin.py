@@ -9,11 +9,13 @@ from typing import Any
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
 from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss, drop_duplicates
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
-from spacy_clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import written_whole
+from spacy_clinner.progress import Progress, quiet
 
 
 @dataclass
@@ -65,7 +67,14 @@ class Conversion:
         }
 
 
-def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -> Conversion:
+def convert(
+    corpus: Corpus,
+    nlp: Language,
+    folder: Path,
+    strict: bool = False,
+    *,
+    progress: Progress = quiet,
+) -> Conversion:
     """Convert a corpus.
 
     corpus (Corpus): The corpus, from the catalog.
@@ -74,13 +83,14 @@ def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -
         `conversion.json`; each is written whole or not at all. The losses quote the notes: only
         the user may read them (mode 0600).
     strict (bool): With any loss, write `losses.jsonl` only.
+    progress (Progress): Shows how far it is.
     RETURNS (Conversion): Counts and losses.
     RAISES (ClinnerError): A file cannot be read, a label is unknown, or there is no entity.
     """
     done = Conversion()
     bins = {split: DocBin(store_user_data=True) for split in SPLITS}
     for part in corpus.parts:
-        for split, doc in _align(part, nlp, done):
+        for split, doc in progress(_align(part, nlp, done), part.name):
             bins[split].add(doc)
     if not any(done.spans.values()):
         raise ClinnerError(
@@ -114,3 +124,23 @@ def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[st
         for layer, group in doc.spans.items():
             done.spans[split].update(f"{layer}/{span.label_}" for span in group)
         yield split, doc
+
+
+def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
+    """Read a converted corpus.
+
+    path (Path): A .spacy file.
+    vocab (Vocab): The vocabulary of the documents.
+    RETURNS (list[Doc]): The documents.
+    RAISES (ClinnerError): The file is missing, or not in spaCy's format.
+    """
+    try:
+        return list(DocBin().from_disk(path).get_docs(vocab))
+    except OSError as error:
+        reason = error.strerror or one_line(error)
+    except (ValueError, KeyError, TypeError, IndexError):
+        reason = "not a .spacy file"
+    raise ClinnerError(
+        f"{path}: {reason}. `clinner convert` writes it, in the project "
+        f"`spacy project run convert`."
+    )

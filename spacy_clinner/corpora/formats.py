@@ -1,19 +1,24 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from spacy_clinner.corpora.brat import read_brat
+from spacy_clinner.corpora.brat import read_brat, write_brat
 from spacy_clinner.corpora.checks import only_listed
 from spacy_clinner.corpora.conll import read_conll
-from spacy_clinner.corpora.jsonl import read_jsonl
+from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.pubtator import read_pubtator
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.progress import Progress, quiet
 
 READERS: dict[str, Callable[[Path], Iterator[Note]]] = {
     "brat": read_brat,
     "conll": read_conll,
     "jsonl": read_jsonl,
     "pubtator": read_pubtator,
+}
+WRITERS: dict[str, Callable[[Iterable[Note], Path], None]] = {
+    "brat": write_brat,
+    "jsonl": write_jsonl,
 }
 
 
@@ -31,3 +36,24 @@ def read(path: Path, format: str, ids: Path | None = None) -> Iterator[Note]:
         raise ClinnerError(f"{path}: unknown format {format!r}. Known: {', '.join(READERS)}.")
     notes = READERS[format](path)
     return notes if ids is None else only_listed(notes, ids)
+
+
+def reformat(
+    source: Path, target: Path, source_format: str, target_format: str, progress: Progress = quiet
+) -> list[Note]:
+    """Convert a corpus from any format to one that keeps everything.
+
+    source (Path): The corpus, as `read` takes it.
+    target (Path): What is written: a folder for brat, a file for jsonl.
+    source_format (str): A key of `READERS`.
+    target_format (str): "brat" or "jsonl".
+    progress (Progress): Shows how far it is.
+    RETURNS (list[Note]): The notes, with the problems that their reader saw.
+    RAISES (ClinnerError): A format is unknown, or a file cannot be read.
+    """
+    if target_format not in WRITERS:
+        known = ", ".join(WRITERS)
+        raise ClinnerError(f"{target}: cannot write the format {target_format!r}. Known: {known}.")
+    notes = list(progress(read(source, source_format), "Reading"))
+    WRITERS[target_format](notes, target)
+    return notes

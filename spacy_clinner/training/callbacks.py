@@ -197,7 +197,7 @@ def _examples(nlp: Language, corpus: str) -> Iterable[Example]:
 
 def _updates_per_pass(nlp: Language, references: Sequence[Doc]) -> float:
     batcher: Mapping[str, Any] = nlp.config.interpolate()["training"]["batcher"]
-    size = registry.resolve({"size": batcher.get("size")})["size"]
+    size = registry.resolve({"batcher": {"size": batcher.get("size")}})["batcher"]["size"]
     if not isinstance(size, int | float):
         raise ClinnerError(
             "the training's length in passes over the corpus needs [training.batcher] with a fixed "

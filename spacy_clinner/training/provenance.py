@@ -13,6 +13,7 @@ from spacy.language import Language
 from spacy.util import load_config, registry
 from thinc.api import Model
 
+from spacy_clinner.compat import torch_module
 from spacy_clinner.errors import ClinnerError
 
 PACKAGES = (
@@ -193,8 +194,8 @@ def count_parameters(model: Model[Any, Any]) -> int:
         for name in node.param_names:
             count += int(node.get_param(name).size) if node.has_param(name) else 0
         for shim in node.shims:
-            # Where there is a torch module, it is the shim's `_model`; other shims have no weights.
-            module: Any = getattr(shim, "_model", None)
+            # Other shims have no weights.
+            module = torch_module(shim)
             if hasattr(module, "parameters"):
                 count += sum(int(weights.numel()) for weights in module.parameters())
     return count

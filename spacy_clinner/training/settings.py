@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from spacy.schemas import ConfigSchemaTraining
-from spacy.tokens import Doc, DocBin
 from spacy.training.corpus import walk_corpus
 from spacy.util import load_config, load_model_from_config, registry
 from spacy.vocab import Vocab
 from thinc.api import Config, require_gpu
 
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError, one_line
 
 # Sections that are handed on as they are, to transformers and torch, whatever their keys.
@@ -91,25 +91,6 @@ def use_gpu(gpu_id: int) -> None:
             f"gpu_id is {gpu_id}, but no GPU can be used ({one_line(error)}). Install "
             f"`spacy-clinner[cuda12x]` and a CUDA build of torch, or use --gpu-id -1."
         ) from None
-
-
-def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
-    """Read a converted corpus.
-
-    path (Path): A .spacy file.
-    vocab (Vocab): The vocabulary of the documents.
-    RETURNS (list[Doc]): The documents.
-    RAISES (ClinnerError): The file is missing, or not in spaCy's format.
-    """
-    try:
-        return list(DocBin().from_disk(path).get_docs(vocab))
-    except OSError as error:
-        reason = error.strerror or one_line(error)
-    except (ValueError, KeyError, TypeError, IndexError):
-        reason = "not a .spacy file"
-    raise ClinnerError(
-        f"{path}: {reason}. `clinner convert` writes it, in the project `spacy project run convert`."
-    )
 
 
 def check_corpora(settings: Mapping[str, Any]) -> None:

@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 import spacy
+from commands import refused
 from hypothesis import given
 from hypothesis import strategies as st
-from test_steps import refused
 from thinc.api import Config
 
 PEERS = ("huggingface-1", "huggingface-8", "huggingface-32", "stock")
@@ -20,7 +20,7 @@ SYSTEMS = (*PEERS, "torch_bf16", "torch", "int8", "bf16", "fp32", "bare")
 @pytest.fixture(scope="module")
 def scripts(pytestconfig):
     """Lets tests import the parts of the benchmark, and small pipelines to run it on."""
-    folders = [str(pytestconfig.rootpath / name) for name in ("scripts", "tests/cpu")]
+    folders = [str(pytestconfig.rootpath / name) for name in ("scripts/benchmarks", "tests/cpu")]
     sys.path[:0] = folders
     yield
     for folder in folders:
@@ -55,7 +55,7 @@ def nlp(project):
 
 def benchmark(root, project, *options):
     return subprocess.run(
-        [sys.executable, root / "scripts" / "benchmark.py", "mine", *map(str, options)],
+        [sys.executable, root / "scripts" / "speed.py", "mine", *map(str, options)],
         cwd=project,
         env=dict(os.environ, COLUMNS="200"),
         capture_output=True,

@@ -12,7 +12,7 @@ def test_the_worker_gives_a_verdict_per_span_and_a_time_per_line(root, tmp_path)
     for name in ("toy.gold.jsonl", "speed.jsonl"):
         (tmp_path / name).write_text(f"{row}\n{row}\n", encoding="utf8")
     done = subprocess.run(
-        [sys.executable, root / "scripts/peers/negation_worker.py", "clinner", tmp_path],
+        [sys.executable, root / "scripts/benchmarks/peers/negation_worker.py", "clinner", tmp_path],
         input="\n\n",
         capture_output=True,
         text=True,
@@ -28,7 +28,7 @@ def test_the_worker_gives_a_verdict_per_span_and_a_time_per_line(root, tmp_path)
 
 def test_the_benchmark_says_how_to_get_a_missing_corpus(root, tmp_path):
     done = subprocess.run(
-        [sys.executable, root / "scripts/benchmark_negation.py", "--negex", tmp_path / "no.tsv"],
+        [sys.executable, root / "scripts/benchmarks/negation.py", "--negex", tmp_path / "no.tsv"],
         cwd=root,
         capture_output=True,
         text=True,

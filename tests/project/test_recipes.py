@@ -19,7 +19,9 @@ pytest.importorskip("sentencepiece")
 from tiny_encoders import ENCODERS, LIMIT
 from toy_corpora import write_assets
 
+from spacy_clinner.cli import main
 from spacy_clinner.files import read_toml
+from spacy_clinner.packaging import build
 
 ROOT = Path(__file__).parents[2]
 RECIPES = read_toml(ROOT / "configs/recipes.toml", "")
@@ -36,12 +38,11 @@ EXPECTED = {
 RELATIONS = {"n2c2-gatortrons": "DRUG-STRENGTH", "mtsamples-biomedbert": "PROBLEM-NEGATION"}
 
 
-def step(monkeypatch, script, *arguments):
-    """Run a step of the project as its command does, in this process."""
-    path = ROOT / "scripts" / script
-    monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+def step(monkeypatch, *arguments):
+    """Run a command in this process."""
+    monkeypatch.setattr(sys, "argv", ["clinner", *map(str, arguments)])
     with pytest.raises(SystemExit) as done:
-        runpy.run_path(str(path), run_name="__main__")
+        main()
     assert done.value.code in (0, None)
 
 
@@ -63,12 +64,12 @@ def trained(request, tmp_path_factory):
     options = [*shlex.split(chosen["vars.overrides"]), "--variables.encoder", encoder]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        step(patch, "convert.py", corpus, "--catalog", ROOT / "configs/corpora.toml")
+        step(patch, "convert", corpus, "--catalog", ROOT / "configs/corpora.toml")
         splits = {s: f"corpus/{corpus}/{s}.spacy" for s in ("train", "dev", "test")}
         paths = ["--paths.train", splits["train"], "--paths.dev", splits["dev"]]
         config = ROOT / "configs/clinner.cfg"
-        step(patch, "train.py", config, "training", *paths, *options, *SHORT.split())
-        step(patch, "evaluate.py", "training/model-best", splits["test"], "--out", "metrics")
+        step(patch, "train", config, "training", *paths, *options, *SHORT.split())
+        step(patch, "evaluate", "training/model-best", splits["test"], "--out", "metrics")
     return name, folder, encoder
 
 
@@ -137,7 +138,6 @@ def test_the_wheel_of_a_sentencepiece_model_runs_in_a_new_process_without_a_netw
     _, folder, _ = trained
     options = {"create_sdist": False, "create_wheel": False, "silent": True}
     package(folder / "training/model-best", tmp_path, name="toy", version="1.0", **options)
-    build = runpy.run_path(str(ROOT / "scripts/package.py"))["build"]
     (tmp_path / "out").mkdir()
     wheel = next(p for p in build(tmp_path / "en_toy-1.0", tmp_path / "out") if p.suffix == ".whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -175,7 +175,7 @@ def test_a_recipe_runs_all_steps_with_its_settings_and_those_given():
     given = ["--vars.encoder", "my/encoder", "--vars.epochs", "16", "--vars.gpu_id", "0"]
     done = run_recipe("maccrobat-deberta", "--dry", *given)
     assert done.returncode == 0, done.stderr
-    train = next(line for line in done.stdout.splitlines() if "scripts/train.py" in line)
+    train = next(line for line in done.stdout.splitlines() if "spacy_clinner train" in line)
     assert "training/maccrobat/clinner" in train
     # 16 is what project.yml has, so it was not meant to change the recipe.
     assert "--epochs 30 --gpu-id 0" in train

@@ -108,12 +108,11 @@ def test_the_installed_model_loads_by_name_in_a_new_process(finished):
     ("command", "shown"),
     [
         (
-            "benchmark_windows.py training/sample/clinner/model-best corpus/sample/dev.spacy"
-            " --turns 1",
+            "windows.py training/sample/clinner/model-best corpus/sample/dev.spacy --turns 1",
             "Decoding:",
         ),
         (
-            "benchmark_training.py configs/clinner.cfg configs/transition.cfg"
+            "training_speed.py configs/clinner.cfg configs/transition.cfg"
             " --corpus corpus/sample --updates 1 --turns 1",
             "times transition",
         ),
@@ -122,7 +121,7 @@ def test_the_installed_model_loads_by_name_in_a_new_process(finished):
 def test_the_small_benchmarks_of_the_figures_run(project, finished, command, shown):
     name, *arguments = command.split()
     done = subprocess.run(
-        [sys.executable, f"scripts/{name}", *arguments],
+        [sys.executable, f"scripts/benchmarks/{name}", *arguments],
         cwd=project,
         env=dict(os.environ, PYTHONPATH=str(OFFLINE), COLUMNS="120"),
         capture_output=True,

@@ -1,33 +1,22 @@
-"""The steps of the project refuse bad input with one message, exit code 1 and no half output."""
+"""The scripts of the project refuse bad input with one message and exit code 1."""
 
 import os
 import subprocess
 import sys
 
 import pytest
-import spacy
-from spacy.tokens import Doc, DocBin, Span
-from spacy.vocab import Vocab
+from commands import refused
 
 
-def step(root, script, *arguments, cwd=None):
+def step(root, script, *arguments):
     return subprocess.run(
         [sys.executable, str(root / "scripts" / script), *map(str, arguments)],
-        cwd=cwd or root,
+        cwd=root,
         env=dict(os.environ, COLUMNS="200"),
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-def refused(done, *says):
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    message = " ".join(done.stderr.split())
-    for part in says:
-        assert part in message
-    return True
 
 
 @pytest.fixture
@@ -43,62 +32,11 @@ def catalog(tmp_path):
     return write
 
 
-def convert(root, tmp_path, catalog, *options):
-    out = tmp_path / "out"
-    return step(root, "convert.py", "mine", "--catalog", catalog, "--out", out, *options)
-
-
 def raw(tmp_path, name, content):
     path = tmp_path / "raw" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
-
-
-GOOD = ("No fever today.\n", "T1\tPROBLEM 3 8\tfever\n")
-
-
-def test_a_corpus_of_one_note_converts(root, tmp_path, catalog):
-    raw(tmp_path, "a.txt", GOOD[0])
-    raw(tmp_path, "a.ann", GOOD[1])
-    done = convert(root, tmp_path, catalog())
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out/mine/train.spacy").is_file()
-    assert "No losses" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("files", "says"),
-    [
-        ({"a.ann": GOOD[1]}, ["a.ann", "a.txt"]),
-        ({"a.txt": GOOD[0], "a.ann": "T1\tPROBLEM 3 99\tfever\n"}, ["a.ann", "99"]),
-        ({"a.txt": b"fi\xe8vre today", "a.ann": "T1\tPROBLEM 0 6\tfi?vre\n"}, ["a.txt", "UTF-8"]),
-        ({"a.txt": "", "a.ann": ""}, ["a.txt", "empty"]),
-        ({"a.txt": GOOD[0], "a.ann": ""}, ["mine", "not one entity"]),
-        ({"a.txt": GOOD[0], "a.ann": "T1\tSYMPTOM 3 8\tfever\n"}, ["a.ann", "SYMPTOM", "PROBLEM"]),
-    ],
-    ids=["no .txt", "offset past the end", "not UTF-8", "empty file", "no entity", "unknown label"],
-)
-def test_bad_raw_files_are_refused_with_file_and_reason(root, tmp_path, catalog, files, says):
-    for name, content in files.items():
-        raw(tmp_path, name, content)
-    assert refused(convert(root, tmp_path, catalog()), *says)
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_unknown_format_is_refused_with_the_known_ones(root, tmp_path, catalog):
-    assert refused(convert(root, tmp_path, catalog(format="docx")), "docx", "pubtator")
-
-
-def test_an_unknown_corpus_is_refused_with_the_known_ones(root, tmp_path, catalog):
-    assert refused(step(root, "convert.py", "mtsample"), "mtsample", "ncbi")
-
-
-def test_strict_turns_a_loss_into_an_error(root, tmp_path, catalog):
-    raw(tmp_path, "a.txt", GOOD[0])
-    raw(tmp_path, "a.ann", "T1\tPROBLEM 3 7\tfeve\n")
-    assert convert(root, tmp_path, catalog()).returncode == 0
-    assert refused(convert(root, tmp_path, catalog(), "--strict"), "1 losses", "losses.jsonl")
 
 
 def test_a_missing_raw_file_stops_with_what_to_do(root, tmp_path, catalog):
@@ -117,138 +55,6 @@ def test_an_altered_asset_stops_with_what_to_do(root, tmp_path, catalog):
     path = catalog(train=[str(changed)])
     done = step(root, "check_assets.py", "mine", "--catalog", path, "--project", project)
     assert refused(done, "notes.txt", "altered", "spacy project assets")
-
-
-@pytest.fixture
-def converted(root, tmp_path, catalog):
-    raw(tmp_path, "a.txt", GOOD[0])
-    raw(tmp_path, "a.ann", GOOD[1])
-    assert convert(root, tmp_path, catalog()).returncode == 0
-    return tmp_path / "out/mine/train.spacy"
-
-
-def train(root, tmp_path, corpus, *options):
-    paths = ("--paths.train", corpus, "--paths.dev", corpus)
-    return step(root, "train.py", "configs/clinner.cfg", tmp_path / "trained", *paths, *options)
-
-
-def test_an_encoder_that_is_not_there_is_refused(root, tmp_path, converted):
-    done = train(root, tmp_path, converted, "--variables.encoder", "assets/no-such-encoder")
-    assert refused(done, "assets/no-such-encoder", "spacy project run encoder")
-    assert not (tmp_path / "trained").exists()
-
-
-def test_a_gpu_where_none_is_is_refused(root, tmp_path, converted):
-    here = ("--variables.encoder", tmp_path)
-    (tmp_path / "config.json").write_text("{}", encoding="utf8")
-    assert refused(
-        train(root, tmp_path, converted, "--gpu-id", "7", *here), "gpu_id is 7", "cuda12x"
-    )
-
-
-def test_a_hub_name_that_is_not_in_the_cache_is_refused(root, tmp_path, converted):
-    name = "none/no-such-encoder"
-    named = ("--variables.encoder", name)
-    assert refused(train(root, tmp_path, converted, *named), name, "spacy project run encoder")
-    assert not (tmp_path / "trained").exists()
-    folder = distinct_splits(tmp_path / "splits")
-    checked = check(root, folder, "--config", "configs/clinner.cfg", *named)
-    assert refused(checked, name, "spacy project run encoder")
-
-
-def test_training_before_conversion_is_refused(root, tmp_path):
-    assert refused(
-        train(root, tmp_path, tmp_path / "none.spacy", "--variables.encoder", "a/b"), "none.spacy"
-    )
-
-
-def test_an_unknown_config_is_refused_with_the_known_ones(root, tmp_path):
-    assert refused(step(root, "train.py", "configs/no.cfg", tmp_path), "configs/clinner.cfg")
-
-
-def check(root, folder, *options):
-    return step(root, "check_corpus.py", folder, *options)
-
-
-def test_checking_with_an_unknown_config_is_refused_with_the_known_ones(root, converted):
-    done = check(root, converted.parent, "--config", "configs/no.cfg")
-    assert refused(done, "configs/no.cfg", "configs/clinner.cfg")
-
-
-def test_checking_with_a_config_that_cannot_be_built_is_refused(root, tmp_path):
-    config = tmp_path / "mine.cfg"
-    shipped = (root / "configs/transition.cfg").read_text(encoding="utf8")
-    config.write_text(shipped.replace('factory = "ner"', 'factory = "nope"'), encoding="utf8")
-    (tmp_path / "config.json").write_text("{}", encoding="utf8")
-    folder = distinct_splits(tmp_path / "splits")
-    done = check(root, folder, "--config", config, "--variables.encoder", tmp_path)
-    assert refused(done, "mine.cfg", "nope")
-
-
-def distinct_splits(folder):
-    folder.mkdir()
-    for split in ("train", "dev", "test"):
-        doc = Doc(Vocab(), words=["No", "fever", "in", split])
-        doc.spans["clinical"] = [Span(doc, 1, 2, "PROBLEM")]
-        doc.ents = list(doc.spans["clinical"])
-        DocBin(docs=[doc], store_user_data=True).to_disk(folder / f"{split}.spacy")
-    return folder
-
-
-def test_an_error_in_initialising_stops_the_check(root, tmp_path):
-    # A config.json, but neither a tokenizer nor weights.
-    (tmp_path / "config.json").write_text("{}", encoding="utf8")
-    folder = distinct_splits(tmp_path / "splits")
-    options = ("--config", "configs/transition.cfg", "--variables.encoder", tmp_path)
-    done = check(root, folder, *options)
-    assert done.returncode == 1
-    assert "Summary" not in done.stdout
-
-
-def test_a_file_that_is_no_corpus_is_refused_by_every_step(root, tmp_path):
-    splits = [tmp_path / f"{split}.spacy" for split in ("train", "dev", "test")]
-    for path in splits:
-        path.write_bytes(b"no corpus")
-    (tmp_path / "model").mkdir()
-    spacy.blank("en").to_disk(tmp_path / "model")
-    says = ("train.spacy: not a .spacy file", "spacy project run convert")
-    assert refused(train(root, tmp_path, splits[0]), *says)
-    assert refused(step(root, "evaluate.py", tmp_path / "model", splits[0]), *says)
-    assert refused(check(root, tmp_path), *says)
-
-
-def test_an_option_that_the_config_does_not_have_is_refused(root, tmp_path, converted):
-    done = train(root, tmp_path, converted, "--variables.nope", "3")
-    assert refused(done, "--variables.nope", "clinner.cfg", "learn_rate")
-    done = train(root, tmp_path, converted, "--nope", "3")
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert "--nope" in done.stderr
-
-
-def test_a_file_that_is_no_config_is_refused(root, tmp_path):
-    (tmp_path / "x.cfg").write_text("not a config\n", encoding="utf8")
-    assert refused(step(root, "train.py", tmp_path / "x.cfg", tmp_path / "out"), "x.cfg")
-    assert not (tmp_path / "out").exists()
-
-
-def test_evaluating_on_a_gpu_where_none_is_is_refused(root, tmp_path, converted):
-    (tmp_path / "model").mkdir()
-    done = step(root, "evaluate.py", tmp_path / "model", converted, "--gpu-id", "99")
-    assert refused(done, "gpu_id is 99", "cuda12x")
-
-
-def test_evaluating_a_folder_that_is_no_pipeline_is_refused(root, tmp_path, converted):
-    model = tmp_path / "model"
-    model.mkdir()
-    assert refused(step(root, "evaluate.py", model, converted), "model: no trained pipeline")
-    spacy.blank("en").to_disk(model)
-    (model / "config.cfg").write_text("not a config\n", encoding="utf8")
-    assert refused(step(root, "evaluate.py", model, converted), "model: no pipeline")
-
-
-def test_evaluating_a_model_that_is_not_there_is_refused(root, tmp_path):
-    assert refused(step(root, "evaluate.py", tmp_path / "model", tmp_path / "x.spacy"), "model")
 
 
 def test_the_smoke_test_of_a_model_that_is_not_installed_is_refused(root):

@@ -1,8 +1,6 @@
 """Score negation on gold spans of NegEx, MTSamples or MACCROBAT: rules alone, or with relations."""
 
-import os
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+import environment  # noqa: F401  # isort: skip
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum

@@ -21,7 +21,7 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.pipeline.ner.component import LayeredNER
 
-STOCK_CONFIG = Path(__file__).parents[2] / "configs" / "transition.cfg"
+STOCK_CONFIG = Path(__file__).parents[3] / "configs" / "transition.cfg"
 STRIDED = {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 128, "stride": 96}
 
 

@@ -1,69 +1,72 @@
 """Label texts with one or several models, for a student to learn from."""
 
-import os
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
-from rich.progress import track
 from spacy.tokens import Doc, DocBin, SpanGroup
 
-from spacy_clinner.cli import run
 from spacy_clinner.corpora.unlabelled import read_texts
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
-from spacy_clinner.training.run import use_gpu
+from spacy_clinner.progress import Progress, quiet
 
 # F1 is highest when spans are kept from about half the F1 that is reached (Lipton et al., 2014).
 SURE = 0.4
 
 
-def main(
-    texts: Annotated[list[Path], typer.Argument(help=".csv, .csv.xz or .spacy files")],
-    out: Annotated[Path, typer.Option(help="The .spacy file to write")],
-    teacher: Annotated[list[Path], typer.Option(help="A trained pipeline")],
-    layer: Annotated[list[str], typer.Option(help="A layer to label")],
-    exclude: Annotated[list[Path], typer.Option(help="Files whose texts are left out")],
-    notes: Annotated[int, typer.Option(help="How many texts to label, chosen by chance")] = 1000,
-    keep: Annotated[float, typer.Option(help="Which part of them to keep")] = 0.8,
-    seed: Annotated[int, typer.Option()] = 1,
-    gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
-) -> None:
-    """Label TEXTS with the spans of which the teachers are sure, and keep the surest notes.
+def label(
+    texts: Sequence[Path],
+    out: Path,
+    teachers: Sequence[Path],
+    layers: Sequence[str],
+    *,
+    exclude: Sequence[Path] = (),
+    notes: int = 1000,
+    keep: float = 0.8,
+    seed: int = 1,
+    progress: Progress = quiet,
+) -> tuple[list[Doc], int]:
+    """Label texts with the spans of which the teachers are sure, and keep the surest notes.
 
     A span's confidence is the mean over the teachers that have its layer, 0 for those that do not
     find it (self-training, Yarowsky 1995, with an ensemble).
+
+    texts (Sequence[Path]): Files as `read_texts` takes them.
+    out (Path): The .spacy file to write.
+    teachers (Sequence[Path]): Trained pipelines.
+    layers (Sequence[str]): The layers to label.
+    exclude (Sequence[Path]): Files whose texts, and near copies of them, are left out.
+    notes (int), keep (float): How many texts to label, chosen by chance, and which part to keep.
+    seed (int): Decides which are chosen.
+    progress (Progress): Shows how far it is.
+    RETURNS (tuple[list[Doc], int]): The kept documents, and how many were labelled.
+    RAISES (ClinnerError): A file cannot be read, no text is left, or no teacher has a layer.
     """
     found = read_texts(texts, exclude)
     if not found:
         raise ClinnerError(f"{out}: no text is left to label after --exclude.")
     random.Random(seed).shuffle(found)
-    use_gpu(gpu_id)
-    labelled = label(found[:notes], teacher, layer)
+    labelled = vote(found[:notes], teachers, layers, progress)
     labelled.sort(key=lambda pair: -pair[1])
     kept = [doc for doc, _ in labelled[: max(1, round(keep * len(labelled)))]]
     with written_whole(out) as path:
         DocBin(docs=kept, store_user_data=True).to_disk(path)
-    typer.echo(f"✔ {out}: {len(kept)} of {len(labelled)} notes, {sum(map(len, kept)):,} tokens")
+    return kept, len(labelled)
 
 
-def label(
-    texts: Sequence[str], teachers: Sequence[Path], layers: Sequence[str]
+def vote(
+    texts: Sequence[str], teachers: Sequence[Path], layers: Sequence[str], progress: Progress
 ) -> list[tuple[Doc, float]]:
     """The texts as documents with the sure spans, and the mean of their confidence."""
     votes: list[dict[str, Counter[tuple[int, int, str]]]] = [{} for _ in texts]
     voters: Counter[str] = Counter()
     for path in teachers:
         nlp = load_pipeline(path)
-        docs = track(nlp.pipe(texts), f"{path}", total=len(texts), transient=True)
+        docs = progress(nlp.pipe(texts), str(path), len(texts))
         known = set()
         for doc, counts in zip(docs, votes, strict=True):
             for name in set(layers) & set(doc.spans):
@@ -103,7 +106,3 @@ def elect(
                 spans.append(span)
         doc.spans[name] = SpanGroup(doc, name=name, spans=sorted(spans))
     return doc, sum(sure) / len(sure) if sure else 0.0
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,81 +1,27 @@
-"""Score a pipeline on a converted corpus: tables, metrics.json, and the errors to look through."""
-
-import os
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
 
-import srsly
 import typer
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
-from spacy.training import Example
 
-from spacy_clinner.cli import run
-from spacy_clinner.errors import ClinnerError
-from spacy_clinner.evaluation import error_report, spans
-from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
-from spacy_clinner.evaluation.calibration import expected_calibration_error, plot_reliability
-from spacy_clinner.evaluation.relations import relations
-from spacy_clinner.files import written_whole
-from spacy_clinner.pipeline.loading import load_pipeline
-from spacy_clinner.training.run import read_docs, use_gpu
+from spacy_clinner.cli.progress import bar
 
 
-def main(
+def command(
     model: Annotated[Path, typer.Argument(help="A trained pipeline")],
     corpus: Annotated[Path, typer.Argument(help="A .spacy file, the test split as a rule")],
     out: Annotated[Path, typer.Option(help="Folder that gets the reports")] = Path("metrics"),
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
 ) -> None:
-    """Run MODEL over the texts of CORPUS and compare with its gold spans."""
+    """Score MODEL on the notes of CORPUS, and write a page of its errors, which quotes them."""
+    from spacy_clinner.evaluation.evaluate import evaluate
+    from spacy_clinner.training.settings import use_gpu
+
     use_gpu(gpu_id)
-    nlp = load_pipeline(model)
-    # Relations on gold spans are scored with the vectors.
-    nlp.select_pipes(disable=[
-        name for name, factory in nlp.pipe_factories.items() if factory == "clinner_drop_vectors"
-    ])  # fmt: skip
-    gold = read_docs(corpus, nlp.vocab)
-    if not gold:
-        raise ClinnerError(f"{corpus}: holds no note.")
-    texts = (doc.text for doc in gold)
-    predicted = track(nlp.pipe(texts), total=len(gold), description="Predicting", transient=True)
-    examples = [Example(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
-    spans.use_ents_as_layer(examples)
-    layers = spans.predicted_layers(examples)
-    metrics = {
-        "notes": len(gold),
-        "strict": spans.strict(examples, layers),
-        "relaxed": spans.relaxed(examples, layers),
-        "tokens": spans.tokens(examples, layers),
-    }
-    confidences = {layer: spans.confidences(examples, layer) for layer in layers}
-    confidences = {layer: pair for layer, pair in confidences.items() if len(pair[0])}
-    metrics["calibration_error"] = {
-        layer: expected_calibration_error(*pair) for layer, pair in confidences.items()
-    }
-    metrics["assertion"] = {
-        layer: assertion_scores(((e.reference, e.predicted) for e in examples), layer)
-        for layer in layers
-    }
-    metrics["negated_end_to_end"] = {
-        layer: negated_end_to_end(
-            ((e.reference, e.predicted) for e in examples if layer in e.reference.spans), layer
-        )
-        for layer in layers
-    }
-    if "clinner_relations" in nlp.pipe_factories.values():
-        metrics["relations"] = relations(nlp, examples)
-    if confidences:
-        with written_whole(out / "reliability.png") as path:
-            plot_reliability(confidences, path)
-    with written_whole(out / "metrics.json") as path:
-        srsly.write_json(path, metrics)
-    error_report.write_errors(examples, layers, out)
-    show(metrics)
+    show(evaluate(model, corpus, out, progress=bar))
     typer.echo(f"✔ {out}/metrics.json, errors.jsonl, errors.html")
 
 
@@ -161,7 +107,3 @@ def score_cells(score: dict[str, Any]) -> list[str]:
 
 def percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f}"
-
-
-if __name__ == "__main__":
-    run(main)

@@ -22,9 +22,7 @@ Besides: how time grows with the length of one note and with the number of notes
 memory over many notes (`--soak`) that are read in memory zones.
 """
 
-import os
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+import environment  # noqa: F401  # isort: skip
 
 import tempfile
 from pathlib import Path

@@ -1,12 +1,6 @@
 """Training speed of configs in one run: words per second, and how they compare."""
 
-import os
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-# oneDNN keeps a thousand kernels, one for each shape that it met: of batches of ever new shapes,
-# ten gigabytes.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+import environment  # noqa: F401  # isort: skip
 
 import statistics
 import time
@@ -25,7 +19,7 @@ from spacy.training.initialize import init_nlp
 from spacy.util import registry
 
 from spacy_clinner.cli import run
-from spacy_clinner.training import run as training
+from spacy_clinner.training.settings import check_corpora, load_settings, resolve_encoder
 
 
 def main(
@@ -65,11 +59,11 @@ def learner(config: Path, corpus: Path, encoder: str, bf16: str) -> Iterator[int
     """Update a new pipeline for ever; yields the tokens of each update."""
     paths = {name: corpus / f"{name}.spacy" for name in ("train", "dev")}
     overrides: dict[str, Any] = {f"paths.{name}": str(path) for name, path in paths.items()}
-    overrides["variables.encoder"] = training.resolve_encoder(encoder)
+    overrides["variables.encoder"] = resolve_encoder(encoder)
     overrides["variables.bf16_on_cpu"] = bf16
-    settings = training.load_settings(config, overrides)
-    overrides |= training.corpus_overrides(settings, training.training_docs(settings), epochs=0)
-    nlp = init_nlp(training.load_settings(config, overrides))
+    settings = load_settings(config, overrides)
+    check_corpora(settings)
+    nlp = init_nlp(settings)
     resolved = registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
     reader = registry.resolve(nlp.config.interpolate()["corpora"])["train"]
     batches = cycle(list(resolved["batcher"](list(reader(nlp)))))

@@ -1,22 +1,22 @@
-"""Convert a corpus of the catalog to DocBin, with its loss report."""
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import spacy
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from spacy_clinner.cli import run
-from spacy_clinner.corpora.catalog import SPLITS, find_corpus
-from spacy_clinner.corpora.docbin import Conversion, convert
+from spacy_clinner.cli.progress import bar
 from spacy_clinner.errors import ClinnerError
 
+if TYPE_CHECKING:
+    from spacy_clinner.corpora.docbin import Conversion
 
-def main(
-    corpus: Annotated[str, typer.Argument(help="Name in the catalog")],
-    catalog: Annotated[Path, typer.Option(help="The catalog")] = Path("configs/corpora.toml"),
+
+def command(
+    corpus: Annotated[str, typer.Argument(help="Name of the corpus in the catalog")],
+    catalog: Annotated[
+        Path, typer.Option(help="The catalog of corpora: their files, format and labels")
+    ] = Path("configs/corpora.toml"),
     out: Annotated[Path, typer.Option(help="Folder that gets a folder per corpus")] = Path(
         "corpus"
     ),
@@ -24,10 +24,15 @@ def main(
         bool, typer.Option(help="Any loss is an error: only losses.jsonl is written")
     ] = False,
 ) -> None:
-    """Convert CORPUS and print what was kept and what was not."""
+    """Convert an annotated CORPUS to spaCy's format; print what was kept and what was not."""
+    import spacy
+
+    from spacy_clinner.corpora.catalog import find_corpus
+    from spacy_clinner.corpora.docbin import convert
+
     nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
     folder = out / corpus
-    done = convert(find_corpus(corpus, catalog), nlp, folder, strict)
+    done = convert(find_corpus(corpus, catalog), nlp, folder, strict, progress=bar)
     show(corpus, done)
     if strict and done.losses:
         raise ClinnerError(
@@ -37,6 +42,12 @@ def main(
 
 
 def show(name: str, done: Conversion) -> None:
+    """Print what a conversion kept and lost."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from spacy_clinner.corpora.catalog import SPLITS
+
     console = Console()
     table = Table(title=f"{name}: what was kept")
     table.add_column("split")
@@ -64,7 +75,3 @@ def show(name: str, done: Conversion) -> None:
         f"{sum(done.relations.values()):,} of {done.gold_relations:,} relations kept; "
         f"{done.illegal_relations():,} are of pairs that the schemes do not allow."
     )
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,12 +1,11 @@
-"""The two steps that learn from notes without labels."""
+"""The two commands that learn from notes without labels."""
 
 import csv
 import random
-import subprocess
-import sys
 
 import pytest
 import spacy
+from commands import clinner
 from spacy.tokens import DocBin
 from spacy.training import Example
 from thinc.api import fix_random_seed
@@ -16,11 +15,6 @@ FIRST = "patient has chest pain today and takes aspirin every morning with some 
 WORDS = FIRST.split()
 # No two share eight words in a row, or they would be copies of one another.
 TEXTS = [FIRST, *(" ".join(random.Random(n).sample(WORDS, len(WORDS))) for n in range(8))]
-
-
-def step(root, name, *arguments):
-    command = [sys.executable, root / "scripts" / name, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -63,7 +57,7 @@ def labelled(path):
 def test_the_notes_that_a_model_is_surest_of_are_kept_with_its_labels(root, tmp_path, model, notes):
     DocBin(docs=[spacy.blank("en")(FIRST)]).to_disk(tmp_path / "test.spacy")
     out = tmp_path / "labelled.spacy"
-    done = step(root, "self_label.py", notes, "--out", out, "--teacher", model, "--layer",
+    done = clinner(root, "label", notes, "--out", out, "--teacher", model, "--layer",
                 "clinical", "--keep", 0.5, "--exclude", tmp_path / "test.spacy")  # fmt: skip
     assert done.returncode == 0, done.stderr
     docs = labelled(out)
@@ -83,7 +77,7 @@ def test_of_several_teachers_two_outvote_one_and_who_lacks_a_layer_has_no_vote(
     for name, teachers in {"with": [model, other], "against": [model, blind, blind, other]}.items():
         out = tmp_path / f"{name}.spacy"
         given = [option for path in teachers for option in ("--teacher", path)]
-        done = step(root, "self_label.py", notes, "--out", out, *given, "--layer", "clinical",
+        done = clinner(root, "label", notes, "--out", out, *given, "--layer", "clinical",
                     "--layer", "ncbi", "--keep", 1,
                     "--exclude", tmp_path / "test.spacy")  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -98,7 +92,7 @@ def test_labelling_nothing_is_one_message(root, tmp_path, model, notes, layer, s
     out = tmp_path / "labelled.spacy"
     DocBin(docs=[spacy.blank("en")("Another text .")]).to_disk(tmp_path / "test.spacy")
     left_out = notes if layer == "clinical" else tmp_path / "test.spacy"
-    done = step(root, "self_label.py", notes, "--out", out, "--teacher", model, "--layer", layer,
+    done = clinner(root, "label", notes, "--out", out, "--teacher", model, "--layer", layer,
                 "--exclude", left_out)  # fmt: skip
     assert done.returncode == 1
     assert says in done.stderr
@@ -110,7 +104,7 @@ def test_an_encoder_is_adapted_to_notes(root, tmp_path, notes):
     notes.write_text("transcription\n" + "\n".join(f"{text} {n}" * 9 for n, text in
                      enumerate(TEXTS * 70)) + "\n", encoding="utf8")  # fmt: skip
     DocBin(docs=[spacy.blank("en")("Another text .")]).to_disk(tmp_path / "test.spacy")
-    done = step(root, "adapt_encoder.py", encoder, tmp_path / "adapted", "--train", notes,
+    done = clinner(root, "adapt", encoder, tmp_path / "adapted", "--train", notes,
                 "--exclude", tmp_path / "test.spacy", "--epochs", 1)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "adapted" / "config.json").is_file()

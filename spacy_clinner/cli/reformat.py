@@ -1,0 +1,22 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spacy_clinner.cli.progress import bar
+
+
+def command(
+    source: Annotated[Path, typer.Argument(help="A corpus: file, or for brat a folder or zip")],
+    target: Annotated[Path, typer.Argument(help="Folder (brat) or file (jsonl) to write")],
+    source_format: Annotated[str, typer.Option("--from", help="brat, conll, jsonl, pubtator")],
+    target_format: Annotated[str, typer.Option("--to", help="brat or jsonl")],
+) -> None:
+    """Convert a corpus from any format to brat or JSONL, losing nothing."""
+    from spacy_clinner.corpora.formats import reformat
+
+    notes = reformat(source, target, source_format, target_format, progress=bar)
+    problems = [problem for note in notes for problem in note.problems]
+    for problem in problems:
+        typer.secho(f"⚠ {problem.where}: {problem.reason}", fg="yellow", err=True)
+    typer.echo(f"✔ {len(notes)} notes written to {target}, {len(problems)} problems in the source")

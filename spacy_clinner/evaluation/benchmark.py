@@ -1,0 +1,91 @@
+"""How fast a pipeline is on this machine, and how much memory it takes."""
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import spacy
+
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.progress import Progress, quiet
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a benchmark measured.
+
+    notes (int), words (int): What each turn read; words are between spaces.
+    load_seconds (float): From nothing to a loaded pipeline, in a process that has spaCy.
+    first_seconds (float): For the first note, which sets up the encoder.
+    words_per_second (list[float]): Of each turn.
+    peak_megabytes (float): The most memory that the process had.
+    """
+
+    notes: int
+    words: int
+    load_seconds: float
+    first_seconds: float
+    words_per_second: list[float]
+    peak_megabytes: float
+
+    @property
+    def speed(self) -> float:
+        """The median of the turns, in words per second."""
+        return median(self.words_per_second)
+
+
+def benchmark(
+    model: str, texts: Sequence[str], *, turns: int = 3, progress: Progress = quiet
+) -> Benchmark:
+    """Measure how fast a pipeline reads notes.
+
+    model (str): An installed pipeline, or its folder.
+    texts (Sequence[str]): The notes.
+    turns (int): How often to read them all, after a first time that does not count.
+    progress (Progress): Shows how far it is.
+    RETURNS (Benchmark): Time and memory.
+    RAISES (ClinnerError): There is no such pipeline, or no text.
+    """
+    words = sum(len(text.split()) for text in texts)
+    if not words:
+        raise ClinnerError("there is no note to read. Give a folder with .txt files, or a file.")
+    started = time.perf_counter()
+    try:
+        nlp = spacy.load(model)
+    except OSError:
+        raise ClinnerError(f"{model}: no such pipeline, neither installed nor a folder.") from None
+    loaded = time.perf_counter()
+    nlp(texts[0])
+    first = time.perf_counter()
+    speeds = []
+    for turn in progress(range(turns + 1), "Reading", turns + 1):
+        began = time.perf_counter()
+        for _ in nlp.pipe(texts):
+            pass
+        if turn:
+            speeds.append(words / (time.perf_counter() - began))
+    # Kilobytes on Linux, bytes on macOS.
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return Benchmark(len(texts), words, loaded - started, first - loaded, speeds, peak)
+
+
+def read_notes(path: Path) -> list[str]:
+    """Read notes to measure with.
+
+    path (Path): A .txt file, a folder of them, or a .spacy or CSV file as `read_texts` takes it.
+    RETURNS (list[str]): The texts, empty ones left out.
+    RAISES (ClinnerError): There is nothing of the kind.
+    """
+    from spacy_clinner.corpora.lines import decode
+    from spacy_clinner.corpora.unlabelled import read_texts
+
+    if path.is_dir() or path.suffix == ".txt":
+        files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+        texts = [decode(file.read_bytes(), file) for file in files]
+        return [text for text in texts if text.strip()]
+    return read_texts([path])

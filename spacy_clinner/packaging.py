@@ -1,0 +1,89 @@
+"""Build the distributions of a trained pipeline, without the network."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import spacy_clinner
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.loading import load_pipeline
+from spacy_clinner.pipeline.vocabulary import without_texts
+
+PARTS = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+
+
+def package(model: Path, out: Path, *, name: str, version: str) -> list[Path]:
+    """Build sdist and wheel of a pipeline, and from a source checkout those of this library, too.
+
+    model (Path): The trained pipeline. Words of texts that its vocabulary may hold are left out.
+    out (Path): Folder that gets the distributions.
+    name (str): The package's name, without the language.
+    version (str): Its version.
+    RETURNS (list[Path]): What was built.
+    RAISES (ClinnerError): There is no trained pipeline, or building failed.
+    """
+    from spacy.cli.package import package as spacy_package
+
+    if not (model / "meta.json").is_file():
+        raise ClinnerError(f"{model}: no trained pipeline there. Train one with `clinner train`.")
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        clean, source = Path(scratch) / "model", Path(scratch) / "source"
+        shutil.copytree(model, clean)
+        shutil.rmtree(clean / "vocab", ignore_errors=True)
+        without_texts(load_pipeline(model)).vocab.to_disk(clean / "vocab")
+        source.mkdir()
+        # spaCy would build in an isolated environment, which fetches setuptools; we do not.
+        spacy_package(
+            clean,
+            source,
+            name=name,
+            version=version,
+            create_sdist=False,
+            create_wheel=False,
+            force=True,
+        )
+        built = build(next(source.iterdir()), out)
+    checkout = Path(spacy_clinner.__file__).parents[1]
+    if (checkout / "setup.cfg").is_file():
+        with _copied(checkout) as copy:
+            built += build(copy, out)
+    return built
+
+
+def build(source: Path, out: Path) -> list[Path]:
+    """Build sdist and wheel of a source tree into a folder, both or none.
+
+    source (Path): The source tree.
+    out (Path): The folder.
+    RETURNS (list[Path]): What was built.
+    RAISES (ClinnerError): Building failed.
+    """
+    with tempfile.TemporaryDirectory(dir=out) as made:
+        command = ["-m", "build", "--sdist", "--wheel", "--no-isolation", "--outdir", made]
+        done = subprocess.run(
+            [sys.executable, *command, str(source)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ClinnerError(
+                f"building {source.name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            )
+        return [built.replace(out / built.name) for built in sorted(Path(made).iterdir())]
+
+
+@contextmanager
+def _copied(checkout: Path) -> Iterator[Path]:
+    """A copy of our own sources: setuptools leaves build/ and egg-info in the source tree."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for part in PARTS:
+            shutil.copy(checkout / part, scratch)
+        shutil.copytree(
+            checkout / "spacy_clinner",
+            Path(scratch) / "spacy_clinner",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        yield Path(scratch)
