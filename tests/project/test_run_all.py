@@ -12,6 +12,8 @@ from test_readme import snippets
 
 pytestmark = pytest.mark.slow
 OFFLINE = Path(__file__).parent / "offline"
+# Far fewer updates than a model for use takes.
+SHORT = ("--vars.overrides", " --variables.max_steps 60 --variables.eval_frequency 30")
 
 
 def tracked_files(root):
@@ -53,7 +55,7 @@ def spacy_project(folder, *arguments, offline=False):
 def finished(project):
     encoder = spacy_project(project, "run", "encoder")
     assert encoder.returncode == 0, encoder.stdout + encoder.stderr
-    return spacy_project(project, "run", "all", offline=True)
+    return spacy_project(project, "run", "all", ".", *SHORT, offline=True)
 
 
 def test_run_all_on_the_sample_ends_well_with_the_network_refused(finished):
@@ -81,7 +83,7 @@ def test_the_model_and_clinner_are_built_side_by_side(project, finished):
 
 
 def test_a_second_run_trains_nothing_anew(project, finished):
-    again = spacy_project(project, "run", "train", offline=True)
+    again = spacy_project(project, "run", "train", ".", *SHORT, offline=True)
     assert again.returncode == 0
     assert "Skipping 'train'" in again.stdout
 
