@@ -5,6 +5,7 @@ from spacy_clinner.corpora.brat import read_brat
 from spacy_clinner.corpora.checks import only_listed
 from spacy_clinner.corpora.conll import read_conll
 from spacy_clinner.corpora.jsonl import read_jsonl
+from spacy_clinner.corpora.markup import read_markup
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.pubtator import read_pubtator
 from spacy_clinner.errors import ClinnerError
@@ -13,6 +14,7 @@ READERS: dict[str, Callable[[Path], Iterator[Note]]] = {
     "brat": read_brat,
     "conll": read_conll,
     "jsonl": read_jsonl,
+    "markup": read_markup,
     "pubtator": read_pubtator,
 }
 
