@@ -5,9 +5,9 @@ import lzma
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from spacy.tokens import DocBin
 from spacy.vocab import Vocab
 
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
 
 # Two texts that share more than this part of their word 8-grams are copies of one another.
@@ -34,7 +34,7 @@ def read_texts(paths: Sequence[Path], exclude: Sequence[Path] = ()) -> list[str]
 def _texts(path: Path) -> Iterator[str]:
     try:
         if path.suffix == ".spacy":
-            yield from (doc.text for doc in DocBin().from_disk(path).get_docs(Vocab()))
+            yield from (doc.text for doc in read_docs(path, Vocab()))
             return
         csv.field_size_limit(LONGEST_FIELD)
         with (lzma.open if path.suffix == ".xz" else open)(path, "rt", encoding="utf8") as file:

@@ -12,13 +12,13 @@ from typing import Any
 
 import srsly
 from spacy.schemas import ConfigSchemaTraining
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import load_config, load_model_from_config, registry
 from spacy.vocab import Vocab
 from thinc.api import Config, require_gpu
 
-from spacy_clinner.corpora.docbin import annotation_overrides
+from spacy_clinner.corpora.docbin import annotation_overrides, read_docs
 from spacy_clinner.training.corpus import sample
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.evaluation.calibration import fit_temperatures
@@ -107,23 +107,6 @@ def use_gpu(gpu_id: int) -> None:
             f"gpu_id is {gpu_id}, but no GPU can be used ({one_line(error)}). Install "
             f"`spacy-clinner[cuda12x]` and a CUDA build of torch, or use --vars.gpu_id -1."
         ) from None
-
-
-def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
-    """Read a converted corpus.
-
-    path (Path): A .spacy file.
-    vocab (Vocab): The vocabulary of the documents.
-    RETURNS (list[Doc]): The documents.
-    RAISES (ClinnerError): The file is missing, or not in spaCy's format.
-    """
-    try:
-        return list(DocBin().from_disk(path).get_docs(vocab))
-    except OSError as error:
-        reason = error.strerror or one_line(error)
-    except (ValueError, KeyError, TypeError, IndexError):
-        reason = "not a .spacy file"
-    raise ClinnerError(f"{path}: {reason}. Run `spacy project run convert` to write it.")
 
 
 def training_docs(settings: Mapping[str, Any]) -> list[list[Doc]]:

@@ -10,6 +10,7 @@ from spacy.util import load_config
 from spacy.vocab import Vocab
 
 from spacy_clinner.architectures import bf16
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.training.provenance import training_counts
 from spacy_clinner.training.run import (
@@ -17,7 +18,6 @@ from spacy_clinner.training.run import (
     corpus_overrides,
     load_settings,
     move_models,
-    read_docs,
     resolve_encoder,
     train,
     training_docs,
