@@ -21,10 +21,10 @@ from spacy.util import registry
 
 from spacy_clinner.architectures import decoding
 from spacy_clinner.cli import run
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.evaluation.spans import strict
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.tokenization.windows import create_line_windows
-from spacy_clinner.training.run import read_docs
 
 
 def main(

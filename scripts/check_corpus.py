@@ -19,9 +19,9 @@ from spacy.tokens import Doc
 
 from spacy_clinner.cli import run
 from spacy_clinner.corpora.catalog import SPLITS
-from spacy_clinner.corpora.docbin import annotation_overrides
+from spacy_clinner.corpora.docbin import annotation_overrides, read_docs
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.training.run import load_settings, read_docs, resolve_encoder, validate
+from spacy_clinner.training.run import load_settings, resolve_encoder, validate
 
 
 def main(

@@ -15,6 +15,7 @@ from rich.table import Table
 from spacy.training import Example
 
 from spacy_clinner.cli import run
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import error_report, spans
 from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
@@ -22,7 +23,7 @@ from spacy_clinner.evaluation.calibration import expected_calibration_error, plo
 from spacy_clinner.evaluation.relations import relations
 from spacy_clinner.files import written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
-from spacy_clinner.training.run import read_docs, use_gpu
+from spacy_clinner.training.run import use_gpu
 
 
 def main(

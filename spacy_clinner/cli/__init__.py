@@ -94,7 +94,7 @@ def reformat(
     source_format: Annotated[str, typer.Option("--from", help="brat, conll, jsonl, pubtator")],
     target_format: Annotated[str, typer.Option("--to", help="brat or jsonl")],
 ) -> None:
-    """Convert a corpus from any format to brat or JSONL, losing nothing."""
+    """Convert a corpus from any format to brat or JSONL; what a reader did not keep is printed."""
     from spacy_clinner.corpora import write_brat, write_jsonl
     from spacy_clinner.corpora.formats import read
 

@@ -9,10 +9,11 @@ from typing import Any
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
 from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss, drop_duplicates
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
-from spacy_clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import written_whole
 
 
@@ -63,6 +64,23 @@ class Conversion:
             "left_out_by_view": self.left_out_by_view,
             "losses": self.losses_by_reason(),
         }
+
+
+def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
+    """Read a converted corpus.
+
+    path (Path): A .spacy file.
+    vocab (Vocab): The vocabulary of the documents.
+    RETURNS (list[Doc]): The documents.
+    RAISES (ClinnerError): The file is missing, or not in spaCy's format.
+    """
+    try:
+        return list(DocBin().from_disk(path).get_docs(vocab))
+    except OSError as error:
+        reason = error.strerror or one_line(error)
+    except (ValueError, KeyError, TypeError, IndexError):
+        reason = "not a .spacy file"
+    raise ClinnerError(f"{path}: {reason}. Run `spacy project run convert` to write it.")
 
 
 def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -> Conversion:

@@ -2,7 +2,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from spacy_clinner.corpora.brat import read_brat
-from spacy_clinner.corpora.checks import only_listed
 from spacy_clinner.corpora.conll import read_conll
 from spacy_clinner.corpora.jsonl import read_jsonl
 from spacy_clinner.corpora.markup import read_markup
@@ -19,17 +18,14 @@ READERS: dict[str, Callable[[Path], Iterator[Note]]] = {
 }
 
 
-def read(path: Path, format: str, ids: Path | None = None) -> Iterator[Note]:
+def read(path: Path, format: str) -> Iterator[Note]:
     """Read a corpus.
 
     path (Path): The file, or for brat the folder or zip.
     format (str): A key of `READERS`.
-    ids (Path | None): A file with the ids of the notes to read (PMIDs), one per line; all when
-        None.
     RETURNS (Iterator[Note]): The notes.
     RAISES (ClinnerError): The format is unknown; while iterating, whatever its reader raises.
     """
     if format not in READERS:
         raise ClinnerError(f"{path}: unknown format {format!r}. Known: {', '.join(READERS)}.")
-    notes = READERS[format](path)
-    return notes if ids is None else only_listed(notes, ids)
+    return READERS[format](path)

@@ -1,28 +1,31 @@
 """What a training checks before it starts, and makes of a trained model before it counts."""
 
 import configparser
+import logging
 import math
 import shutil
 import sys
 from collections.abc import Mapping
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import srsly
 from spacy.schemas import ConfigSchemaTraining
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import load_config, load_model_from_config, registry
 from spacy.vocab import Vocab
 from thinc.api import Config, require_gpu
 
-from spacy_clinner.corpora.docbin import annotation_overrides
+from spacy_clinner.corpora.docbin import annotation_overrides, read_docs
 from spacy_clinner.training.corpus import sample
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.evaluation.calibration import fit_temperatures
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.training.provenance import training_counts
+
+log = logging.getLogger(__name__)
 
 MIN_STEPS = 150
 EVALUATIONS = 9
@@ -104,23 +107,6 @@ def use_gpu(gpu_id: int) -> None:
             f"gpu_id is {gpu_id}, but no GPU can be used ({one_line(error)}). Install "
             f"`spacy-clinner[cuda12x]` and a CUDA build of torch, or use --vars.gpu_id -1."
         ) from None
-
-
-def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
-    """Read a converted corpus.
-
-    path (Path): A .spacy file.
-    vocab (Vocab): The vocabulary of the documents.
-    RETURNS (list[Doc]): The documents.
-    RAISES (ClinnerError): The file is missing, or not in spaCy's format.
-    """
-    try:
-        return list(DocBin().from_disk(path).get_docs(vocab))
-    except OSError as error:
-        reason = error.strerror or one_line(error)
-    except (ValueError, KeyError, TypeError, IndexError):
-        reason = "not a .spacy file"
-    raise ClinnerError(f"{path}: {reason}. Run `spacy project run convert` to write it.")
 
 
 def training_docs(settings: Mapping[str, Any]) -> list[list[Doc]]:
@@ -221,7 +207,7 @@ def train(
         set_aside(partial, earlier)
         overrides |= remaining(load_settings(config, overrides), earlier)
     else:
-        shutil.rmtree(earlier, ignore_errors=True)
+        keep_checkpoints(earlier, partial)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     nlp = init_nlp(load_config(config, overrides), use_gpu=gpu_id)
@@ -235,6 +221,25 @@ def train(
     fitted = calibrate(partial / "model-best", dev)
     move_models(partial, output)
     return fitted
+
+
+def keep_checkpoints(*folders: Path) -> None:
+    """Move checkpoints out of the way of a training that begins anew, and say so in the log.
+
+    folders (Path): Folders of trainings that were cut off; they are gone afterwards.
+    """
+    for folder in folders:
+        if (folder / "model-last" / "meta.json").is_file():
+            names = (folder.with_name(f"{folder.name}-{number}") for number in count(1))
+            kept = next(name for name in names if not name.exists())
+            folder.rename(kept)
+            log.warning(
+                "%s: a training was cut off there. Its checkpoints are now in %s: delete that, or "
+                "move it back and go on with --resume.",
+                folder,
+                kept,
+            )
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def set_aside(partial: Path, earlier: Path) -> None:

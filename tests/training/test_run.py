@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from spacy.util import load_config
 from spacy.vocab import Vocab
 
 from spacy_clinner.architectures import bf16
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.training.provenance import training_counts
 from spacy_clinner.training.run import (
@@ -16,7 +18,6 @@ from spacy_clinner.training.run import (
     corpus_overrides,
     load_settings,
     move_models,
-    read_docs,
     resolve_encoder,
     train,
     training_docs,
@@ -263,6 +264,22 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(tmp_path, 
     assert training_counts(output / "model-last")["step"] == 4
     # No later checkpoint scores higher, so the best one is that of before.
     assert (output / "model-best/textcat/model").read_bytes() == weights
+
+
+def test_a_training_that_begins_anew_keeps_the_checkpoints_of_one_that_was_cut_off(
+    tmp_path, texts, caplog
+):
+    config, output = tiny_config(tmp_path / "x.cfg", texts), tmp_path / "out"
+    for number in (1, 2):
+        cut_off(config, output, texts)
+        (tmp_path / "out.partial/mark").write_text(str(number))
+        train(config, output, dev=texts, overrides={}, gpu_id=-1)
+        kept = tmp_path / f"out.partial-{number}"
+        assert (kept / "model-last/meta.json").is_file()
+        assert (kept / "mark").read_text() == str(number)
+        assert str(kept) in caplog.text
+        assert not (tmp_path / "out.partial").exists()
+        shutil.rmtree(output)
 
 
 def test_what_cannot_be_resumed_is_refused(tmp_path, texts):
