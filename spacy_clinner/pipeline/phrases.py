@@ -33,15 +33,14 @@ def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -
     RAISES (ClinnerError): An unknown group, a parenthesis without its partner, or a pattern that
         stands for more than 5,000 phrases.
     """
-    text = pattern.replace(r"\(", OPEN).replace(r"\)", CLOSE).replace(r"\|", BAR)
+    text = _escaped(pattern)
     for _ in range(10):
         match = GROUP.search(text)
         if match is None:
             break
         if match[1] not in groups:
             raise ClinnerError(f"{where}: pattern {pattern!r} names an unknown group {match[1]!r}.")
-        members = "|".join(groups[match[1]]).replace(r"\(", OPEN).replace(r"\)", CLOSE)
-        text = text.replace(match[0], f"({members})")
+        text = text.replace(match[0], _escaped(f"({'|'.join(groups[match[1]])})"))
     phrases = [text]
     while any("(" in phrase for phrase in phrases):
         phrases = list(dict.fromkeys(_expand_innermost(phrases, pattern, where)))
@@ -56,6 +55,10 @@ def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -
     for stand_in, sign in ((OPEN, "("), (CLOSE, ")"), (BAR, "|")):
         phrases = [phrase.replace(stand_in, sign) for phrase in phrases]
     return [phrase for phrase in dict.fromkeys(phrases) if phrase]
+
+
+def _escaped(pattern: str) -> str:
+    return pattern.replace(r"\(", OPEN).replace(r"\)", CLOSE).replace(r"\|", BAR)
 
 
 def _expand_innermost(phrases: Iterable[str], pattern: str, where: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from spacy_clinner.pipeline.context.marks import BLANK, LINE, Entities, Mark, Tokens, word_set
+from spacy_clinner.pipeline.context.tokens import BLANK, LINE, Entities, Mark, Tokens, word_set
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 
 # A section that says it has nothing says nothing of what follows.
@@ -53,6 +53,8 @@ class SectionDefaults:
         heads (Sequence[Head | None]): Per entity, its section.
         RETURNS (list[str | None]): Titles; None where a default does not hold.
         """
+        if not any(head is not None and head.title in self.defaults for head in heads):
+            return [None] * len(heads)
         resets = [mark for mark in marks if mark[2].resets]
         return [
             head.title

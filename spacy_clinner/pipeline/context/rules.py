@@ -3,10 +3,10 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from spacy_clinner.pipeline.context.lexicon import Cue
-from spacy_clinner.pipeline.context.marks import (
+from spacy_clinner.pipeline.context.marks import CueFinder
+from spacy_clinner.pipeline.context.tokens import (
     COMMAS,
     LINE,
-    CueFinder,
     Entities,
     Mark,
     Tokens,
@@ -80,6 +80,7 @@ class ContextRules:
         self.alternatives = word_set(cut, ALTERNATIVES)
         self.separators = self.commas | self.conjunctions
         self.colons = word_set(cut, COLONS)
+        self.points = self.separators | self.colons
         self.introduces = word_set(cut, INTRODUCES) | self.commas | self.conjunctions
         self.introduces |= word_set(cut, [str(number) for number in range(100)])
         self.affirms = word_set(cut, AFFIRMS)
@@ -129,14 +130,14 @@ class _Scopes:
         self.reach = list(accumulate((end for _, end in entities), max))
         self.by_end = sorted(range(len(entities)), key=lambda entity: entities[entity][1])
         self.ends = [entities[entity][1] for entity in self.by_end]
-        words = tokens.words
-        separators, colons = rules.separators, rules.colons
-        self.separators = [index for index, word in enumerate(words) if word in separators]
+        words, colons = tokens.words, rules.colons
+        points = [index for index, word in enumerate(words) if word in rules.points]
+        self.separators = [index for index in points if words[index] not in colons]
         # A colon that names what follows: a scope ends before the word that it stands after.
         self.colons = [
             index
-            for index, word in enumerate(words)
-            if word in colons and index and words[index - 1] not in rules.introduces
+            for index in points
+            if index and words[index] in colons and words[index - 1] not in rules.introduces
         ]
         self.found: list[Found] = [{} for _ in entities]
         self.distances: list[dict[str, int]] = [{} for _ in entities]
@@ -207,20 +208,20 @@ class _Scopes:
             entity = bisect_left(self.starts, start)
             while entity < len(self.starts) and self.starts[entity] < stop:
                 first, last = self.entities[entity]
-                if self._stands_by_itself(entity, start, end, category):
+                if category == "negated" and self._stands_by_itself(entity, start, end):
                     break
                 if first >= end or (cue.within and last > end) or first > start:
                     self._assign(entity, category, mark, max(first - end, 0))
                 entity += 1
 
-    def _stands_by_itself(self, entity: int, start: int, end: int, category: str) -> bool:
+    def _stands_by_itself(self, entity: int, start: int, end: int) -> bool:
         """Whether an entity after a forward negation has a predicate or purpose of its own.
 
         "no rash, edema noted": noted; "no surgery for hernia": the hernia is there.
         """
         words = self.tokens.words
         first, last = self.entities[entity]
-        if category != "negated" or first < end + 2:
+        if first < end + 2:
             return False
         before = words[first - 1]
         if before in self.rules.purpose:
