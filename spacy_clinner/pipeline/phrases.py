@@ -101,14 +101,17 @@ class PhraseTrie(Generic[V]):
         """
         root = self._root
         found: list[tuple[int, int, V]] = []
-        length = len(words)
+        add, length = found.append, len(words)
         for start in [index for index, word in enumerate(words) if word in root]:
             node = root[words[start]]
             end = start + 1
             while True:
                 if None in node:
-                    found.extend((start, end, value) for value in node[None])
-                node = node.get(words[end]) if end < length else None
+                    for value in node[None]:
+                        add((start, end, value))
+                if end == length:
+                    break
+                node = node.get(words[end])
                 if node is None:
                     break
                 end += 1

@@ -110,7 +110,7 @@ class ClinicalContext(StoredSettings):
         rules, entities = self._compiled(), [places[index] for index in order]
         marks = rules.marks(tokens, entities)
         found = rules(tokens, entities, marks, groups)
-        heads = _heads(doc, offsets, entities)
+        heads = _heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads)
         related = self.combine != "rules" and "relations" in doc.user_data.get(attributes.STORE, {})
         for index, categories, section in zip(order, found, sections, strict=True):
@@ -241,15 +241,19 @@ def _findings(found: Found, offsets: list[list[int]]) -> Findings:
     return Findings(evidence, (offsets[start][0], offsets[end - 1][1]))
 
 
-def _heads(doc: Doc, offsets: list[list[int]], entities: Entities) -> list[Head | None]:
-    """Per entity its section; in tokens without white space, as `offsets` has them."""
+def _heads(
+    doc: Doc, offsets: list[list[int]], entities: Entities, defaults: Mapping[str, str]
+) -> list[Head | None]:
+    """Per entity its section, if that says something by itself; `offsets` is of its tokens."""
     stored = doc.user_data.get(attributes.STORE, {}).get("sections", ())
+    if not any(title in defaults for title, _, _ in stored):
+        return [None] * len(entities)
     heads: list[Head | None] = []
     begins = []
     for title, header, span in stored:
         begins.append(bisect_left(offsets, [span[0]]))
         end = begins[-1] if header is None else bisect_left(offsets, [header[1]])
-        heads.append(None if title is None else Head(title, begins[-1], end))
+        heads.append(Head(title, begins[-1], end) if title in defaults else None)
     numbers = (bisect_right(begins, start) - 1 for start, _ in entities)
     return [heads[number] if number >= 0 else None for number in numbers]
 

@@ -8,6 +8,7 @@ from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.signs import Signs
 from spacy_clinner.pipeline.context.tokens import (
     COMMAS,
+    LINE,
     NONE,
     STOPS,
     WIDE,
@@ -21,7 +22,7 @@ from spacy_clinner.pipeline.phrases import PhraseTokenizer, PhraseTrie, longest
 # After a question mark a new sentence starts, and yet "? no" is one answer.
 QUESTION = ("?",)
 # What stands between the name of a finding and the answer in a form.
-BETWEEN = (":", "=", "-", "–", "—", "|")
+BETWEEN = (":", "=", "?", "-", "–", "—", "|")
 # A cue that looks both ways looks back where one of these follows: "stopped in 2020".
 PREPOSITIONS = (
     "in", "on", "by", "for", "due", "because", "after", "at", "from", "with", "to", "since", "when",
@@ -51,6 +52,7 @@ class CueFinder:
         self.commas = word_set(cut, COMMAS)
         self.stops = word_set(cut, STOPS)
         self.question = word_set(cut, QUESTION)
+        self.slash = word_set(cut, ("/",))
         self.between = word_set(cut, BETWEEN)
         self.glued = word_set(cut, ("nt",))
         self.prepositions = word_set(cut, PREPOSITIONS)
@@ -90,7 +92,12 @@ class CueFinder:
             ):
                 cues.append(mark)
         if hiding:
-            cues = [mark for mark in cues if not _hidden(mark, hiding)]
+            under = {token for start, end, _ in hiding for token in range(start, end)}
+            cues = [
+                mark
+                for mark in cues
+                if (mark[0] not in under and mark[1] - 1 not in under) or not _hidden(mark, hiding)
+            ]
         cues, touching = self._directed(tokens, cues, starts, ends)
         cues = longest(cues)
         if touching:
@@ -134,12 +141,15 @@ class CueFinder:
         words = tokens.words
         if end == tokens.last[end - 1] or words[end] in self.stops or tokens.gaps[end] >= WIDE:
             return True
+        if words[end] in self.slash and end + 1 < len(words) and _among(starts, end + 1):
+            return True
         # "Fever=No Cough=Yes": the next field follows, cut like this one.
         entity = bisect_left(starts, end)
         if words[start] not in self.between or entity == len(starts) or starts[entity] != end:
             return False
         after = entities[entity][1]
-        return after < tokens.last[end] and words[after] == words[start]
+        same = after < len(words) and words[after] == words[start]
+        return same and max(tokens.gaps[end], tokens.gaps[after]) < LINE
 
     def _directed(
         self, tokens: Tokens, cues: Sequence[Mark], starts: Sequence[int], ends: set[int]
@@ -175,7 +185,7 @@ class CueFinder:
             if dropped:
                 continue
             if (start, end) in both and cue.role == "cue":
-                said = start in ends or start - 1 in ends
+                said = tokens.gaps[start] < LINE and (start in ends or start - 1 in ends)
                 ahead = self._looks_ahead(tokens, end, starts, said)
                 if cue.direction == "backward" and said and not cue.window:
                     (touching if ahead else kept).append(mark)
@@ -196,6 +206,11 @@ class CueFinder:
         entity = bisect_left(starts, end)
         near = entity < len(starts) and starts[entity] < min(end + AHEAD, tokens.last[end - 1])
         return near or not follows_entity
+
+
+def _among(starts: Sequence[int], token: int) -> bool:
+    place = bisect_left(starts, token)
+    return place < len(starts) and starts[place] == token
 
 
 def _hidden(mark: Mark, hiding: Sequence[Mark]) -> bool:

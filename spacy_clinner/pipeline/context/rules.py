@@ -1,6 +1,6 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.marks import CueFinder
@@ -39,7 +39,6 @@ SUBJECTS = (
     "imaging", "pt", "patient", "heent", "cv", "resp", "msk", "psych", "still", "also", "now",
     "currently", "here", "states",
 )  # fmt: skip
-PLUS = ("+",)
 FOR = ("for",)
 # What is not taken or done for a disease leaves the disease: "not taking metformin for diabetes".
 TAKING = (
@@ -55,7 +54,7 @@ BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 DOUBLE_REACH = 5
 LINKS = (
     "that", "there", "is", "are", "was", "were", "being", "having", "has", "have", "had", "he",
-    "she", "they", "of", "be", "been", "any", "the", "to", "a", "an",
+    "she", "they", "say", "state", "of", "be", "been", "any", "the", "to", "a", "an",
 )  # fmt: skip
 
 Found = dict[str, Mark]
@@ -82,12 +81,11 @@ class ContextRules:
         self.colons = word_set(cut, COLONS)
         self.points = self.separators | self.colons
         self.introduces = word_set(cut, INTRODUCES) | self.commas | self.conjunctions
-        self.introduces |= word_set(cut, [str(number) for number in range(100)])
-        self.affirms = word_set(cut, AFFIRMS)
+        numbers = word_set(cut, [str(number) for number in range(100)])
+        self.introduces |= numbers
+        self.affirms = word_set(cut, AFFIRMS) | numbers
         self.purpose = word_set(cut, FOR)
         self.subjects = word_set(cut, SUBJECTS)
-        self.plus = word_set(cut, PLUS)
-        self.grades = word_set(cut, ("1", "2", "3", "4"))
         self.taking = word_set(cut, TAKING)
         self.links = word_set(cut, LINKS)
 
@@ -160,28 +158,29 @@ class _Scopes:
 
     def _cancelled(self) -> set[int]:
         """Negations that cancel each other: "no lack of", "never a day without"."""
-        negations = [
-            number
-            for number, (_, _, cue) in enumerate(self.marks)
-            if "negated" in cue.categories and cue.direction == "forward"
-        ]
         cancelled: set[int] = set()
-        for number, following in pairwise(negations):
-            _, end, cue = self.marks[number]
-            start, _, other = self.marks[following]
-            reach = DOUBLE_REACH if other.doubles and not cue.place else 0
-            if number in cancelled or not end <= start <= end + reach:
+        previous: int | None = None
+        for number, (start, _, cue) in enumerate(self.marks):
+            if "negated" not in cue.categories or cue.direction != "forward":
                 continue
-            if self.tokens.first[start] != self.tokens.first[end - 1]:
-                continue
-            between = self.tokens.words[end:start]
-            if other.doubles == "links" and any(word not in self.rules.links for word in between):
-                continue
-            if any(word in self.rules.separators | self.rules.colons for word in between):
-                continue
-            if bisect_left(self.starts, end) == bisect_left(self.starts, start):
-                cancelled |= {number, following}
+            if cue.doubles and previous is not None and previous not in cancelled:
+                end, other = self.marks[previous][1:]
+                near = end <= start <= end + DOUBLE_REACH and not other.place
+                if near and self._cancel(end, start, cue.doubles == "links"):
+                    cancelled |= {previous, number}
+            previous = number
         return cancelled
+
+    def _cancel(self, end: int, start: int, links: bool) -> bool:
+        """Whether nothing stands between two negations that would keep them apart."""
+        if self.tokens.first[start] != self.tokens.first[end - 1]:
+            return False
+        between = self.tokens.words[end:start]
+        if links and any(word not in self.rules.links for word in between):
+            return False
+        if not self.rules.points.isdisjoint(between):
+            return False
+        return bisect_left(self.starts, end) == bisect_left(self.starts, start)
 
     def _assign(self, entity: int, category: str, mark: Mark, distance: int) -> None:
         if self.groups[entity] in mark[2].skips:
@@ -242,8 +241,7 @@ class _Scopes:
         words, last = self.tokens.words, self.tokens.last[end - 1]
         if end >= last:
             return False
-        graded = words[end] in self.rules.grades and end + 1 < last
-        return words[end] in self.rules.affirms or (graded and words[end + 1] in self.rules.plus)
+        return words[end] in self.rules.affirms
 
     def _forward_stop(self, number: int, category: str) -> int:
         """One past the last token at which an entity in a cue's forward scope may start."""

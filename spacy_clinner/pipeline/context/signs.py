@@ -62,6 +62,10 @@ class Signs:
         kept: list[Mark] = []
         for line in lines.values():
             shown = [self._shows(tokens, mark) for mark in line]
+            last = line[-1][1]
+            closed = last == len(tokens.words) or tokens.gaps[last] >= LINE
+            if len(line) > 1 and closed and all(start in ends for start, _, _ in line):
+                shown = [True] * len(line)  # "cough + fever -"
             count = sum(shown)
             marks = [
                 mark
