@@ -225,6 +225,10 @@ class ClinicalContext(StoredSettings):
 def _findings(found: Found, offsets: list[list[int]]) -> Findings:
     if not found:
         return Findings()
+    if "hypothetical" in found and "historical" in found:
+        found = dict(found)
+        if found["historical"][0] < found["hypothetical"][0]:
+            del found["historical"]  # "history: if chest pain recurs"
     evidence = {category: f"rule:{cue.id}" for category, (_, _, cue) in found.items()}
     negation = found.get("negated")
     if negation is None:

@@ -29,7 +29,7 @@ AFFIRMS = (
     "persistent", "continues", "continued", "remains", "positive", "worse", "worsening", "worsened",
     "better", "1+", "2+", "3+", "4+", "+1", "+2", "+3", "clear", "soft", "wnl", "ctab", "unchanged",
     "resolving", "increasing", "increased", "decreased", "mild", "moderate", "severe", "started",
-    "ongoing", "reported", "seen", "elevated", "again",
+    "ongoing", "reported", "productive", "controlled", "seen", "elevated", "again",
 )  # fmt: skip
 # What starts a statement of its own after a comma: "no fever, CXR clear", "no SI, mood low".
 SUBJECTS = (
@@ -220,7 +220,7 @@ class _Scopes:
         """
         words = self.tokens.words
         first, last = self.entities[entity]
-        if first < end + 2:
+        if first <= end:
             return False
         before = words[first - 1]
         if before in self.rules.purpose:
@@ -233,7 +233,7 @@ class _Scopes:
             if words[token] in self.rules.alternatives:
                 return False
             if words[token] in self.rules.commas:
-                return words[token + 1] in self.rules.subjects
+                return words[token + 1] in self.rules.subjects or self._affirmed(last)
         return False
 
     def _affirmed(self, end: int) -> bool:

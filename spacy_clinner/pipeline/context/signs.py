@@ -38,6 +38,7 @@ class Signs:
             for way in ("forward", "backward")
         }
         self.stops = word_set(cut, STOPS)
+        self.commas = word_set(cut, COMMAS)
         self.slashes = word_set(cut, SLASHES)
         self.bare = word_set(cut, BARE)
         self.plus = word_set(cut, ("+",))
@@ -61,7 +62,7 @@ class Signs:
             lines.setdefault(bisect_right(tokens.lines, mark[0]), []).append(mark)
         kept: list[Mark] = []
         for line in lines.values():
-            shown = [self._shows(tokens, mark) for mark in line]
+            shown = [self._shows(tokens, mark, ends) for mark in line]
             last = line[-1][1]
             closed = last == len(tokens.words) or tokens.gaps[last] >= LINE
             if len(line) > 1 and closed and all(start in ends for start, _, _ in line):
@@ -107,7 +108,7 @@ class Signs:
             return True
         return others and (closes or (end in begins and not glued))
 
-    def _shows(self, tokens: Tokens, mark: Mark) -> bool:
+    def _shows(self, tokens: Tokens, mark: Mark, ends: set[int]) -> bool:
         """Whether a sign shows that its line has signs: "(-)", "+x", ", -x", "x+"."""
         start, end, _ = mark
         if end - start > 1 or tokens.words[start] not in self.bare:
@@ -116,5 +117,8 @@ class Signs:
             return tokens.words[start] in self.plus
         if tokens.words[start - 1] in self.slashes:
             return True
-        glued = end < len(tokens.words) and tokens.gaps[end] == NONE
+        closes = end == len(tokens.words) or tokens.words[end] in self.commas
+        if start in ends and (closes or tokens.gaps[end] >= LINE):
+            return True
+        glued = not closes and tokens.gaps[end] == NONE
         return glued != (tokens.gaps[start] == NONE)
