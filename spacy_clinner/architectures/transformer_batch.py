@@ -105,7 +105,8 @@ def read_fast(
         limit,
     )
     if len(fitting) > len(cut):
-        windows, cut = windows_by_doc(fitting, docs, ends), fitting
+        windows = windows_by_doc(fitting, docs, ends)
+    cut = fitting
     lengths = np.array([min(len(e.ids), limit) for e in encodings], dtype=np.int64)
     mask = np.arange(lengths.max()) < lengths[:, None]
 

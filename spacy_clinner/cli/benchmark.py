@@ -12,10 +12,11 @@ def command(
     turns: Annotated[int, typer.Option(help="How often to read the notes", min=1)] = 3,
 ) -> None:
     """Measure how fast MODEL reads NOTES on this machine, and how much memory it takes."""
-    from spacy_clinner.evaluation.benchmark import benchmark, read_notes
+    from spacy_clinner.corpora.unlabelled import read_texts
+    from spacy_clinner.evaluation.benchmark import benchmark
     from spacy_clinner.training.provenance import hardware
 
-    found = benchmark(model, read_notes(notes), turns=turns, progress=bar)
+    found = benchmark(model, read_texts([notes]), turns=turns, progress=bar)
     machine = hardware()
     low, high = min(found.words_per_second), max(found.words_per_second)
     typer.echo(f"{machine['cores']} cores of {machine['cpu']} ({', '.join(machine['flags'])})")

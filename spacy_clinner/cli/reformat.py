@@ -12,7 +12,7 @@ def command(
     source_format: Annotated[str, typer.Option("--from", help="brat, conll, jsonl, pubtator")],
     target_format: Annotated[str, typer.Option("--to", help="brat or jsonl")],
 ) -> None:
-    """Convert a corpus from any format to brat or JSONL, losing nothing."""
+    """Convert a corpus from any format to brat or JSONL; what a reader did not keep is printed."""
     from spacy_clinner.corpora.formats import reformat
 
     notes = reformat(source, target, source_format, target_format, progress=bar)

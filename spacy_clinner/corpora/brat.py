@@ -84,9 +84,9 @@ def _read_note(
     source = f"{path}/{name}.ann"
     problems: list[Problem] = []
     placed = list(_annotations(decode(read_ann(), source), source, problems))
+    placed = list(_fitted(placed, text, problems))
     placed, note_id, unreadable = restore(placed)
-    placed = list(_fitted(list(_renamed(placed, problems)), text, problems))
-    placed = [_checked(where, a, text, problems) for where, a in placed]
+    placed = [_checked(where, a, text, problems) for where, a in _renamed(placed, problems)]
     annotations = [annotation for _, annotation in placed]
     return Note(
         name if note_id is None else note_id,
@@ -145,7 +145,7 @@ def _fitted(placed: list[Placed], text: str, problems: list[Problem]) -> Iterato
     for at, (where, annotation) in enumerate(placed):
         fragments = moved.get(at)
         if fragments and isinstance(annotation, NoteSpan):
-            annotation = replace(annotation, fragments=fragments)
+            annotation = replace(annotation, fragments=tuple(sorted(fragments)))
             problems.append(Problem(where, LINE_ENDS, annotation))
         elif at in moved and (repaired or "\r\n" in text):
             problems.append(Problem(where, LINE_ENDS_LOST))

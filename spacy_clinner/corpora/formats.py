@@ -2,9 +2,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from spacy_clinner.corpora.brat import read_brat, write_brat
-from spacy_clinner.corpora.checks import only_listed
 from spacy_clinner.corpora.conll import read_conll
 from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
+from spacy_clinner.corpora.markup import read_markup
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.pubtator import read_pubtator
 from spacy_clinner.errors import ClinnerError
@@ -14,6 +14,7 @@ READERS: dict[str, Callable[[Path], Iterator[Note]]] = {
     "brat": read_brat,
     "conll": read_conll,
     "jsonl": read_jsonl,
+    "markup": read_markup,
     "pubtator": read_pubtator,
 }
 WRITERS: dict[str, Callable[[Iterable[Note], Path], None]] = {
@@ -22,20 +23,17 @@ WRITERS: dict[str, Callable[[Iterable[Note], Path], None]] = {
 }
 
 
-def read(path: Path, format: str, ids: Path | None = None) -> Iterator[Note]:
+def read(path: Path, format: str) -> Iterator[Note]:
     """Read a corpus.
 
     path (Path): The file, or for brat the folder or zip.
     format (str): A key of `READERS`.
-    ids (Path | None): A file with the ids of the notes to read (PMIDs), one per line; all when
-        None.
     RETURNS (Iterator[Note]): The notes.
     RAISES (ClinnerError): The format is unknown; while iterating, whatever its reader raises.
     """
     if format not in READERS:
         raise ClinnerError(f"{path}: unknown format {format!r}. Known: {', '.join(READERS)}.")
-    notes = READERS[format](path)
-    return notes if ids is None else only_listed(notes, ids)
+    return READERS[format](path)
 
 
 def reformat(

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spacy_clinner.corpora.checks import (
+    LINE_ENDS,
+    LINE_ENDS_LOST,
     NO_ANNOTATION,
     SURFACE_DIFFERS,
     Annotation,
@@ -17,8 +19,9 @@ from spacy_clinner.corpora.checks import (
     surface_fault,
     unresolved,
 )
+from spacy_clinner.corpora.line_ends import recount
 from spacy_clinner.corpora.lines import read_lines
-from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Problem, Relation
+from spacy_clinner.corpora.note import Attribute, Fragment, Note, NoteSpan, Problem, Relation
 from spacy_clinner.corpora.serialization import decode_note, encode
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
@@ -218,19 +221,25 @@ class _Draft:
                 f"{self.where}: span {len(self.spans) + 1} needs a label, and whole numbers for "
                 f"its start and end."
             )
-        check_fragments([(start, end)], self.text, self.where)
         surface = text if isinstance(text, str) else None
-        span = NoteSpan(f"T{len(self.spans) + 1}", label, ((start, end),), surface)
+        fragments: tuple[Fragment, ...] = ((start, end),)
+        fault = None
+        # Label Studio writes "\n" out, and squeezes white space.
+        given = (surface or "").replace("\\n", " ")
+        if surface and surface_fault(given, self.text, fragments) == SURFACE_DIFFERS:
+            moved = recount(self.text, fragments, given)
+            fault = LINE_ENDS if moved else SURFACE_DIFFERS
+            fragments = moved or fragments
+        check_fragments(fragments, self.text, self.where)
+        if fault == SURFACE_DIFFERS and "\r\n" in self.text:
+            self.add_problem(LINE_ENDS_LOST)
+            return
+        span = NoteSpan(f"T{len(self.spans) + 1}", label, fragments, surface)
         self.spans.append(span)
         if key is not None:
             self.names.setdefault(str(key), span.id)
-        # Label Studio writes "\n" out, and squeezes white space.
-        given = (surface or "").replace("\\n", " ")
-        if (
-            surface is not None
-            and surface_fault(given, self.text, span.fragments) == SURFACE_DIFFERS
-        ):
-            self.problems.append(Problem(self.where, SURFACE_DIFFERS, span))
+        if fault:
+            self.problems.append(Problem(self.where, fault, span))
 
     def add_relation(self, label: Any, head: Any, tail: Any) -> None:
         head, tail = (self.names.get(str(end), str(end)) for end in (head, tail))

@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from itertools import count
 from typing import Any
 
-from spacy_clinner.corpora.checks import BREAK, Annotation
+from spacy_clinner.corpora.checks import BREAK, SURFACE_DIFFERS, Annotation, surface_fault
 from spacy_clinner.corpora.note import (
     Attribute,
     Comment,
@@ -219,7 +219,8 @@ def _line(annotation: Annotation, name: str, names: dict[str, str], text: str) -
     match annotation:
         case NoteSpan(fragments=fragments, surface=surface):
             offsets = ";".join(f"{start} {end}" for start, end in fragments)
-            if surface is None:
+            # A text that is not at the offsets would tell the reader that these are wrong.
+            if surface is None or surface_fault(surface, text, fragments) == SURFACE_DIFFERS:
                 surface = " ".join(text[start:end] for start, end in fragments)
             return f"{name}\t{label} {offsets}\t{_rest(surface)}"
         case Event(trigger=trigger, arguments=arguments):

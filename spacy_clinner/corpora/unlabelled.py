@@ -5,9 +5,9 @@ import lzma
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from spacy.tokens import DocBin
 from spacy.vocab import Vocab
 
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
 
 # Two texts that share more than this part of their word 8-grams are copies of one another.
@@ -20,7 +20,8 @@ LONGEST_FIELD = 100_000_000
 def read_texts(paths: Sequence[Path], exclude: Sequence[Path] = ()) -> list[str]:
     """Read texts, each once, without those of some documents.
 
-    paths (Sequence[Path]): .spacy files, or .csv or .csv.xz files with a column `transcription`.
+    paths (Sequence[Path]): .spacy files, .csv or .csv.xz files with a column `transcription`, or
+        folders with text files, at any depth.
     exclude (Sequence[Path]): The same. A text that shares a tenth of its word 8-grams with one of
         these is left out, so that near copies of test documents are, too.
     RETURNS (list[str]): The texts, in their order.
@@ -34,14 +35,18 @@ def read_texts(paths: Sequence[Path], exclude: Sequence[Path] = ()) -> list[str]
 def _texts(path: Path) -> Iterator[str]:
     try:
         if path.suffix == ".spacy":
-            yield from (doc.text for doc in DocBin().from_disk(path).get_docs(Vocab()))
+            yield from (doc.text for doc in read_docs(path, Vocab()))
+            return
+        if path.is_dir():
+            yield from (file.read_text(encoding="utf8") for file in sorted(path.rglob("*.txt")))
             return
         csv.field_size_limit(LONGEST_FIELD)
-        with (lzma.open if path.suffix == ".xz" else open)(path, "rt", encoding="utf8") as file:
+        opened = lzma.open if path.suffix == ".xz" else open
+        with opened(path, "rt", encoding="utf8", newline="") as file:
             yield from (row[COLUMN] for row in csv.DictReader(file))
-    except (OSError, ValueError, KeyError, csv.Error, lzma.LZMAError) as error:
+    except (OSError, EOFError, ValueError, KeyError, csv.Error, lzma.LZMAError) as error:
         raise ClinnerError(
-            f"{path}: neither a .spacy file nor CSV with a column {COLUMN} "
+            f"{path}: neither a .spacy file, a folder, nor CSV with a column {COLUMN} "
             f"({type(error).__name__})."
         ) from None
 

@@ -12,11 +12,12 @@ import srsly
 from numpy.typing import NDArray
 from spacy import util
 from spacy.language import Language
-from spacy.tokens import DocBin
 from spacy.training import Example
+from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
 import spacy_clinner
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.cpu.batches import WordpieceBatch, make_batches
 from spacy_clinner.cpu.encoder import CPUEncoder, Encoder, read_tokenizer
 from spacy_clinner.cpu.export import export_encoder, max_length, tokenizer_json
@@ -182,7 +183,7 @@ def counts(nlp: Language, path: Path) -> NDArray[np.int64]:
     RETURNS (NDArray[int64]): As `span_counts`, shape (documents, 3).
     RAISES (ClinnerError): The file has no gold spans of a layer that the pipeline predicts.
     """
-    gold = list(DocBin().from_disk(path).get_docs(nlp.vocab))
+    gold = read_docs(path, nlp.vocab)
     predicted = nlp.pipe([doc.text for doc in gold])
     examples = [Example(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
     spans.use_ents_as_layer(examples)
@@ -204,7 +205,7 @@ def calibration_batches(
     RETURNS (List[WordpieceBatch]): At most that many, of all lengths.
     RAISES (ClinnerError): The file has no text.
     """
-    docs = [nlp.make_doc(doc.text) for doc in DocBin().from_disk(path).get_docs(nlp.vocab)]
+    docs = [nlp.make_doc(doc.text) for doc in read_docs(path, Vocab())]
     model = transformer.model
     get_spans = util.registry.resolve({"windows": windows_config(nlp, transformer)})["windows"]
     windows = [

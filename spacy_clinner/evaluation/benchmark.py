@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 import spacy
@@ -52,7 +51,9 @@ def benchmark(
     """
     words = sum(len(text.split()) for text in texts)
     if not words:
-        raise ClinnerError("there is no note to read. Give a folder with .txt files, or a file.")
+        raise ClinnerError(
+            "there is no note to read. Give a folder with .txt files, or a .spacy or CSV file."
+        )
     started = time.perf_counter()
     try:
         nlp = spacy.load(model)
@@ -72,20 +73,3 @@ def benchmark(
     unit = 1e6 if sys.platform == "darwin" else 1e3
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     return Benchmark(len(texts), words, loaded - started, first - loaded, speeds, peak)
-
-
-def read_notes(path: Path) -> list[str]:
-    """Read notes to measure with.
-
-    path (Path): A .txt file, a folder of them, or a .spacy or CSV file as `read_texts` takes it.
-    RETURNS (list[str]): The texts, empty ones left out.
-    RAISES (ClinnerError): There is nothing of the kind.
-    """
-    from spacy_clinner.corpora.lines import decode
-    from spacy_clinner.corpora.unlabelled import read_texts
-
-    if path.is_dir() or path.suffix == ".txt":
-        files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
-        texts = [decode(file.read_bytes(), file) for file in files]
-        return [text for text in texts if text.strip()]
-    return read_texts([path])

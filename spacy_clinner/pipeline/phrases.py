@@ -36,15 +36,14 @@ def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -
     RAISES (ClinnerError): An unknown group, a parenthesis without its partner, or a pattern that
         stands for more than 5,000 phrases.
     """
-    text = pattern.replace(r"\(", OPEN).replace(r"\)", CLOSE).replace(r"\|", BAR)
+    text = _escaped(pattern)
     for _ in range(10):
         match = GROUP.search(text)
         if match is None:
             break
         if match[1] not in groups:
             raise ClinnerError(f"{where}: pattern {pattern!r} names an unknown group {match[1]!r}.")
-        members = "|".join(groups[match[1]]).replace(r"\(", OPEN).replace(r"\)", CLOSE)
-        text = text.replace(match[0], f"({members})")
+        text = text.replace(match[0], _escaped(f"({'|'.join(groups[match[1]])})"))
     phrases = [text]
     while any("(" in phrase for phrase in phrases):
         # Counted before they are made: forty choices of two would fill any memory.
@@ -67,6 +66,10 @@ def expand(pattern: str, groups: Mapping[str, Sequence[str]], where: str = "") -
 
 def _count_innermost(phrase: str) -> int:
     return prod(choice.count("|") + 1 for choice in CHOICE.findall(phrase))
+
+
+def _escaped(pattern: str) -> str:
+    return pattern.replace(r"\(", OPEN).replace(r"\)", CLOSE).replace(r"\|", BAR)
 
 
 def _expand_innermost(phrases: Iterable[str], pattern: str, where: str) -> Iterator[str]:
@@ -109,14 +112,17 @@ class PhraseTrie(Generic[V]):
         """
         root = self._root
         found: list[tuple[int, int, V]] = []
-        length = len(words)
+        add, length = found.append, len(words)
         for start in [index for index, word in enumerate(words) if word in root]:
             node = root[words[start]]
             end = start + 1
             while True:
                 if None in node:
-                    found.extend((start, end, value) for value in node[None])
-                node = node.get(words[end]) if end < length else None
+                    for value in node[None]:
+                        add((start, end, value))
+                if end == length:
+                    break
+                node = node.get(words[end])
                 if node is None:
                     break
                 end += 1

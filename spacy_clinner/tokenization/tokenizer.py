@@ -45,7 +45,7 @@ WORD = r"[^\W\d_]['’.\w]*|['’][^\W\d_]+|\s+"
 TIME_OR_UNIT = r"[0-9]*[A-Za-z]\.|[0-9]*[ap]\.m\."
 
 
-class ClinicalTokenizer(Tokenizer):
+class ClinicalTokenizer(Tokenizer):  # type: ignore[misc]
     """spaCy's `Tokenizer` for any Python string."""
 
     def __call__(self, string: str) -> Doc:

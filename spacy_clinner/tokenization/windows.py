@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 from spacy.strings import get_string_id
-from spacy.tokens import Doc, Span, Token
+from spacy.tokens import Doc, Span
 
 from spacy_clinner.errors import ClinnerError
 
@@ -38,11 +38,11 @@ def create_line_windows(
     window (int): Wordpieces that a window aims at, by estimate.
     max_pieces (Optional[int]): Wordpieces that no window exceeds, whatever the text: what the
         model takes less its special tokens (512 - 2 for BERT). A window then has at most that
-        many characters, too. None for no such bound, where `clinner.TransformerModel.v1` or
-        `clinner_cpu_encoder` cuts what does not fit.
+        many characters, too, unless it is one token that is longer. None for no such bound, where
+        `clinner.TransformerModel.v1` or `clinner_cpu_encoder` cuts what does not fit.
     overlap (int): Wordpieces, by estimate, that a window repeats of the one before.
     RETURNS (Callable[[List[Doc]], List[List[Span]]]): The windows of each document; none for an
-        empty one. A token that has no place in a window comes in several parts.
+        empty one.
     RAISES (ClinnerError): The numbers do not fit each other.
     """
     if not 0 <= overlap < window or (max_pieces is not None and max_pieces < MOST_BYTES):
@@ -59,45 +59,6 @@ def get_line_windows(
     """The windows of each document; see `create_line_windows`."""
     limit = UNBOUNDED if max_pieces is None else max_pieces
     return [list(_windows(doc, window, limit, overlap)) for doc in docs]
-
-
-class TokenPart(Span):
-    """Part of the text of one token, which itself is too long for any window.
-
-    Aligning wordpieces with tokens finds the one token here, and adds the part's wordpieces to
-    those of the token's other parts: the token's vector pools all of them.
-    """
-
-    part: str
-
-    @classmethod
-    def of(cls, token: Token, part: str) -> "TokenPart":
-        """The span of the token, with only this part of its text."""
-        span = cls(token.doc, token.i, token.i + 1)
-        span.part = part
-        return span
-
-    @property
-    def text(self) -> str:
-        return self.part
-
-    def __iter__(self) -> Iterator[Token]:
-        token = _PartToken(self.doc.vocab, self.doc, self.start)
-        token.part = self.part
-        yield token
-
-
-class _PartToken(Token):
-    """The token of a `TokenPart`; equals the real one, and is as long as the part."""
-
-    part: str
-
-    @property
-    def text(self) -> str:
-        return self.part
-
-    def __len__(self) -> int:
-        return len(self.part)
 
 
 @dataclass(frozen=True)
@@ -124,8 +85,7 @@ def _windows(doc: Doc, window: int, max_pieces: int, overlap: int) -> Iterator[S
     start = done = 0
     while done < len(doc):
         if oversize[done]:
-            for part in _parts(doc[done].text, min(window, max_pieces)):
-                yield TokenPart.of(doc[done], part)
+            yield doc[done : done + 1]
             start = done = done + 1
             continue
         limit = _last_within(estimate, start, window, max_pieces, bound)
@@ -208,13 +168,3 @@ def most_pieces(text: str) -> int:
     if text.isascii():
         return len(text)
     return len(unicodedata.normalize("NFKD", text).encode("utf8", "surrogatepass")) + 1
-
-
-def _parts(text: str, max_pieces: int) -> Iterator[str]:
-    """Cut a text into parts of at most `max_pieces` wordpieces each."""
-    ends = np.cumsum([most_pieces(character) for character in text])
-    start = used = 0
-    while start < len(text):
-        end = max(int(np.searchsorted(ends, used + max_pieces, side="right")), start + 1)
-        yield text[start:end]
-        start, used = end, int(ends[end - 1])

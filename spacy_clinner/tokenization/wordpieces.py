@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc, Span
 
-from spacy_clinner.tokenization.windows import TokenPart
-
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
@@ -30,15 +28,14 @@ class Window:
     row: int
 
     def halves(self) -> list["Window"]:
-        """Cut it in two between tokens, or one token between characters.
+        """Cut it in two between tokens. Of one token the first half stays: what has no place in
+        a window is no word, and its end says no more than its beginning.
 
-        RETURNS (List[Window]): The halves; the window itself where it has only one character.
+        RETURNS (List[Window]): What there is to read of it.
         """
         n_tokens = len(self.starts)
         if n_tokens == 1:
-            middle = len(self.text) // 2
-            parts = [part for part in (self.text[:middle], self.text[middle:]) if part]
-            return [Window(part, self.starts, self.row) for part in parts]
+            return [Window(self.text[: len(self.text) // 2], self.starts, self.row)]
         middle = n_tokens // 2
         cut = int(self.starts[middle])
         return [
@@ -58,9 +55,6 @@ def cut_windows(doc: Doc, spans: Sequence[Span], row: int) -> list[Window]:
     text, starts = doc.text, doc.to_array("IDX").astype(np.int64)
     windows = []
     for span in spans:
-        if isinstance(span, TokenPart):
-            windows.append(Window(span.text, np.zeros(1, dtype=np.int64), row + span.start))
-            continue
         first = int(starts[span.start])
         last = span.end - 1
         end = int(starts[last]) + len(doc[last])
@@ -80,16 +74,16 @@ def encode_windows(
     encode (Callable[[List[str]], Sequence[Encoding]]): The tokenizer, without truncation.
     max_length (int): Wordpieces that the encoder takes, special tokens included.
     RETURNS (Tuple[List[Window], List[Encoding]]): The windows, those with more wordpieces cut in
-        halves until they fit; and the wordpieces of each.
+        halves until they fit, and of a token that does not fit its beginning; and the wordpieces
+        of each.
     """
     encodings = list(encode([window.text for window in windows]))
     long = [at for at, encoding in enumerate(encodings) if len(encoding.ids) > max_length]
     fitting = list(windows)
     for at in reversed(long):
-        halves = windows[at].halves()
-        if len(halves) > 1:
+        if len(windows[at].text) > 1:
             fitting[at : at + 1], encodings[at : at + 1] = encode_windows(
-                halves, encode, max_length
+                windows[at].halves(), encode, max_length
             )
     return fitting, encodings
 

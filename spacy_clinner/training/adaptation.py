@@ -7,6 +7,7 @@ recommend.
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def adapt(
     gpu_id (int): The GPU, or -1 for the CPU.
     log (Callable[[str], Any]): Gets a line now and then; never any text.
     RETURNS (float): The mean cross entropy of the last steps.
-    RAISES (ClinnerError): The texts do not fill one step.
+    RAISES (ClinnerError): The texts do not fill one step, or a checkpoint is of another run.
     """
     import torch
     from transformers import AutoTokenizer
@@ -82,6 +83,7 @@ def adapt(
             f"needs {BATCH}. Give more texts."
         )
     learner = Learner(encoder, gpu_id, learn_rate, n_steps)
+    learner.run = fingerprint(learner, blocks, epochs=epochs, learn_rate=learn_rate, seed=seed)
     partial = output.resolve().with_name(f"{output.resolve().name}.partial")
     checkpoint = partial / "checkpoint.pt"
     if checkpoint.is_file():
@@ -134,6 +136,7 @@ class Learner:
             self.optimizer, lambda step: min((step + 1) / (WARMUP * n_steps), 1 - step / n_steps)
         )
         self.losses: list[float] = []
+        self.run: dict[str, Any] = {}
 
     @property
     def loss(self) -> float:
@@ -163,14 +166,20 @@ class Learner:
 
         parts = {name: getattr(self, name).state_dict() for name in CHECKPOINT}
         new = path.with_suffix(".new")
-        torch.save(parts | {"losses": self.losses}, new)
+        torch.save(parts | {"losses": self.losses, "run": self.run}, new)
         new.replace(path)
 
     def load(self, path: Path) -> None:
-        """Read a checkpoint."""
+        """Read a checkpoint; one of another run raises `ClinnerError`."""
         import torch
 
         parts = torch.load(path, weights_only=True, map_location=self.device)
+        before = parts.get("run", {})
+        if other := [name for name, value in self.run.items() if before.get(name) != value]:
+            raise ClinnerError(
+                f"{path}: a checkpoint of a run with other {', '.join(other)}. Give what it was "
+                f"begun with, or delete {path.parent} to begin anew."
+            )
         for name in CHECKPOINT:
             getattr(self, name).load_state_dict(parts[name])
         self.losses = parts["losses"]
@@ -201,6 +210,22 @@ def pack(texts: Sequence[str], tokenizer: Any) -> Blocks:
     continues = np.array([name.startswith("##") for name in names])
     special = (first, last, tokenizer.mask_token_id)
     return Blocks(blocks, continues[blocks], tokenizer.mask_token_id, special, len(tokenizer))
+
+
+def fingerprint(learner: Learner, blocks: Blocks, **settings: float) -> dict[str, Any]:
+    """What must be the same for a run to go on from a checkpoint.
+
+    learner (Learner): With the encoder, before it learned.
+    blocks (Blocks): The texts.
+    settings (float): Epochs, learning rate and seed.
+    RETURNS (dict[str, Any]): SHA-256 of encoder and texts, and the settings.
+    """
+    weights = sha256()
+    # The head that predicts pieces may be new, and is then of chance.
+    for name, tensor in sorted(learner.model.base_model.state_dict().items()):
+        weights.update(name.encode() + tensor.cpu().numpy().tobytes())
+    texts = sha256(blocks.pieces.tobytes()).hexdigest()
+    return {"encoder": weights.hexdigest(), "texts": texts, **settings}
 
 
 def mask(blocks: Blocks, rows: Ints, rng: np.random.Generator) -> tuple[Ints, Bools]:

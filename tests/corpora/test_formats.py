@@ -1,6 +1,7 @@
 import pytest
 
 from spacy_clinner.corpora.brat import write_brat
+from spacy_clinner.corpora.checks import only_listed
 from spacy_clinner.corpora.formats import READERS, read
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.errors import ClinnerError
@@ -20,5 +21,5 @@ def test_a_missing_path_is_named_by_every_reader(tmp_path):
 def test_a_list_of_ids_picks_notes_in_any_format(tmp_path):
     write_brat([Note(name, "text") for name in ("a", "b", "c")], tmp_path / "corpus")
     (tmp_path / "ids.txt").write_text("c\na\n")
-    notes = read(tmp_path / "corpus", "brat", ids=tmp_path / "ids.txt")
+    notes = only_listed(read(tmp_path / "corpus", "brat"), tmp_path / "ids.txt")
     assert [note.id for note in notes] == ["a", "c"]

@@ -5,6 +5,8 @@ import pytest
 
 from spacy_clinner.corpora.checks import (
     DUPLICATE_DOCUMENT,
+    LINE_ENDS,
+    LINE_ENDS_LOST,
     NO_ANNOTATION,
     SURFACE_DIFFERS,
     UNRESOLVED,
@@ -225,6 +227,14 @@ def test_a_span_whose_text_is_another_is_kept_and_reported(file, record):
     note = only(file(record))
     assert found(note) == [(*ASPIRIN, "DRUG")]
     assert reasons(note) == [SURFACE_DIFFERS]
+
+
+def test_offsets_that_were_counted_with_other_line_ends_are_repaired_or_dropped(file):
+    text = "No fever.\r\n\r\nAspirin."
+    spans = [prodigy_span((11, 18), "DRUG", text="Aspirin"), prodigy_span((3, 7), "X", text="flu")]
+    note = only(file({"text": text, "spans": spans}))
+    assert [text[s.start : s.end] for s in note.spans] == ["Aspirin"]
+    assert reasons(note) == [LINE_ENDS, LINE_ENDS_LOST]
 
 
 def test_a_text_without_any_annotation_key_is_reported(file):

@@ -37,6 +37,20 @@ def test_converted_corpora_give_their_texts(tmp_path):
     assert read_texts([tmp_path / "train.spacy"]) == [NOTE]
 
 
+def test_a_folder_gives_the_texts_in_it(tmp_path):
+    (tmp_path / "notes/deep").mkdir(parents=True)
+    (tmp_path / "notes/b.txt").write_text(OTHER, encoding="utf8")
+    (tmp_path / "notes/deep/a.txt").write_text(NOTE, encoding="utf8")
+    assert read_texts([tmp_path / "notes"]) == [OTHER, NOTE]
+
+
+def test_a_cut_off_archive_is_one_message_that_names_it(tmp_path):
+    path = write_csv(tmp_path / "notes.csv.xz", [NOTE, OTHER])
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ClinnerError, match=r"notes\.csv\.xz"):
+        read_texts([path])
+
+
 def test_a_file_that_is_neither_is_one_message_that_names_it(tmp_path):
     path = tmp_path / "notes.csv"
     path.write_text("a,b\n1,2\n", encoding="utf8")

@@ -51,6 +51,12 @@ def test_what_is_there_is_left_alone(root, repository, tmp_path):
     assert list((tmp_path / "mine").iterdir()) == []
 
 
+def test_a_branch_is_no_commit(root, repository, tmp_path):
+    done = fetch(root, repository[0], "main", "data/notes", tmp_path / "notes")
+    assert done.returncode == 1
+    assert "not the full hash of a commit" in done.stderr
+
+
 def test_a_commit_that_is_not_there_is_refused_and_nothing_is_left(root, repository, tmp_path):
     address, _ = repository
     done = fetch(root, address, "0" * 40, "data/notes", tmp_path / "got/notes")

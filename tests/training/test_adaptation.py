@@ -64,6 +64,14 @@ def test_the_adapted_encoder_loads_has_learned_and_keeps_its_dropout(encoder, te
 def test_a_run_that_was_cut_off_ends_where_an_uncut_one_does(encoder, texts, tmp_path):
     learn(encoder, tmp_path / "uncut", texts, epochs=2)
 
+    cut_off(encoder, tmp_path / "cut", texts, epochs=2)
+    lines = []
+    learn(encoder, tmp_path / "cut", texts, epochs=2, log=lines.append)
+    assert lines[0].startswith("ℹ going on after step")
+    np.testing.assert_allclose(weights(tmp_path / "cut"), weights(tmp_path / "uncut"), atol=1e-6)
+
+
+def cut_off(encoder, output, texts, **options):
     original = Learner.save
 
     def save_and_stop(learner, path):
@@ -73,11 +81,23 @@ def test_a_run_that_was_cut_off_ends_where_an_uncut_one_does(encoder, texts, tmp
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Learner, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
-            learn(encoder, tmp_path / "cut", texts, epochs=2)
-    lines = []
-    learn(encoder, tmp_path / "cut", texts, epochs=2, log=lines.append)
-    assert lines[0].startswith("ℹ going on after step")
-    np.testing.assert_allclose(weights(tmp_path / "cut"), weights(tmp_path / "uncut"), atol=1e-6)
+            learn(encoder, output, texts, **options)
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_stays(encoder, texts, tmp_path):
+    cut_off(encoder, tmp_path / "cut", texts, epochs=2)
+    other = tmp_path / "other"
+    learn(encoder, other, texts, epochs=1)
+    checkpoint = tmp_path / "cut.partial/checkpoint.pt"
+    for what, call in {
+        "encoder": lambda: learn(other, tmp_path / "cut", texts, epochs=2),
+        "texts": lambda: learn(encoder, tmp_path / "cut", texts[::-1], epochs=2),
+        "epochs": lambda: learn(encoder, tmp_path / "cut", texts, epochs=3),
+    }.items():
+        with pytest.raises(ClinnerError, match=f"a run with other {what}. .*delete"):
+            call()
+        assert checkpoint.is_file()
+    learn(encoder, tmp_path / "cut", texts, epochs=2)
 
 
 def test_words_are_masked_whole_and_the_ends_of_blocks_never(encoder, texts):

@@ -5,10 +5,10 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.vocab import Vocab
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.training.settings import (
     check_corpora,
     load_settings,
-    read_docs,
     resolve_encoder,
     use_gpu,
     validate,

@@ -1,50 +1,33 @@
 """The notes that the systems read."""
 
-import csv
-import lzma
 import random
 import re
 from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
+from spacy_clinner.corpora.unlabelled import read_texts
 from spacy_clinner.errors import ClinnerError
 
 MTSAMPLES = Path("assets/mtsamples-raw/mtsamples.csv.xz")
 SAMPLE = Path("corpus/sample")
-COLUMN = "transcription"
 
 
 def read_notes(path: Path | None) -> tuple[list[str], Path]:
     """Read the notes to run over.
 
-    path (Path | None): An xz-compressed CSV file with a column `transcription`, or a folder with
-        text files, at any depth; None for MTSamples' raw notes, or where these are absent the
-        sample corpus.
+    path (Path | None): What `read_texts` reads; None for MTSamples' raw notes, or where these are
+        absent the sample corpus.
     RETURNS (tuple[list[str], Path]): Its notes, each once and none empty, and where they are from.
     RAISES (ClinnerError): There are none.
     """
     path = path or (MTSAMPLES if MTSAMPLES.is_file() else SAMPLE)
-    if path.is_dir():
-        texts = [file.read_text(encoding="utf8") for file in sorted(path.rglob("*.txt"))]
-    elif path.is_file():
-        texts = _read_table(path)
-    else:
+    if not path.exists():
         raise ClinnerError(f"{path}: missing. Name a folder with text files with --texts.")
-    notes = [text for text in dict.fromkeys(texts) if text.strip()]
+    notes = read_texts([path])
     if not notes:
         raise ClinnerError(f"{path}: holds no note. Name a folder with text files with --texts.")
     return notes, path
-
-
-def _read_table(path: Path) -> list[str]:
-    try:
-        with lzma.open(path, "rt", encoding="utf8", newline="") as file:
-            return [row[COLUMN] for row in csv.DictReader(file)]
-    except (lzma.LZMAError, EOFError, UnicodeDecodeError, csv.Error, KeyError):
-        raise ClinnerError(
-            f"{path}: not an xz-compressed CSV file with a column {COLUMN!r}."
-        ) from None
 
 
 def n_words(texts: Sequence[str]) -> int:

@@ -17,6 +17,15 @@ OVERRIDES = {
     "uncertain": {"negated", "hypothetical"},
 }
 
+NOTHING_SAID: dict[str, Any] = {
+    "negated": False,
+    "uncertain": False,
+    "hypothetical": False,
+    "historical": False,
+    "experiencer": "patient",
+    "assertion": "present",
+}
+
 
 @dataclass(slots=True)
 class Findings:
@@ -61,6 +70,8 @@ def attributes(
     defaults (Mapping[str, str]): Section title to category.
     RETURNS (dict[str, Any]): Plain values for `attributes.set_values`, without the cue.
     """
+    if not findings.evidence and section is None:
+        return {**NOTHING_SAID, "assertion_evidence": []}
     evidence = dict(findings.evidence)
     default = defaults.get(section) if section is not None else None
     if default is not None and default not in evidence:

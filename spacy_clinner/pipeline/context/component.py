@@ -14,8 +14,8 @@ from spacy_clinner.pipeline.context.assertion import COMBINE, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
 from spacy_clinner.pipeline.context.defaults import Head, SectionDefaults
 from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
-from spacy_clinner.pipeline.context.marks import SPACE, Tokens, white_space
 from spacy_clinner.pipeline.context.rules import ContextRules, Found
+from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Tokens, white_space
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sentences import sentence_starts
 from spacy_clinner.pipeline.settings import StoredSettings
@@ -110,8 +110,7 @@ class ClinicalContext(StoredSettings):
         rules, entities = self._compiled(), [places[index] for index in order]
         marks = rules.marks(tokens, entities)
         found = rules(tokens, entities, marks, groups)
-        head_of = _heads(doc, [start for start, _ in offsets])
-        heads = [head_of(start) for start, _ in entities]
+        heads = _heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads)
         related = self.combine != "rules" and "relations" in doc.user_data.get(attributes.STORE, {})
         for index, categories, section in zip(order, found, sections, strict=True):
@@ -162,7 +161,7 @@ class ClinicalContext(StoredSettings):
             rows[keep, 0].tolist(),
             np.searchsorted(sentence, sentence, side="left").tolist(),
             np.searchsorted(sentence, sentence, side="right").tolist(),
-            white_space(offsets, keep, rows[:, 4], self._kinds),
+            *white_space(offsets, keep, rows[:, 4], self._kinds),
         )
         before = np.concatenate(([0], np.cumsum(keep))).tolist()
         return tokens, before, offsets.tolist()
@@ -195,7 +194,7 @@ class ClinicalContext(StoredSettings):
             return None
         words = [token.lower for token in modifier if not token.is_space]
         count = len(words)
-        whole = Tokens(words, [0] * count, [count] * count, [SPACE] * count)
+        whole = Tokens(words, [0] * count, [count] * count, [SPACE] * count, [])
         for _, _, cue in self._compiled().marks(whole):
             for category in allowed:
                 if category in cue.categories:
@@ -224,6 +223,10 @@ class ClinicalContext(StoredSettings):
 def _findings(found: Found, offsets: list[list[int]]) -> Findings:
     if not found:
         return Findings()
+    if "hypothetical" in found and "historical" in found:
+        found = dict(found)
+        if found["historical"][0] < found["hypothetical"][0]:
+            del found["historical"]  # "history: if chest pain recurs"
     evidence = {category: f"rule:{cue.id}" for category, (_, _, cue) in found.items()}
     negation = found.get("negated")
     if negation is None:
@@ -240,21 +243,21 @@ def _findings(found: Found, offsets: list[list[int]]) -> Findings:
     return Findings(evidence, (offsets[start][0], offsets[end - 1][1]))
 
 
-def _heads(doc: Doc, starts: Sequence[int]) -> Callable[[int], Head | None]:
-    """A function from a token without white space to its section; `starts` is where each starts."""
+def _heads(
+    doc: Doc, offsets: list[list[int]], entities: Entities, defaults: Mapping[str, str]
+) -> list[Head | None]:
+    """Per entity its section, if that says something by itself; `offsets` is of its tokens."""
     stored = doc.user_data.get(attributes.STORE, {}).get("sections", ())
-    heads = []
+    if not any(title in defaults for title, _, _ in stored):
+        return [None] * len(entities)
+    heads: list[Head | None] = []
+    begins = []
     for title, header, span in stored:
-        begin = bisect_left(starts, span[0])
-        end = begin if header is None else bisect_left(starts, header[1])
-        heads.append(None if title is None else Head(title, begin, end))
-    begins = [bisect_left(starts, span[0]) for _, _, span in stored]
-
-    def head_at(token: int) -> Head | None:
-        index = bisect_right(begins, token) - 1
-        return heads[index] if index >= 0 else None
-
-    return head_at
+        begins.append(bisect_left(offsets, [span[0]]))
+        end = begins[-1] if header is None else bisect_left(offsets, [header[1]])
+        heads.append(Head(title, begins[-1], end) if title in defaults else None)
+    numbers = (bisect_right(begins, start) - 1 for start, _ in entities)
+    return [heads[number] if number >= 0 else None for number in numbers]
 
 
 @Language.factory(

@@ -4,13 +4,14 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from spacy_clinner.pipeline.context.marks import BLANK, LINE, Entities, Mark, Tokens, word_set
+from spacy_clinner.pipeline.context.tokens import BLANK, LINE, Entities, Mark, Tokens, word_set
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 
 # A section that says it has nothing says nothing of what follows.
 NOTHING = ("nkda", "nka", "nkma", "nkfa", "none", "no", "denies", "nil", "unknown", "deferred")
 ITEMS = ("-", "*", "+", "•", "●", "▪", "◦", "–", "—", "·", "#", "(", "[", ">", "o")
 # Sections whose one line is all there is, when it starts beside the heading and ends in a stop.
+BARE = ("family",)
 ONE_LINE = ("conditional", "family")
 
 
@@ -36,6 +37,7 @@ class SectionDefaults:
         numbers = [f"{number}{dot}" for number in range(1, 31) for dot in ("", ".")]
         self.items = word_set(cut, [*ITEMS, *numbers])
         self.stops = word_set(cut, (".",))
+        self.bare = word_set(cut, BARE)
         self.commas = word_set(cut, (",", ";"))
 
     def __call__(
@@ -50,14 +52,15 @@ class SectionDefaults:
         tokens (Tokens): The text.
         marks (Sequence[tuple[int, int, Cue]]): Its cues.
         entities (Sequence[tuple[int, int]]): First token and one past the last, sorted.
-        heads (Sequence[Head | None]): Per entity, its section.
+        heads (Sequence[Head | None]): Per entity, its section, if that has a default.
         RETURNS (list[str | None]): Titles; None where a default does not hold.
         """
+        if not any(heads):
+            return [None] * len(heads)
         resets = [mark for mark in marks if mark[2].resets]
         return [
             head.title
             if head is not None
-            and head.title in self.defaults
             and self._holds(tokens, resets, entity, head, self.defaults[head.title])
             else None
             for entity, head in zip(entities, heads, strict=True)
@@ -77,6 +80,13 @@ class SectionDefaults:
             return True
         if category == "conditional" and words[head.end] in self.nothing:
             return False
+        if (
+            category == "family"
+            and tokens.words[head.start] in self.bare
+            and head.end - head.start == 2
+        ):
+            # "Family: at bedside." says who is there, "Family: DM, CAD" what they have.
+            return tokens.first[start] == tokens.first[head.end - 1]
         line = start
         while line > head.end and not (gaps[line] >= LINE and tokens.first[line] == line):
             line -= 1

@@ -1,12 +1,12 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from spacy_clinner.pipeline.context.lexicon import Cue
-from spacy_clinner.pipeline.context.marks import (
+from spacy_clinner.pipeline.context.marks import CueFinder
+from spacy_clinner.pipeline.context.tokens import (
     COMMAS,
     LINE,
-    CueFinder,
     Entities,
     Mark,
     Tokens,
@@ -29,7 +29,7 @@ AFFIRMS = (
     "persistent", "continues", "continued", "remains", "positive", "worse", "worsening", "worsened",
     "better", "1+", "2+", "3+", "4+", "+1", "+2", "+3", "clear", "soft", "wnl", "ctab", "unchanged",
     "resolving", "increasing", "increased", "decreased", "mild", "moderate", "severe", "started",
-    "ongoing", "reported", "seen", "elevated", "again",
+    "ongoing", "reported", "productive", "controlled", "seen", "elevated", "again",
 )  # fmt: skip
 # What starts a statement of its own after a comma: "no fever, CXR clear", "no SI, mood low".
 SUBJECTS = (
@@ -39,7 +39,6 @@ SUBJECTS = (
     "imaging", "pt", "patient", "heent", "cv", "resp", "msk", "psych", "still", "also", "now",
     "currently", "here", "states",
 )  # fmt: skip
-PLUS = ("+",)
 FOR = ("for",)
 # What is not taken or done for a disease leaves the disease: "not taking metformin for diabetes".
 TAKING = (
@@ -55,7 +54,7 @@ BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 DOUBLE_REACH = 5
 LINKS = (
     "that", "there", "is", "are", "was", "were", "being", "having", "has", "have", "had", "he",
-    "she", "they", "of", "be", "been", "any", "the", "to", "a", "an",
+    "she", "they", "say", "state", "of", "be", "been", "any", "the", "to", "a", "an",
 )  # fmt: skip
 
 Found = dict[str, Mark]
@@ -80,13 +79,13 @@ class ContextRules:
         self.alternatives = word_set(cut, ALTERNATIVES)
         self.separators = self.commas | self.conjunctions
         self.colons = word_set(cut, COLONS)
+        self.points = self.separators | self.colons
         self.introduces = word_set(cut, INTRODUCES) | self.commas | self.conjunctions
-        self.introduces |= word_set(cut, [str(number) for number in range(100)])
-        self.affirms = word_set(cut, AFFIRMS)
+        numbers = word_set(cut, [str(number) for number in range(100)])
+        self.introduces |= numbers
+        self.affirms = word_set(cut, AFFIRMS) | numbers
         self.purpose = word_set(cut, FOR)
         self.subjects = word_set(cut, SUBJECTS)
-        self.plus = word_set(cut, PLUS)
-        self.grades = word_set(cut, ("1", "2", "3", "4"))
         self.taking = word_set(cut, TAKING)
         self.links = word_set(cut, LINKS)
 
@@ -129,14 +128,14 @@ class _Scopes:
         self.reach = list(accumulate((end for _, end in entities), max))
         self.by_end = sorted(range(len(entities)), key=lambda entity: entities[entity][1])
         self.ends = [entities[entity][1] for entity in self.by_end]
-        words = tokens.words
-        separators, colons = rules.separators, rules.colons
-        self.separators = [index for index, word in enumerate(words) if word in separators]
+        words, colons = tokens.words, rules.colons
+        points = [index for index, word in enumerate(words) if word in rules.points]
+        self.separators = [index for index in points if words[index] not in colons]
         # A colon that names what follows: a scope ends before the word that it stands after.
         self.colons = [
             index
-            for index, word in enumerate(words)
-            if word in colons and index and words[index - 1] not in rules.introduces
+            for index in points
+            if index and words[index] in colons and words[index - 1] not in rules.introduces
         ]
         self.found: list[Found] = [{} for _ in entities]
         self.distances: list[dict[str, int]] = [{} for _ in entities]
@@ -159,28 +158,29 @@ class _Scopes:
 
     def _cancelled(self) -> set[int]:
         """Negations that cancel each other: "no lack of", "never a day without"."""
-        negations = [
-            number
-            for number, (_, _, cue) in enumerate(self.marks)
-            if "negated" in cue.categories and cue.direction == "forward"
-        ]
         cancelled: set[int] = set()
-        for number, following in pairwise(negations):
-            _, end, cue = self.marks[number]
-            start, _, other = self.marks[following]
-            reach = DOUBLE_REACH if other.doubles and not cue.place else 0
-            if number in cancelled or not end <= start <= end + reach:
+        previous: int | None = None
+        for number, (start, _, cue) in enumerate(self.marks):
+            if "negated" not in cue.categories or cue.direction != "forward":
                 continue
-            if self.tokens.first[start] != self.tokens.first[end - 1]:
-                continue
-            between = self.tokens.words[end:start]
-            if other.doubles == "links" and any(word not in self.rules.links for word in between):
-                continue
-            if any(word in self.rules.separators | self.rules.colons for word in between):
-                continue
-            if bisect_left(self.starts, end) == bisect_left(self.starts, start):
-                cancelled |= {number, following}
+            if cue.doubles and previous is not None and previous not in cancelled:
+                end, other = self.marks[previous][1:]
+                near = end <= start <= end + DOUBLE_REACH and not other.place
+                if near and self._cancel(end, start, cue.doubles == "links"):
+                    cancelled |= {previous, number}
+            previous = number
         return cancelled
+
+    def _cancel(self, end: int, start: int, links: bool) -> bool:
+        """Whether nothing stands between two negations that would keep them apart."""
+        if self.tokens.first[start] != self.tokens.first[end - 1]:
+            return False
+        between = self.tokens.words[end:start]
+        if links and any(word not in self.rules.links for word in between):
+            return False
+        if not self.rules.points.isdisjoint(between):
+            return False
+        return bisect_left(self.starts, end) == bisect_left(self.starts, start)
 
     def _assign(self, entity: int, category: str, mark: Mark, distance: int) -> None:
         if self.groups[entity] in mark[2].skips:
@@ -207,20 +207,20 @@ class _Scopes:
             entity = bisect_left(self.starts, start)
             while entity < len(self.starts) and self.starts[entity] < stop:
                 first, last = self.entities[entity]
-                if self._stands_by_itself(entity, start, end, category):
+                if category == "negated" and self._stands_by_itself(entity, start, end):
                     break
                 if first >= end or (cue.within and last > end) or first > start:
                     self._assign(entity, category, mark, max(first - end, 0))
                 entity += 1
 
-    def _stands_by_itself(self, entity: int, start: int, end: int, category: str) -> bool:
+    def _stands_by_itself(self, entity: int, start: int, end: int) -> bool:
         """Whether an entity after a forward negation has a predicate or purpose of its own.
 
         "no rash, edema noted": noted; "no surgery for hernia": the hernia is there.
         """
         words = self.tokens.words
         first, last = self.entities[entity]
-        if category != "negated" or first < end + 2:
+        if first <= end:
             return False
         before = words[first - 1]
         if before in self.rules.purpose:
@@ -233,7 +233,7 @@ class _Scopes:
             if words[token] in self.rules.alternatives:
                 return False
             if words[token] in self.rules.commas:
-                return words[token + 1] in self.rules.subjects
+                return words[token + 1] in self.rules.subjects or self._affirmed(last)
         return False
 
     def _affirmed(self, end: int) -> bool:
@@ -241,8 +241,7 @@ class _Scopes:
         words, last = self.tokens.words, self.tokens.last[end - 1]
         if end >= last:
             return False
-        graded = words[end] in self.rules.grades and end + 1 < last
-        return words[end] in self.rules.affirms or (graded and words[end + 1] in self.rules.plus)
+        return words[end] in self.rules.affirms
 
     def _forward_stop(self, number: int, category: str) -> int:
         """One past the last token at which an entity in a cue's forward scope may start."""

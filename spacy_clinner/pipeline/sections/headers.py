@@ -1,9 +1,9 @@
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import read_toml
 from spacy_clinner.pipeline.phrases import PhraseTokenizer, PhraseTrie, expand, longest
 
 LEXICON = Path(__file__).parent / "lexicon.toml"
@@ -57,7 +57,7 @@ def read_headers(added: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str
         sections in which headings of organ systems stay.
     RAISES (ClinnerError): A pattern that is not right.
     """
-    tables = tomllib.loads(LEXICON.read_text(encoding="utf8"))
+    tables = read_toml(LEXICON, "missing.")
     patterns: dict[str, list[str]] = {}
     for title, own in added.items():
         if isinstance(own, str) or not all(isinstance(pattern, str) for pattern in own):

@@ -1,0 +1,72 @@
+"""What the rules see of a text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spacy_clinner.pipeline.context.lexicon import Cue
+from spacy_clinner.pipeline.phrases import PhraseTokenizer
+from spacy_clinner.pipeline.token_kinds import BLANK_LINE, NEWLINE, TokenKinds
+
+COMMAS = (",", "،", "、")
+# What may follow a cue that stands alone: "Fever: no."
+STOPS = (".", ",", ";", ")", "]", "!", "?", "(", "[", "|", "..", "*", "•")
+# White space before a token, from `Tokens.gaps`.
+NONE, SPACE, WIDE, LINE, BLANK = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the rules see of a document: its tokens without white space.
+
+    words (list[int]): The hash of each token's lower form.
+    first (list[int]): Per token, the first token of its sentence.
+    last (list[int]): Per token, one past the last token of its sentence.
+    gaps (list[int]): Per token, the white space before it: none, a space, more than a space or
+        a tab, a line end, an empty line (`NONE` to `BLANK`).
+    lines (list[int]): The first token of each line but the first.
+    """
+
+    words: list[int]
+    first: list[int]
+    last: list[int]
+    gaps: list[int]
+    lines: list[int]
+
+
+def white_space(
+    offsets: np.ndarray, keep: np.ndarray, orths: np.ndarray, kinds: TokenKinds
+) -> tuple[list[int], list[int]]:
+    """The white space before each token and where lines start, for `Tokens`.
+
+    offsets (ndarray): Shape (tokens without white space, 2): start and end in characters.
+    keep (ndarray): Shape (tokens,), bool: not white space.
+    orths (ndarray): Shape (tokens,): their `ORTH`.
+    kinds (TokenKinds): A cache over the vocabulary.
+    RETURNS (tuple[list[int], list[int]]): `Tokens.gaps` and `Tokens.lines`.
+    """
+    if not len(offsets):
+        return [], []
+    before = np.concatenate(([offsets[0, 0]], offsets[:-1, 1]))
+    gaps: list[int] = (offsets[:, 0] > before).astype(np.int64).tolist()
+    following = np.cumsum(keep).tolist()
+    lines: list[int] = []
+    for token in np.flatnonzero(~keep).tolist():
+        after = following[token]
+        if after < len(gaps):
+            kind = kinds[int(orths[token])]
+            gap = BLANK if kind & BLANK_LINE else LINE if kind & NEWLINE else WIDE
+            gaps[after] = max(gaps[after], gap)
+            if gap >= LINE and (not lines or lines[-1] != after):
+                lines.append(after)
+    return gaps, lines
+
+
+Mark = tuple[int, int, Cue]
+Entities = Sequence[tuple[int, int]]
+
+
+def word_set(cut: PhraseTokenizer, words: Sequence[str]) -> frozenset[int]:
+    """The hashes of words that are one token each."""
+    return frozenset(way[0] for word in words for way in cut(word) if len(way) == 1)
