@@ -55,7 +55,7 @@ def nlp(project):
 
 def benchmark(root, project, *options):
     return subprocess.run(
-        [sys.executable, root / "scripts" / "speed.py", "mine", *map(str, options)],
+        [sys.executable, root / "scripts/benchmarks/speed.py", "mine", *map(str, options)],
         cwd=project,
         env=dict(os.environ, COLUMNS="200"),
         capture_output=True,
