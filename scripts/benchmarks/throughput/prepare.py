@@ -167,6 +167,7 @@ def write_untrained_stock(nlp: Language, encoder: Path, folder: Path) -> None:
     overrides = {
         "variables.encoder": str(encoder),
         f"{tokenizer}.model_max_length": longest,
+        "initialize.before_init": None,
         "initialize.after_init": None,
     }
     config = load_config(STOCK_CONFIG, overrides=overrides, interpolate=True)
