@@ -1,13 +1,23 @@
 import errno
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
+import spacy
+from commands import clinner, refused
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from spacy_clinner.cli import app, run
 from spacy_clinner.errors import ClinnerError
 
+COMMANDS = (
+    "convert", "check", "train", "evaluate", "label", "adapt", "optimize", "package", "reformat",
+    "view", "benchmark",
+)  # fmt: skip
 NOTE = '{"id": "a", "text": "No fever.", "spans": []}\n'
 
 
@@ -74,3 +84,52 @@ def test_reformat_to_where_nothing_can_be_written_is_one_message(
 def test_the_commands_are_listed():
     listed = CliRunner().invoke(app, ["--help"]).output
     assert all(command in listed for command in ("optimize", "reformat", "view"))
+    assert all(command in listed for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_in_the_words_of_the_command_line(command):
+    done = CliRunner().invoke(app, [command, "--help"])
+    assert done.exit_code == 0
+    assert not any(word in done.output for word in ("--vars", "project.yml", "scripts/"))
+
+
+def test_an_option_has_one_spelling_in_all_commands():
+    for name in COMMANDS:
+        for parameter in get_command(app).commands[name].params:
+            written = parameter.name.replace("_", "-")
+            assert parameter.opts in ([f"--{written}"], [parameter.name], ["--from"], ["--to"])
+
+
+def test_help_imports_neither_spacy_nor_torch():
+    code = (
+        "import sys; from spacy_clinner.cli import app; from typer.testing import CliRunner;"
+        "CliRunner().invoke(app, ['--help']);"
+        "assert not {'spacy', 'torch'} & set(sys.modules), 'slow'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_commands_are_spacys_too_with_the_same_messages(tmp_path):
+    command = [sys.executable, "-m", "spacy", "clinner", "package", tmp_path / "none", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "none: no trained pipeline there" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_benchmark_tells_the_speed_of_a_pipeline_on_this_machine(tmp_path):
+    spacy.blank("en").to_disk(tmp_path / "model")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/a.txt").write_text("No fever today.", encoding="utf8")
+    done = clinner(tmp_path, "benchmark", "model", "notes", "--turns", 2)
+    assert done.returncode == 0, done.stderr
+    assert "1 notes, 3 words, 2 turns" in done.stdout
+    assert re.search(r"✔ [\d,]+ words per second", done.stdout)
+
+
+def test_a_benchmark_without_a_pipeline_or_notes_is_refused(tmp_path):
+    (tmp_path / "notes").mkdir()
+    assert refused(clinner(tmp_path, "benchmark", "model", "notes"), "no note to read")
+    (tmp_path / "notes/a.txt").write_text("No fever today.", encoding="utf8")
+    assert refused(clinner(tmp_path, "benchmark", "model", "notes"), "model: no such pipeline")

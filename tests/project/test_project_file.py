@@ -1,0 +1,15 @@
+import srsly
+
+
+def test_the_project_file_can_be_taken_in_at_a_glance(root):
+    assert len((root / "project.yml").read_text(encoding="utf8").splitlines()) < 200
+
+
+def test_the_project_calls_commands_and_the_scripts_that_only_it_needs(root):
+    commands = srsly.read_yaml(root / "project.yml")["commands"]
+    for line in (line for command in commands for line in command["script"]):
+        script = line.split()[1]
+        assert line.startswith("python ")
+        assert line.startswith(("python -m spacy_clinner ", "python -m pip ", "python -c ")) or (
+            script.startswith("scripts/") and (root / script).is_file()
+        )
