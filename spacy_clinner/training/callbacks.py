@@ -105,17 +105,17 @@ def fit_layers(nlp: Language, references: Sequence[Doc]) -> None:
             nlp.remove_pipe(name)
 
 
-def create_resume(path: Path | None = None) -> Callable[[Language], None]:
+def create_resume(path: str | Path | None = None) -> Callable[[Language], None]:
     """Go on with a training that was cut off; registered as `clinner.resume.v1` for
     `[initialize.after_init]`.
 
-    path (Path | None): The checkpoint, as a rule a `model-last`; None begins anew.
+    path (str | Path | None): The checkpoint, as a rule a `model-last`; None begins anew.
     RETURNS (Callable[[Language], None]): The callback.
     """
 
     def resume(nlp: Language) -> None:
         if path is not None:
-            go_on(nlp, path)
+            go_on(nlp, Path(path))
 
     return resume
 

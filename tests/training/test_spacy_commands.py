@@ -15,6 +15,7 @@ from toy_corpora import mtsamples
 
 from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.corpora.docbin import convert
+from spacy_clinner.training.provenance import training_counts
 from spacy_clinner.training.run import train
 
 SHORT = {"variables.max_steps": 4, "variables.warmup_steps": 1, "variables.eval_frequency": 2}
@@ -137,3 +138,17 @@ def test_spacy_debug_data_reads_the_corpus(config, options):
     )  # fmt: skip
     assert "Pipeline can be initialized with data" in done.stdout, done.stdout + done.stderr
     assert "Summary" in done.stdout
+
+
+def test_spacy_train_goes_on_from_a_checkpoint(toy, config, options, tmp_path):
+    spacy_command("train", config, "--output", tmp_path / "cut", *options,
+                  "--training.max_steps", 2)  # fmt: skip
+    checkpoint = tmp_path / "cut/model-last"
+    spacy_command("train", config, "--output", tmp_path / "rest", *options,
+                  "--paths.checkpoint", checkpoint)  # fmt: skip
+    assert training_counts(checkpoint)["step"] == 2
+    assert training_counts(tmp_path / "rest/model-last")["step"] == 4
+    settings = load_config(tmp_path / "rest/model-last/config.cfg", interpolate=True)["training"]
+    assert settings["max_steps"] == 2
+    assert settings["optimizer"]["learn_rate"]["first_step"] == 2
+    assert settings["optimizer"]["learn_rate"]["total_steps"] == 4

@@ -48,7 +48,7 @@ class CardInputs:
     base (Path | None): The trained pipeline that MODEL, a CPU edition, was made from.
     base_metrics (Path | None): Its metrics, to compare with.
     training (Path | None): The `training.json` of `training_facts`.
-    benchmark (Path | None): What `scripts/benchmark.py` measured.
+    benchmark (Path | None): What `scripts/benchmarks/speed.py` measured.
     probes (Path): The sentences to ask.
     """
 
