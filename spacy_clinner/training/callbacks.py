@@ -88,19 +88,20 @@ def fit_layers(nlp: Language, references: Sequence[Doc]) -> None:
     """
     layers = list(dict.fromkeys(layer for doc in references for layer in doc.spans))
     config = nlp.config.interpolate()
-    for name, factory in list(nlp.pipe_factories.items()):
+    # What is disabled here is frozen, or comes trained from another pipeline.
+    for name in nlp.pipe_names:
+        factory = nlp.pipe_factories[name]
         settings = {**config["components"][name]}
-        if factory == "clinner_ner":
-            # A threshold for each, so that `spacy find-threshold` can name it.
-            found = settings["layers"] or layers
+        if factory == "clinner_ner" and not settings["layers"]:
             settings |= {
-                "layers": found,
-                "ents_from": settings["ents_from"] or found[:1],
-                "threshold": dict.fromkeys(found, 0.0) | settings["threshold"],
+                "layers": layers,
+                "ents_from": settings["ents_from"] or layers[:1],
+                # For each, so that `spacy find-threshold` can name it.
+                "threshold": dict.fromkeys(layers, 0.0) | settings["threshold"],
             }
             settings.pop("factory")
             nlp.replace_pipe(name, factory, config=settings)
-            _set_variables(nlp, layers=found, ents_from=settings["ents_from"])
+            _set_variables(nlp, layers=layers, ents_from=settings["ents_from"])
         elif factory == "clinner_relations" and not any(map(attributes.get_relations, references)):
             nlp.remove_pipe(name)
 

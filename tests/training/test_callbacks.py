@@ -81,6 +81,13 @@ def test_relations_are_learned_where_a_document_has_one(pipeline):
     assert pipeline.pipe_names == ["ner", "relations"]
 
 
+def test_components_that_come_trained_from_another_pipeline_are_left_alone(pipeline):
+    trained = [pipeline.get_pipe(name) for name in ("ner", "relations")]
+    with pipeline.select_pipes(disable=["ner", "relations"]):
+        fit_layers(pipeline, [doc_of("ncbi")])
+    assert [pipeline.get_pipe(name) for name in ("ner", "relations")] == trained
+
+
 def test_dev_documents_are_chosen_evenly_from_each_set_of_layers():
     docs = [doc_of("a", n_tokens=n) for n in range(1, 11)] + [doc_of("b")]
     chosen = spread([Example(doc, doc) for doc in docs], 3)
