@@ -10,6 +10,7 @@ import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
+from spacy_clinner.annotation.said import get_relations
 from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss, drop_duplicates
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
 from spacy_clinner.errors import ClinnerError
@@ -105,7 +106,7 @@ def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[st
         done.losses.extend(losses)
         done.notes[split] += 1
         done.tokens[split] += len(doc)
-        done.relations[split] += len(doc._.relations)
+        done.relations[split] += len(get_relations(doc))
         done.gold_spans += len(note.spans)
         done.gold_relations += len(note.relations)
         done.left_out_by_view += aligner.left_out(note)
@@ -129,7 +130,7 @@ def annotation_overrides(settings: Mapping[str, Any], docs: Sequence[Doc]) -> di
         layers = list(dict.fromkeys(layer for doc in docs for layer in doc.spans))
         overrides = {"variables.layers": layers, "variables.ents_from": layers[:1]}
     factories = {name: c.get("factory") for name, c in settings.get("components", {}).items()}
-    if "clinner_relations" in factories.values() and not any(doc._.relations for doc in docs):
+    if "clinner_relations" in factories.values() and not any(map(get_relations, docs)):
         overrides["nlp.pipeline"] = [
             name
             for name in settings["nlp"]["pipeline"]

@@ -9,14 +9,16 @@ from spacy.scorer import PRFScore
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_clinner.annotation.attributes import ASSERTIONS, EXPERIENCERS, record
+from spacy_clinner.annotation.said import ASSERTIONS, EXPERIENCERS, get_evidence
+from spacy_clinner.annotation.spans import SpanKey, group_of, span_key
+from spacy_clinner.annotation.store import values
 
 FLAGS = ("negated", "uncertain", "hypothetical", "historical")
 EXPLAINED = ("negated", "uncertain", "experiencer")
 # What an error line calls an attribute and its values.
 WORDS: dict[str, tuple[str, dict[object, str]]] = {
-    "negated": ("negation", {True: "absent", False: "present"}),
-    "uncertain": ("uncertainty", {True: "uncertain", False: "certain"}),
+    "negated": ("negation", {True: "absent", False: "present", None: "not judged"}),
+    "uncertain": ("uncertainty", {True: "uncertain", False: "certain", None: "not judged"}),
 }
 CLASSES = {"assertion": ASSERTIONS, "experiencer": EXPERIENCERS}
 
@@ -74,11 +76,10 @@ def doc_pairs(gold: Doc, predicted: Doc, layer: str, attribute: str) -> list[tup
     RETURNS (list[tuple[object, object]]): Per span with equal offsets and label in both: gold,
         predicted.
     """
-
     return [
-        (getattr(span._, attribute), getattr(match._, attribute))
+        (wanted[attribute], values(match).get(attribute))
         for span, match in matched_spans(gold, predicted, layer)
-        if attribute in record(span)
+        if (wanted := values(span)).get(attribute) is not None
     ]
 
 
@@ -90,12 +91,9 @@ def matched_spans(gold: Doc, predicted: Doc, layer: str) -> Iterator[tuple[Span,
     YIELDS (tuple[Span, Span]): The span of each, in the order of the gold ones.
     """
 
-    def spans(doc: Doc) -> Iterable[Span]:
-        return doc.ents if layer == "ents" else doc.spans.get(layer, ())
-
-    found = {(span.start_char, span.end_char, span.label_): span for span in spans(predicted)}
-    for span in spans(gold):
-        match = found.get((span.start_char, span.end_char, span.label_))
+    found = {span_key(span): span for span in group_of(predicted, layer)}
+    for span in group_of(gold, layer):
+        match = found.get(span_key(span))
         if match is not None:
             yield span, match
 
@@ -142,16 +140,17 @@ def wrong_assertions(example: Example, layer: str) -> list[WrongAssertion]:
             layer,
             span.label_,
             attribute,
-            getattr(span._, attribute),
-            getattr(match._, attribute),
+            wanted[attribute],
+            values(match).get(attribute),
             span.start_char,
             span.end_char,
             " ".join(span.text.split())[:80],
-            match._.assertion_evidence,
+            get_evidence(match),
         )
         for span, match in matched_spans(example.reference, example.predicted, layer)
         for attribute in EXPLAINED
-        if attribute in record(span) and getattr(span._, attribute) != getattr(match._, attribute)
+        if (wanted := values(span)).get(attribute) is not None
+        and wanted[attribute] != values(match).get(attribute)
     ]
 
 
@@ -190,10 +189,10 @@ def negated_end_to_end(
     counts: dict[str, PRFScore] = {}
     for gold, predicted in docs:
         wanted, found = _negated(gold, layer), _negated(predicted, layer)
-        for label in {key[2] for key in wanted | found}:
+        for label in {key.label for key in wanted | found}:
             counts.setdefault(label, PRFScore()).score_set(
-                {key for key in found if key[2] == label},
-                {key for key in wanted if key[2] == label},
+                {key for key in found if key.label == label},
+                {key for key in wanted if key.label == label},
             )
     return {
         label: ClassScore(p=s.precision, r=s.recall, f=s.fscore, gold=s.tp + s.fn)
@@ -202,6 +201,5 @@ def negated_end_to_end(
     }
 
 
-def _negated(doc: Doc, layer: str) -> set[tuple[int, int, str]]:
-    spans = doc.ents if layer == "ents" else doc.spans.get(layer, ())
-    return {(s.start_char, s.end_char, s.label_) for s in spans if s._.negated}
+def _negated(doc: Doc, layer: str) -> set[SpanKey]:
+    return {span_key(span) for span in group_of(doc, layer) if values(span).get("negated")}

@@ -8,7 +8,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from spacy_clinner import schemes
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import extensions, said, store
+from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.context.assertion import COMBINE, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
@@ -18,7 +19,6 @@ from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sentences import TokenKinds, sentence_starts
 from spacy_clinner.pipeline.settings import StoredSettings
 
-SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 # What a linked modifier makes of an entity; the words of SUBJECT, TEMPORAL and CONDITION decide.
 LINKED = {"NEGATION": "negated", "UNCERTAIN": "uncertain"}
 
@@ -40,7 +40,7 @@ class ClinicalContext(StoredSettings):
         nlp: Language,
         name: str = "clinner_context",
         *,
-        span_keys: Sequence[str] = SPAN_KEYS,
+        span_keys: Sequence[str] = (ALL,),
         combine: str = "rules",
         cues: Mapping[str, Mapping[str, Any]] | None = None,
         disable: Sequence[str] = (),
@@ -106,7 +106,8 @@ class ClinicalContext(StoredSettings):
         groups = [self._semantic_group(spans[index]) for index in order]
         found = self._compiled()(tokens, [places[index] for index in order], groups)
         section_of = _sections(doc)
-        related = self.combine != "rules" and "relations" in doc.user_data.get(attributes.STORE, {})
+        related = self.combine != "rules" and said.has_relations(doc)
+        judged = []
         for index, categories in zip(order, found, strict=True):
             span = spans[index]
             findings = _findings(categories, offsets)
@@ -114,19 +115,13 @@ class ClinicalContext(StoredSettings):
                 findings = combine(findings, self._linked(span), self.combine)
             section = section_of(span.start_char)
             values = assertion_attributes(findings, section, self.lexicon.sections)
-            values["negation_cue"] = (
-                None if findings.cue is None else [*findings.cue, "NEGATION", ""]
-            )
-            attributes.set_values(span, **values)
+            values["negation_cue"] = _cue(findings, span)
+            judged.append((span, values))
+        store.write(doc, judged)
         return doc
 
     def _spans(self, doc: Doc) -> list[Span]:
-        spans: dict[tuple[int, int, int, int], Span] = {}
-        for key in self.span_keys:
-            group = doc.ents if key == "ents" else doc.spans.get(key, ())
-            for span in group:
-                spans[span.start, span.end, span.label, span.id] = span
-        return list(spans.values())
+        return select(doc, self.span_keys)
 
     def _compiled(self) -> ContextRules:
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
@@ -168,7 +163,7 @@ class ClinicalContext(StoredSettings):
         if not any(span.label_ in schemes.load(name).pairs for name in schemes.names()):
             return None
         findings = Findings()
-        for label, modifier, _ in attributes.get_modifiers(span):
+        for label, modifier, _ in said.get_modifiers(span):
             category = LINKED.get(label) or self._worded(label, modifier)
             if category is None:
                 continue
@@ -232,15 +227,26 @@ def _findings(found: Found, offsets: list[list[int]]) -> Findings:
     return Findings(evidence, (offsets[start][0], offsets[end - 1][1]))
 
 
+def _cue(findings: Findings, span: Span) -> tuple[int, int, str, str] | None:
+    """The words that negate a span, as `store.write` takes them."""
+    if findings.cue is None:
+        return None
+    start, end = findings.cue
+    return start - span.start_char, end - span.start_char, "NEGATION", ""
+
+
 def _sections(doc: Doc) -> Callable[[int], str | None]:
     """A function from an offset in characters to its section's title."""
-    stored = doc.user_data.get(attributes.STORE, {}).get("sections", ())
-    starts = [span[0] for _, _, span in stored]
-    titles = [title for title, _, _ in stored]
+    sheet = store.sheet_of(doc)
+    sections = () if sheet is None else sheet.get("sections", ())
+    starts = [start for _, _, start, _ in sections]
 
     def title_at(offset: int) -> str | None:
         index = bisect_right(starts, offset) - 1
-        return titles[index] if index >= 0 else None
+        if index < 0 or offset >= sections[index][3]:
+            return None
+        title: str | None = sections[index][0]
+        return title
 
     return title_at
 
@@ -259,11 +265,12 @@ def _sections(doc: Doc) -> Callable[[int], str | None]:
         "span._.assertion_evidence",
     ],
     default_config={
-        "span_keys": SPAN_KEYS,
+        "span_keys": [ALL],
         "combine": "rules",
         "cues": {},
         "disable": [],
         "sections": {},
+        "prefix": "",
     },
 )
 def create_context(
@@ -274,8 +281,11 @@ def create_context(
     cues: dict[str, dict[str, Any]],
     disable: list[str],
     sections: dict[str, str],
+    prefix: str,
 ) -> Callable[[Doc], Doc]:
-    """Make the `clinner_context` component; `ClinicalContext` explains the settings."""
+    """Make the `clinner_context` component; `ClinicalContext` explains the settings, and
+    `extensions.register` the prefix."""
+    extensions.register(extensions.CONTEXT, prefix)
     return ClinicalContext(
         nlp,
         name,

@@ -16,7 +16,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import extensions, store
 from spacy_clinner.architectures.decoding import span_posteriors, tag_scores, viterbi
 from spacy_clinner.architectures.layered_tagger import LayeredTagger, resize_heads, score_slices
 from spacy_clinner.errors import ClinnerError
@@ -59,6 +59,7 @@ subword_features = true
         "ents_from": ["clinical"],
         "threshold": {},
         "overwrite": False,
+        "prefix": "",
         "scorer": {"@scorers": "clinner.layer_scorer.v1"},
     },
     default_score_weights={
@@ -79,9 +80,11 @@ def create_ner(
     ents_from: list[str],
     threshold: dict[str, float],
     overwrite: bool,
+    prefix: str,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "LayeredNER":
-    """Create the component; see `LayeredNER`."""
+    """Create the component; see `LayeredNER`, and `extensions.register` for the prefix."""
+    extensions.register(extensions.NER, prefix)
     return LayeredNER(
         nlp.vocab,
         model,
@@ -283,7 +286,7 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         predictions (Predictions): What `predict` returned for them.
         """
         docs = list(docs)
-        written: dict[str, list[list[Span]]] = {}
+        written: dict[str, list[tuple[list[Span], list[dict[str, Any]]]]] = {}
         for layer, prediction in predictions.layers.items():
             doc, start, end = predictions.batch.locate(prediction.spans)
             label = prediction.spans.label
@@ -295,20 +298,23 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
                 for at, count in enumerate(counts)
             ]
         for at, doc_ in enumerate(docs):
-            candidates = [span for layer in self.ents_from for span in written[layer][at]]
+            store.write(
+                doc_,
+                (said for layer in written for said in zip(*written[layer][at], strict=True)),
+            )
+            candidates = [span for layer in self.ents_from for span in written[layer][at][0]]
             set_ents(doc_, candidates, self.overwrite)
 
     def _write_layer(
         self, doc: Doc, layer: str, rows: Iterable[tuple[int, int, int, float]]
-    ) -> list[Span]:
+    ) -> tuple[list[Span], list[dict[str, Any]]]:
         names = self.layer_labels[layer]
-        spans = []
+        spans, said = [], []
         for start, end, label, confidence in rows:
-            span = Span(doc, start, end, label=names[label], span_id=layer)
-            attributes.set_values(span, confidence=confidence, layer=layer)
-            spans.append(span)
+            spans.append(Span(doc, start, end, label=names[label], span_id=layer))
+            said.append({"confidence": confidence, "layer": layer})
         doc.spans[layer] = SpanGroup(doc, name=layer, spans=spans)
-        return spans
+        return spans, said
 
     def update(
         self,

@@ -3,10 +3,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from spacy.scorer import PRFScore, get_ner_prf
-from spacy.tokens import Doc
 from spacy.training import Example
 
-Key = tuple[int, int, str]
+from spacy_clinner.annotation.spans import group_of, span_key
 
 
 def create_layer_scorer() -> Callable[..., dict[str, Any]]:
@@ -51,19 +50,15 @@ def _summary(prefix: str, score: PRFScore | None) -> dict[str, float | None]:
 
 
 def _count(per_type: dict[str, PRFScore], example: Example, layer: str) -> None:
-    gold = span_keys(example.reference, layer)
-    predicted = span_keys(example.predicted, layer)
+    gold = set(map(span_key, group_of(example.reference, layer)))
+    predicted = set(map(span_key, group_of(example.predicted, layer)))
     if example.predicted.text != example.reference.text:
         # Offsets do not compare; spaCy's alignment of tokens does, at the cost of what it drops.
         spans = example.predicted.spans.get(layer, [])
         aligned = example.get_aligned_spans_x2y(spans, allow_overlap=True)
-        predicted = {(span.start_char, span.end_char, span.label_) for span in aligned}
-    for label in {key[2] for key in gold | predicted}:
+        predicted = set(map(span_key, aligned))
+    for label in {key.label for key in gold | predicted}:
         per_type[label].score_set(
-            {key for key in predicted if key[2] == label}, {key for key in gold if key[2] == label}
+            {key for key in predicted if key.label == label},
+            {key for key in gold if key.label == label},
         )
-
-
-def span_keys(doc: Doc, layer: str) -> set[Key]:
-    """The spans of a layer as (start, end, label), offsets in characters."""
-    return {(span.start_char, span.end_char, span.label_) for span in doc.spans.get(layer, [])}

@@ -17,7 +17,8 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer, set_dropout_rate
 
 from spacy_clinner import schemes
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import extensions, said, store
+from spacy_clinner.annotation.spans import span_key
 from spacy_clinner.architectures.pair_classifier import PairClassifier
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.relations.candidates import (
@@ -27,8 +28,8 @@ from spacy_clinner.pipeline.relations.candidates import (
     choose_links,
     find_candidates,
 )
-from spacy_clinner.pipeline.relations.gold import gold_links, gold_spans, gold_targets, is_annotated
-from spacy_clinner.pipeline.relations.scorer import Link, key, links, score_relations, summary
+from spacy_clinner.pipeline.relations.gold import gold_links, gold_spans, gold_targets
+from spacy_clinner.pipeline.relations.scorer import Link, score_relations
 from spacy_clinner.pipeline.streams import pipe_by_tokens
 
 DEFAULT_MODEL = Config().from_str("""
@@ -64,17 +65,14 @@ subword_features = true
         "reach": 40,
         "threshold": 0.5,
         "floor": 0.1,
+        "prefix": "",
         "scorer": {"@scorers": "clinner.relation_scorer.v1"},
     },
     default_score_weights={
-        "rel_micro_f": 0.0,
+        "rel_micro_f": 1.0,
         "rel_micro_p": None,
         "rel_micro_r": None,
         "rel_per_pair": None,
-        "rel_gold_micro_f": 1.0,
-        "rel_gold_micro_p": None,
-        "rel_gold_micro_r": None,
-        "rel_gold_per_pair": None,
     },
 )
 def create_relations(
@@ -87,9 +85,11 @@ def create_relations(
     reach: int,
     threshold: float,
     floor: float,
+    prefix: str,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "RelationExtractor":
-    """Create the component; see `RelationExtractor`."""
+    """Create the component; see `RelationExtractor`, and `extensions.register` for the prefix."""
+    extensions.register(extensions.RELATIONS, prefix)
     return RelationExtractor(
         nlp.vocab,
         model,
@@ -265,14 +265,19 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         for at, doc_ in enumerate(docs):
             entities, modifiers = predictions.entities[at], predictions.modifiers[at]
             found = sorted(rows[at])
-            attributes.set_relations(doc_, ((entities[h], modifiers[t], c) for h, t, c in found))
+            said.set_relations(doc_, ((entities[h], modifiers[t], c) for h, t, c in found))
             linked = defaultdict(list)
             for head, tail, confidence in found:
                 modifier = modifiers[tail]
                 linked[head].append((modifier.label_, modifier, confidence))
-            for head, entity in enumerate(entities):
-                if head in linked or attributes.record(entity).get("modifiers"):
-                    attributes.set_modifiers(entity, linked[head])
+            store.write(
+                doc_,
+                (
+                    (entity, {"modifiers": said.modifier_values(entity, linked[head])})
+                    for head, entity in enumerate(entities)
+                    if head in linked or store.values(entity).get("modifiers")
+                ),
+            )
 
     def update(
         self,
@@ -329,32 +334,20 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         gradient = ((_sigmoid(logits) - gold) / len(logits)).astype("float32")
         return loss, self.model.ops.asarray2f(gradient[:, None])
 
-    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-        """Score links end to end by the scorer, and on gold spans.
+    def links_of_gold(self, examples: Sequence[Example]) -> list[tuple[set[Link], set[Link]]]:
+        """Link the references' spans, in place of those that the pipeline finds.
 
-        examples (Iterable[Example]): The examples, with their predicted documents as the pipeline
-            left them (token vectors included).
-        RETURNS (Dict[str, Any]): The scorer's; and `rel_gold_micro_p`, `_r`, `_f` and
-            `rel_gold_per_pair`, where the component was given the reference's spans.
+        examples (Sequence[Example]): The examples. Their predicted documents have the token
+            vectors that this component listens to.
+        RETURNS (List[Tuple[Set[Link], Set[Link]]]): Per example the predicted and the gold links.
         """
-        examples = list(examples)
-        scores = {} if self.scorer is None else self.scorer(examples, **kwargs)
-        annotated = [eg for eg in examples if is_annotated(eg.reference, *self._groups)]
-        compared = [
-            pair
-            for at in range(0, len(annotated), 64)
-            for pair in self._on_gold(annotated[at : at + 64])
-        ]
-        return {**scores, **summary("rel_gold", compared)}
-
-    def _on_gold(self, examples: list[Example]) -> list[tuple[set[Link], set[Link]]]:
         docs, candidates = self._gold_candidates(examples)
         predicted: list[set[Link]] = [set() for _ in examples]
         for doc, head, tail, _ in self._links(docs, candidates):
-            reference = examples[doc].reference
-            entity = reference.spans[self.entities][head]
-            predicted[doc].add(Link(key(entity), key(reference.spans[self.modifiers][tail])))
-        golds = (links(example.reference) for example in examples)
+            spans = examples[doc].reference.spans
+            entity, modifier = spans[self.entities][head], spans[self.modifiers][tail]
+            predicted[doc].add(Link(span_key(entity), span_key(modifier)))
+        golds = (gold_links(example, *self._groups) for example in examples)
         return list(zip(predicted, golds, strict=True))
 
     def _gold_candidates(self, examples: Sequence[Example]) -> tuple[list[Doc], Candidates]:

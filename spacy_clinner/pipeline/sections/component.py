@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -6,13 +6,12 @@ from spacy.attrs import IS_PUNCT, IS_SPACE, IS_TITLE, IS_UPPER, LENGTH, LOWER, O
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import extensions, said, store
+from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
 from spacy_clinner.pipeline.sentences import NEWLINE, TokenKinds
 from spacy_clinner.pipeline.settings import StoredSettings
-
-SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 
 
 class ClinicalSections(StoredSettings):
@@ -28,7 +27,7 @@ class ClinicalSections(StoredSettings):
         nlp: Language,
         name: str = "clinner_sections",
         *,
-        span_keys: Sequence[str] = SPAN_KEYS,
+        span_keys: Sequence[str] = (ALL,),
         headers: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Make the component.
@@ -62,17 +61,15 @@ class ClinicalSections(StoredSettings):
         RETURNS (Doc): The same document.
         """
         sections = self._sections(doc) if len(doc) else []
-        attributes.set_sections(doc, sections)
+        said.set_sections(doc, sections)
         titles = [title for title, _, _ in sections]
         starts = np.array([span.start for _, _, span in sections], dtype=np.int64)
-        for span in self._spans(doc):
+        found = []
+        for span in select(doc, self.span_keys):
             index = int(np.searchsorted(starts, span.start, side="right")) - 1
-            attributes.set_values(span, section=titles[index] if index >= 0 else None)
+            found.append((span, {"section": titles[index] if index >= 0 else None}))
+        store.write(doc, found)
         return doc
-
-    def _spans(self, doc: Doc) -> Iterator[Span]:
-        for key in self.span_keys:
-            yield from doc.ents if key == "ents" else doc.spans.get(key, ())
 
     def _sections(self, doc: Doc) -> list[tuple[str | None, Span | None, Span]]:
         rules = self._compiled()
@@ -113,10 +110,12 @@ class ClinicalSections(StoredSettings):
 @Language.factory(
     "clinner_sections",
     assigns=["doc._.sections", "span._.section"],
-    default_config={"span_keys": SPAN_KEYS, "headers": {}},
+    default_config={"span_keys": [ALL], "headers": {}, "prefix": ""},
 )
 def create_sections(
-    nlp: Language, name: str, span_keys: list[str], headers: dict[str, list[str]]
+    nlp: Language, name: str, span_keys: list[str], headers: dict[str, list[str]], prefix: str
 ) -> Callable[[Doc], Doc]:
-    """Make the `clinner_sections` component; `ClinicalSections` explains the settings."""
+    """Make the `clinner_sections` component; `ClinicalSections` explains the settings, and
+    `extensions.register` the prefix."""
+    extensions.register(extensions.SECTIONS, prefix)
     return ClinicalSections(nlp, name, span_keys=span_keys, headers=headers)

@@ -7,7 +7,7 @@ from spacy.lang.en import English
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Corpus, Example
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import said
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.relations.component import RelationExtractor
 
@@ -379,4 +379,4 @@ def test_gold_set_by_hand_is_kept_when_the_component_is_disabled(trained):
     doc = reference(trained, NOTES[0])
     with trained.select_pipes(disable="relations"):
         doc = trained(doc)
-    assert len(attributes.get_relations(doc)) == 3
+    assert len(said.get_relations(doc)) == 3
