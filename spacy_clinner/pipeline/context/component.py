@@ -7,7 +7,6 @@ from spacy.attrs import IDX, IS_SPACE, LENGTH, LOWER, SENT_START
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from spacy_clinner import schemes
 from spacy_clinner.annotation import extensions, said, store
 from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.errors import ClinnerError
@@ -16,14 +15,15 @@ from spacy_clinner.pipeline.context.assertion import attributes as assertion_att
 from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
 from spacy_clinner.pipeline.context.rules import ContextRules, Found, Tokens
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
+from spacy_clinner.pipeline.schemes import linked_labels, modifier_groups
 from spacy_clinner.pipeline.sentences import TokenKinds, sentence_starts
-from spacy_clinner.pipeline.settings import StoredSettings
+from spacy_clinner.pipeline.settings import RuleComponent, Setting
 
 # What a linked modifier makes of an entity; the words of SUBJECT, TEMPORAL and CONDITION decide.
 LINKED = {"NEGATION": "negated", "UNCERTAIN": "uncertain"}
 
 
-class ClinicalContext(StoredSettings):
+class ClinicalContext(RuleComponent):
     """Assertion attributes for entities: negated (and by which words), possible, hypothetical,
     conditional, historical, and whose they are.
 
@@ -34,6 +34,14 @@ class ClinicalContext(StoredSettings):
     Sets `Span._.negated`, `negation_cue`, `assertion`, `uncertain`, `hypothetical`,
     `historical`, `experiencer` and `assertion_evidence`.
     """
+
+    factory = "clinner_context"
+    nlp: Language
+    span_keys = Setting[list[str]]()
+    combine = Setting[str]()
+    cues = Setting[dict[str, dict[str, Any]]]()
+    disable = Setting[list[str]]()
+    sections = Setting[dict[str, str]]()
 
     def __init__(
         self,
@@ -51,7 +59,8 @@ class ClinicalContext(StoredSettings):
         nlp (Language): The pipeline; its tokenizer cuts the cues.
         name (str): The component's name in the pipeline.
         span_keys (Sequence[str]): Whose spans get attributes: "ents" for `doc.ents`, any other
-            name for `doc.spans[name]`. Groups that a document lacks are skipped.
+            name for `doc.spans[name]`, "*" for all but layers of modifiers. Groups that a
+            document lacks are skipped.
         combine (str): How rules and linked modifiers decide together: "rules", "relations",
             "either" or "relations_first" (see `assertion.combine`).
         cues (Mapping[str, Mapping[str, Any]] | None): More cues, as tables of the lexicon by id.
@@ -59,27 +68,30 @@ class ClinicalContext(StoredSettings):
         sections (Mapping[str, str] | None): More section defaults (title to category).
         RAISES (ClinnerError): A setting that is not right.
         """
-        self.name = name
-        self.nlp = nlp
-        self.span_keys = list(span_keys)
-        self.combine = combine
-        self.cues = {cue_id: dict(entry) for cue_id, entry in (cues or {}).items()}
-        self.disable = list(disable)
-        self.sections = dict(sections or {})
+        settings = {
+            "span_keys": list(span_keys),
+            "combine": combine,
+            "cues": {cue_id: dict(entry) for cue_id, entry in (cues or {}).items()},
+            "disable": list(disable),
+            "sections": dict(sections or {}),
+        }
+        super().__init__(nlp, name, settings)
         self._rules: ContextRules | None = None
-        self._groups: dict[tuple[str, str], str | None] = {}
         self.lexicon = self._load()
 
     def _load(self) -> Lexicon:
-        if self.combine not in COMBINE:
+        combine, cues, disable, sections = (
+            self.settings[name] for name in ("combine", "cues", "disable", "sections")
+        )
+        if combine not in COMBINE:
             raise ClinnerError(
-                f"{self.name}: combine must be one of {', '.join(COMBINE)}; got {self.combine!r}."
+                f"{self.name}: combine must be one of {', '.join(COMBINE)}; got {combine!r}."
             )
         self._rules = None
-        return load_lexicon(self.cues, self.disable, self.sections)
+        return load_lexicon(cues, disable, sections)
 
     def add_cue(self, cue_id: str, **entry: Any) -> None:
-        """Add a cue, or change one; saved with the component.
+        """Add a cue, or change one; saved with the config of the pipeline.
 
         cue_id (str): A new id, or one of the lexicon's: then the given keys replace its own and
             the given patterns come on top of its own.
@@ -103,16 +115,17 @@ class ClinicalContext(StoredSettings):
         tokens, before, offsets = self._tokens(doc)
         places = [(before[span.start], before[span.end]) for span in spans]
         order = sorted(range(len(spans)), key=places.__getitem__)
-        groups = [self._semantic_group(spans[index]) for index in order]
+        groups = [said.get_semantic_group(spans[index]) for index in order]
         found = self._compiled()(tokens, [places[index] for index in order], groups)
         section_of = _sections(doc)
-        related = self.combine != "rules" and said.has_relations(doc)
+        how = self.settings["combine"]
+        related = how != "rules" and said.has_relations(doc)
         judged = []
         for index, categories in zip(order, found, strict=True):
             span = spans[index]
             findings = _findings(categories, offsets)
             if related:
-                findings = combine(findings, self._linked(span), self.combine)
+                findings = combine(findings, self._linked(span), how)
             section = section_of(span.start_char)
             values = assertion_attributes(findings, section, self.lexicon.sections)
             values["negation_cue"] = _cue(findings, span)
@@ -121,7 +134,7 @@ class ClinicalContext(StoredSettings):
         return doc
 
     def _spans(self, doc: Doc) -> list[Span]:
-        return select(doc, self.span_keys)
+        return select(doc, self.settings["span_keys"], without=modifier_groups(self.nlp))
 
     def _compiled(self) -> ContextRules:
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
@@ -152,15 +165,9 @@ class ClinicalContext(StoredSettings):
         offsets[:, 1] += offsets[:, 0]
         return tokens, before, offsets.tolist()
 
-    def _semantic_group(self, span: Span) -> str | None:
-        key = (span.label_, span.id_)
-        if key not in self._groups:
-            self._groups[key] = schemes.semantic_group(span.label_, span.id_ or None)
-        return self._groups[key]
-
     def _linked(self, span: Span) -> Findings | None:
         """What an entity's linked modifiers say; None when its label has no legal pairs."""
-        if not any(span.label_ in schemes.load(name).pairs for name in schemes.names()):
+        if span.label_ not in linked_labels(self.nlp):
             return None
         findings = Findings()
         for label, modifier, _ in said.get_modifiers(span):
@@ -189,19 +196,9 @@ class ClinicalContext(StoredSettings):
                     return category
         return otherwise
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "span_keys": self.span_keys,
-            "combine": self.combine,
-            "cues": self.cues,
-            "disable": self.disable,
-            "sections": self.sections,
-        }
-
-    def _set(self, settings: dict[str, Any]) -> None:
-        for key in self._settings():
-            if key in settings:
-                setattr(self, key, settings[key])
+    def take(self, settings: dict[str, Any]) -> None:
+        """Change several settings; see `Configured.take`."""
+        super().take(settings)
         self.lexicon = self._load()
 
     def __getstate__(self) -> dict[str, Any]:

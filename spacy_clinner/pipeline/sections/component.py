@@ -11,16 +11,21 @@ from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
 from spacy_clinner.pipeline.sentences import NEWLINE, TokenKinds
-from spacy_clinner.pipeline.settings import StoredSettings
+from spacy_clinner.pipeline.settings import RuleComponent, Setting
 
 
-class ClinicalSections(StoredSettings):
+class ClinicalSections(RuleComponent):
     """Sections by their headers: `HPI:`, `PAST MEDICAL HISTORY`, `**Plan**`, `SUBJECTIVE:,`.
 
     Headers are normalised to the titles of `lexicon.toml` beside this file; a header in capitals
     that it does not know opens a section called "other". Sets `Doc._.sections` and
     `Span._.section`.
     """
+
+    factory = "clinner_sections"
+    nlp: Language
+    span_keys = Setting[list[str]]()
+    headers = Setting[dict[str, list[str]]]()
 
     def __init__(
         self,
@@ -35,16 +40,14 @@ class ClinicalSections(StoredSettings):
         nlp (Language): The pipeline; its tokenizer cuts the headers.
         name (str): The component's name in the pipeline.
         span_keys (Sequence[str]): Whose spans get `._.section`: "ents" for `doc.ents`, any other
-            name for `doc.spans[name]`. Groups that a document lacks are skipped.
+            name for `doc.spans[name]`, "*" for all. Groups that a document lacks are skipped.
         headers (Mapping[str, Sequence[str]] | None): More headers by title; titles may be new.
         RAISES (ClinnerError): A header pattern that is not right.
         """
-        self.name = name
-        self.nlp = nlp
-        self.span_keys = list(span_keys)
-        self.headers = {title: list(patterns) for title, patterns in (headers or {}).items()}
+        given = {title: list(patterns) for title, patterns in (headers or {}).items()}
+        super().__init__(nlp, name, {"span_keys": list(span_keys), "headers": given})
         self._rules: HeaderRules | None = None
-        self._phrases, self._within = read_headers(self.headers)
+        self._phrases, self._within = read_headers(given)
 
     def _compiled(self) -> HeaderRules:
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
@@ -65,7 +68,7 @@ class ClinicalSections(StoredSettings):
         titles = [title for title, _, _ in sections]
         starts = np.array([span.start for _, _, span in sections], dtype=np.int64)
         found = []
-        for span in select(doc, self.span_keys):
+        for span in select(doc, self.settings["span_keys"]):
             index = int(np.searchsorted(starts, span.start, side="right")) - 1
             found.append((span, {"section": titles[index] if index >= 0 else None}))
         store.write(doc, found)
@@ -94,13 +97,10 @@ class ClinicalSections(StoredSettings):
             sections.append((header.title, head, doc[begin:end]))
         return sections
 
-    def _settings(self) -> dict[str, Any]:
-        return {"span_keys": self.span_keys, "headers": self.headers}
-
-    def _set(self, settings: dict[str, Any]) -> None:
-        self.span_keys = settings.get("span_keys", self.span_keys)
-        self.headers = settings.get("headers", self.headers)
-        self._phrases, self._within = read_headers(self.headers)
+    def take(self, settings: dict[str, Any]) -> None:
+        """Change several settings; see `Configured.take`."""
+        super().take(settings)
+        self._phrases, self._within = read_headers(self.settings["headers"])
         self._rules = None
 
     def __getstate__(self) -> dict[str, Any]:
