@@ -1,11 +1,12 @@
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from spacy.attrs import IDX, IS_SPACE, LENGTH, LOWER, SENT_START
 from spacy.language import Language
 from spacy.tokens import Doc, Span
+from spacy.training import Example
 
 from spacy_clinner.annotation import extensions, said, store
 from spacy_clinner.annotation.spans import ALL, select
@@ -14,6 +15,7 @@ from spacy_clinner.pipeline.context.assertion import COMBINE, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
 from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
 from spacy_clinner.pipeline.context.rules import ContextRules, Found, Tokens
+from spacy_clinner.pipeline.context.scorer import score_assertion
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.schemes import linked_labels, modifier_groups
 from spacy_clinner.pipeline.sentences import TokenKinds, sentence_starts
@@ -53,6 +55,7 @@ class ClinicalContext(RuleComponent):
         cues: Mapping[str, Mapping[str, Any]] | None = None,
         disable: Sequence[str] = (),
         sections: Mapping[str, str] | None = None,
+        scorer: Callable[..., dict[str, Any]] | None = score_assertion,
     ) -> None:
         """Make the component.
 
@@ -66,8 +69,10 @@ class ClinicalContext(RuleComponent):
         cues (Mapping[str, Mapping[str, Any]] | None): More cues, as tables of the lexicon by id.
         disable (Sequence[str]): Ids of cues to leave out.
         sections (Mapping[str, str] | None): More section defaults (title to category).
+        scorer (Callable | None): The scoring method.
         RAISES (ClinnerError): A setting that is not right.
         """
+        self.scorer = scorer
         settings = {
             "span_keys": list(span_keys),
             "combine": combine,
@@ -132,6 +137,17 @@ class ClinicalContext(RuleComponent):
             judged.append((span, values))
         store.write(doc, judged)
         return doc
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+        """Score by the scorer, over the spans that are judged.
+
+        examples (Iterable[Example]): The examples.
+        RETURNS (dict[str, Any]): The scores; see `score_assertion`.
+        """
+        if self.scorer is None:
+            return {}
+        keys = {"span_keys": self.settings["span_keys"], "without": modifier_groups(self.nlp)}
+        return self.scorer(examples, **{**keys, **kwargs})
 
     def _spans(self, doc: Doc) -> list[Span]:
         return select(doc, self.settings["span_keys"], without=modifier_groups(self.nlp))
@@ -268,6 +284,17 @@ def _sections(doc: Doc) -> Callable[[int], str | None]:
         "disable": [],
         "sections": {},
         "prefix": "",
+        "scorer": {"@scorers": "clinner.assertion_scorer.v1"},
+    },
+    default_score_weights={
+        "negated_f": 0.0,
+        "negated_p": None,
+        "negated_r": None,
+        "negated_end_to_end_f": 0.0,
+        "negated_end_to_end_p": None,
+        "negated_end_to_end_r": None,
+        "assertion_acc": None,
+        "assertion_per_type": None,
     },
 )
 def create_context(
@@ -279,6 +306,7 @@ def create_context(
     disable: list[str],
     sections: dict[str, str],
     prefix: str,
+    scorer: Callable[..., dict[str, Any]] | None,
 ) -> Callable[[Doc], Doc]:
     """Make the `clinner_context` component; `ClinicalContext` explains the settings, and
     `extensions.register` the prefix."""
@@ -291,4 +319,5 @@ def create_context(
         cues=cues,
         disable=disable,
         sections=sections,
+        scorer=scorer,
     )

@@ -300,6 +300,9 @@ def check_settings(name: str, settings: Mapping[str, Any], known: Sequence[str])
         named = settings[option]
         if isinstance(named, float | int | None):
             continue
+        if isinstance(named, Mapping):
+            # 0 only says that there is no threshold, also to a layer that is not to be set.
+            named = [layer for layer, value in named.items() if value]
         among = known if among is None else among
         unknown = [layer for layer in named if layer not in among]
         if unknown:
