@@ -1,4 +1,14 @@
-from .scheme import Label, Scheme, load, names, of_layers, read_scheme, scheme_of, semantic_group
+from .scheme import (
+    Label,
+    Scheme,
+    load,
+    names,
+    of_layers,
+    read_scheme,
+    scheme_of,
+    semantic_group,
+    write_schemes,
+)
 
 __all__ = [
     "Label",
@@ -9,4 +19,5 @@ __all__ = [
     "read_scheme",
     "scheme_of",
     "semantic_group",
+    "write_schemes",
 ]

@@ -4,7 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from spacy_clinner.errors import ClinnerError
+import srsly
+
+from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import read_toml
 
 FOLDER = Path(__file__).parent
@@ -169,16 +171,45 @@ def of_layers(layers: Iterable[str], names_or_paths: Iterable[str] = ()) -> dict
     """The schemes of layers.
 
     layers (Iterable[str]): The layers.
-    names_or_paths (Iterable[str]): Schemes of the user's own, as `load` takes them.
+    names_or_paths (Iterable[str]): Schemes of the user's own, as `load` takes them, or files that
+        `write_schemes` wrote.
     RETURNS (dict[str, Scheme]): By layer: that of the user's own, or else the one that comes with
         clinner; layers of which there is neither are left out.
     RAISES (ClinnerError): There is no such scheme, or its file is not valid.
     """
-    own = {scheme.layer: scheme for scheme in map(load, names_or_paths)}
+    own: dict[str, Scheme] = {}
+    for name in names_or_paths:
+        found = read_schemes(Path(name)) if name.endswith(".json") else [load(name)]
+        own.update({scheme.layer: scheme for scheme in found})
     shipped = names()
     return {
         layer: own.get(layer) or load(layer) for layer in layers if layer in own or layer in shipped
     }
+
+
+def write_schemes(path: Path, schemes: Iterable[Scheme]) -> None:
+    """Write the schemes of a corpus beside it, for the model that learns from it.
+
+    path (Path): The JSON file.
+    schemes (Iterable[Scheme]): The schemes.
+    """
+    srsly.write_json(path, [scheme.as_data() for scheme in schemes])
+
+
+def read_schemes(path: Path) -> list[Scheme]:
+    """Read what `write_schemes` wrote.
+
+    path (Path): The file.
+    RETURNS (list[Scheme]): The schemes.
+    RAISES (ClinnerError): It is missing, or not what it should be.
+    """
+    try:
+        data = srsly.read_json(path)
+    except (OSError, ValueError) as error:
+        raise ClinnerError(f"{path}: cannot be read ({one_line(error)}).") from None
+    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+        raise ClinnerError(f"{path}: not a list of schemes. Convert the corpus again.")
+    return [scheme_of(item, str(path)) for item in data]
 
 
 @cache

@@ -108,7 +108,7 @@ def test_what_load_is_given_wins_over_the_config(model):
 
 
 def test_a_layer_that_was_not_learned_cannot_be_asked_for(model):
-    with pytest.raises(ClinnerError, match="nope.*mine, signs"):
+    with pytest.raises(ClinnerError, match=r"nope.*mine, signs"):
         spacy.load(model, config={"components": {"ner": {"layers": ["nope"]}}})
 
 
