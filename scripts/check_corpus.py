@@ -63,7 +63,10 @@ def main(
                 raise ClinnerError(f"{folder}: a note of {seen[doc.text]} stands in {split} too.")
     typer.echo("✔ no note stands in two splits, and every split has spans")
     if config is not None and settings is not None:
-        spacy_debug_data(config, overrides | annotation_overrides(settings, splits["train"]))
+        spacy_debug_data(
+            config,
+            overrides | annotation_overrides(settings, splits["train"], [folder / "train.spacy"]),
+        )
 
 
 def spacy_debug_data(config: Path, overrides: dict[str, Any]) -> None:

@@ -35,10 +35,6 @@ def main(
     """Run MODEL over the texts of CORPUS and compare with its gold spans."""
     use_gpu(gpu_id)
     nlp = load_pipeline(model)
-    # Relations on gold spans are scored with the vectors.
-    nlp.select_pipes(disable=[
-        name for name, factory in nlp.pipe_factories.items() if factory == "clinner_drop_vectors"
-    ])  # fmt: skip
     gold = read_docs(corpus, nlp.vocab)
     if not gold:
         raise ClinnerError(f"{corpus}: holds no note.")

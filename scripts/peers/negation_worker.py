@@ -69,7 +69,7 @@ def medspacy(spans: str) -> Language:
 # System: how its pipeline is made for "ents" or a span group (its last component does the
 # negation), the attribute that says negated, and the package whose version counts.
 SYSTEMS: dict[str, tuple[Callable[[str], Language], str, str]] = {
-    "clinner": (clinner, "negated", "clinner"),
+    "clinner": (clinner, "negated", "spacy-clinner"),
     "negspacy_en": (lambda spans: negspacy(spans, "en"), "negex", "negspacy"),
     "negspacy_en_clinical": (lambda spans: negspacy(spans, "en_clinical"), "negex", "negspacy"),
     "medspacy": (medspacy, "is_negated", "medspacy"),

@@ -1,7 +1,7 @@
 """A corpus of the catalog -> `train.spacy`, `dev.spacy`, `test.spacy` and the loss report."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,15 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
+from spacy_clinner.annotation.said import get_relations
 from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss, drop_duplicates
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import written_whole
+from spacy_clinner.schemes import Scheme, of_layers, write_schemes
+
+# Beside the splits of a corpus: the schemes of its layers.
+SCHEMES = "schemes.json"
 
 
 @dataclass
@@ -88,8 +93,8 @@ def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -
 
     corpus (Corpus): The corpus, from the catalog.
     nlp (Language): The pipeline whose tokenizer to use.
-    folder (Path): Gets `<split>.spacy`, `losses.jsonl` (one `Loss` a line) and
-        `conversion.json`; each is written whole or not at all. The losses quote the notes: only
+    folder (Path): Gets `<split>.spacy`, `losses.jsonl` (one `Loss` a line), `conversion.json`
+        and `schemes.json`; each is written whole or not at all. The losses quote the notes: only
         the user may read them (mode 0600).
     strict (bool): With any loss, write `losses.jsonl` only.
     RETURNS (Conversion): Counts and losses.
@@ -114,6 +119,8 @@ def convert(corpus: Corpus, nlp: Language, folder: Path, strict: bool = False) -
             bins[split].to_disk(path)
     with written_whole(folder / "conversion.json") as path:
         srsly.write_json(path, done.as_json())
+    with written_whole(folder / SCHEMES) as path:
+        write_schemes(path, {s.layer: s for part in corpus.parts for s in part.schemes}.values())
     return done
 
 
@@ -124,7 +131,7 @@ def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[st
         done.losses.extend(losses)
         done.notes[split] += 1
         done.tokens[split] += len(doc)
-        done.relations[split] += len(doc._.relations)
+        done.relations[split] += len(get_relations(doc))
         done.gold_spans += len(note.spans)
         done.gold_relations += len(note.relations)
         done.left_out_by_view += aligner.left_out(note)
@@ -134,24 +141,57 @@ def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[st
         yield split, doc
 
 
-def annotation_overrides(settings: Mapping[str, Any], docs: Sequence[Doc]) -> dict[str, Any]:
+def annotation_overrides(
+    settings: Mapping[str, Any], docs: Sequence[Doc], paths: Iterable[Path] = ()
+) -> dict[str, Any]:
     """What of a config has to follow from what a corpus annotates.
 
-    settings (Mapping): A config whose `[variables]` may hold `layers` and `ents_from`.
+    settings (Mapping): A config whose `[variables]` may hold `layers`, `ents_from` and `schemes`.
     docs (Sequence[Doc]): The training corpus.
-    RETURNS (dict[str, Any]): Overrides: every annotated layer, in order, and the first of them
-        for `doc.ents`, where the config has such variables; a pipeline without
-        `clinner_relations` where no document has a relation.
+    paths (Iterable[Path]): Its files; the schemes of their layers are looked for beside them.
+    RETURNS (dict[str, Any]): Overrides: every annotated layer, in order, the first of them for
+        `doc.ents`, and their schemes, where the config has such variables; the layers and pairs
+        of `clinner_relations`, where those of the config are not annotated; a pipeline without
+        it where no document has a relation.
     """
     overrides: dict[str, Any] = {}
+    files = list(dict.fromkeys(str(path.parent / SCHEMES) for path in paths))
+    files = [file for file in files if Path(file).is_file()]
     if "layers" in settings.get("variables", {}):
         layers = list(dict.fromkeys(layer for doc in docs for layer in doc.spans))
         overrides = {"variables.layers": layers, "variables.ents_from": layers[:1]}
+        overrides |= _relation_overrides(settings, of_layers(layers, files))
+    if files and "schemes" in settings.get("variables", {}):
+        overrides["variables.schemes"] = files
     factories = {name: c.get("factory") for name, c in settings.get("components", {}).items()}
-    if "clinner_relations" in factories.values() and not any(doc._.relations for doc in docs):
+    if "clinner_relations" in factories.values() and not any(map(get_relations, docs)):
         overrides["nlp.pipeline"] = [
             name
             for name in settings["nlp"]["pipeline"]
             if factories.get(name) != "clinner_relations"
         ]
+    return overrides
+
+
+def _relation_overrides(
+    settings: Mapping[str, Any], schemes: Mapping[str, Scheme]
+) -> dict[str, Any]:
+    """Layers and pairs for `clinner_relations` where the config's own are not annotated."""
+    overrides: dict[str, Any] = {}
+    for name, component in settings.get("components", {}).items():
+        if (
+            component.get("factory") != "clinner_relations"
+            or component.get("entities", "clinical") in schemes
+        ):
+            continue
+        for entities, scheme in schemes.items():
+            tails = {tail for tails in scheme.pairs.values() for tail in tails}
+            modifiers = [layer for layer, other in schemes.items() if tails & other.labels.keys()]
+            if modifiers:
+                overrides = {
+                    f"components.{name}.entities": entities,
+                    f"components.{name}.modifiers": modifiers[0],
+                    f"components.{name}.pairs": scheme.as_data()["pairs"],
+                }
+                break
     return overrides

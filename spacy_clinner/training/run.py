@@ -146,7 +146,9 @@ def corpus_overrides(
         the schedule's length in updates, a tenth of them warm-up, with EVALUATIONS on dev.
     RAISES (ClinnerError): A number of epochs, but no variables to set the length with.
     """
-    overrides = annotation_overrides(settings, list(chain.from_iterable(sources)))
+    train = settings.get("paths", {}).get("train") or []
+    paths = map(Path, train if isinstance(train, list) else [train])
+    overrides = annotation_overrides(settings, list(chain.from_iterable(sources)), paths)
     if not epochs:
         return overrides
     variables = settings.get("variables", {})
