@@ -79,7 +79,9 @@ class ContextRules:
         self.alternatives = word_set(cut, ALTERNATIVES)
         self.separators = self.commas | self.conjunctions
         self.colons = word_set(cut, COLONS)
-        self.points = self.separators | self.colons
+        self.opening = word_set(cut, ("(",))
+        self.closing = word_set(cut, (")",))
+        self.points = self.separators | self.colons | self.opening | self.closing
         self.introduces = word_set(cut, INTRODUCES) | self.commas | self.conjunctions
         numbers = word_set(cut, [str(number) for number in range(100)])
         self.introduces |= numbers
@@ -130,7 +132,9 @@ class _Scopes:
         self.ends = [entities[entity][1] for entity in self.by_end]
         words, colons = tokens.words, rules.colons
         points = [index for index, word in enumerate(words) if word in rules.points]
-        self.separators = [index for index in points if words[index] not in colons]
+        brackets = rules.opening | rules.closing
+        self.brackets = [index for index in points if words[index] in brackets]
+        self.separators = [index for index in points if words[index] in rules.separators]
         # A colon that names what follows: a scope ends before the word that it stands after.
         self.colons = [
             index
@@ -178,7 +182,7 @@ class _Scopes:
         between = self.tokens.words[end:start]
         if links and any(word not in self.rules.links for word in between):
             return False
-        if not self.rules.points.isdisjoint(between):
+        if not (self.rules.separators | self.rules.colons).isdisjoint(between):
             return False
         return bisect_left(self.starts, end) == bisect_left(self.starts, start)
 
@@ -258,15 +262,27 @@ class _Scopes:
                 category in other.categories
                 and other.direction == "forward"
                 and other.window >= cue.window
+                and not self._in_brackets(end, next_start)
             )
             contradicted = next_start > end and _contradict(category, other)
             ends = category in other.ends and not (other.apart and next_start == end)
             if ends or nearer or contradicted:
                 stop = next_start
+        bracket = bisect_left(self.brackets, end)
+        if category == "negated" and bracket < len(self.brackets):
+            # "(not taking aspirin), asthma": a scope ends with the brackets it stands in.
+            bracket = self.brackets[bracket]
+            if bracket < stop and self.tokens.words[bracket] in self.rules.closing:
+                stop = bracket
         colon = bisect_right(self.colons, end)
         if colon < len(self.colons) and self.colons[colon] < stop:
             stop = min(stop, self.colons[colon] - 1)
         return self._window_end(end, cue, stop)
+
+    def _in_brackets(self, end: int, token: int) -> bool:
+        """Whether a token stands in brackets that open after a cue's end."""
+        low, high = bisect_left(self.brackets, end), bisect_left(self.brackets, token)
+        return low < high and self.tokens.words[self.brackets[high - 1]] in self.rules.opening
 
     def _block_end(self, start: int, end: int) -> int:
         """Where a cue's sentence ends, or the list under it: "Denies:", then a finding a line."""
