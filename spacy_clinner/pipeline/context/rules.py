@@ -206,12 +206,17 @@ class _Scopes:
     def _forward(self, number: int) -> None:
         mark = self.marks[number]
         start, end, cue = mark
+        begin = bisect_left(self.starts, start)
+        sentence = self._block_end(start, end)
+        if begin == len(self.starts) or self.starts[begin] >= sentence:
+            return
         for category in cue.categories:
-            stop = self._forward_stop(number, category)
-            entity = bisect_left(self.starts, start)
+            stop = self._forward_stop(number, category, sentence)
+            entity = begin
             while entity < len(self.starts) and self.starts[entity] < stop:
                 first, last = self.entities[entity]
-                if category == "negated" and self._stands_by_itself(entity, start, end):
+                apart = category == "negated" and first > end
+                if apart and self._stands_by_itself(entity, start, end):
                     break
                 if first >= end or (cue.within and last > end) or first > start:
                     self._assign(entity, category, mark, max(first - end, 0))
@@ -224,8 +229,6 @@ class _Scopes:
         """
         words = self.tokens.words
         first, last = self.entities[entity]
-        if first <= end:
-            return False
         before = words[first - 1]
         if before in self.rules.purpose:
             after_entity = entity > 0 and self.entities[entity - 1][1] == first - 1
@@ -247,10 +250,12 @@ class _Scopes:
             return False
         return words[end] in self.rules.affirms
 
-    def _forward_stop(self, number: int, category: str) -> int:
-        """One past the last token at which an entity in a cue's forward scope may start."""
-        start, end, cue = self.marks[number]
-        stop = self._block_end(start, end)
+    def _forward_stop(self, number: int, category: str, stop: int) -> int:
+        """One past the last token at which an entity in a cue's forward scope may start.
+
+        `stop`: where its sentence ends.
+        """
+        _, end, cue = self.marks[number]
         for following in range(number + 1, len(self.marks)):
             next_start, _, other = self.marks[following]
             if next_start >= stop:
