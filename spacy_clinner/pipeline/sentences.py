@@ -171,7 +171,7 @@ class _Boundaries:
         if not apart and not (following & UPPER and following & (STARTER | LONG)):
             return
         if kind & SEPARATOR and following & (LOWER | UPPER):
-            between = index > 0 and self.spaced[index - 1] and following & LOWER
+            between = index > 0 and self.spaced[index - 1] and following & (LOWER | CAPS)
             if between or self._begins_segment(index):
                 return  # "PE ? pneumonia", "? sepsis"
         if kind & DOTTED or (index and not self.spaced[index - 1]):
