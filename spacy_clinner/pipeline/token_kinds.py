@@ -49,7 +49,8 @@ CONTINUERS = _words(
 CONTINUERS_IN_LOWER = _words(
     "any recent significant further other new known prior previous acute denies denied denying "
     "without evidence signs symptoms history reports reported including negative positive if "
-    "possible probable likely suspected"
+    "possible probable likely suspected shows showed show reveals revealed demonstrates "
+    "demonstrated noted finds found sees saw"
 )
 # A line that starts with one of these, in small letters, goes on from the line before.
 LEADERS = _words("of or and nor for with in on to at from by but than that which who")
