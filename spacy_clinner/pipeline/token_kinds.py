@@ -59,6 +59,7 @@ ANSWERS = _words("no none denies denied negative")
 SEPARATORS = _words(": - – — = | ; ? [ (")
 # After a full stop behind a unit or a dosing abbreviation these go on with the dose.
 DOSE = _words(
+    "today tonight tomorrow yesterday starting beginning but if when while without which only "
     "daily po orally once twice three four times every each per of in by and or to for at with "
     "then hs qhs subcutaneously subcutaneous sublingual intravenously intravenous intramuscularly "
     "tablet tablets capsule capsules puffs units from on x as until before after through was were "
