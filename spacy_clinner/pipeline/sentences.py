@@ -148,7 +148,7 @@ class _Boundaries:
         if before & SPACE or not lower:
             return True
         short = self.line_lengths[newline] < WRAPPED_LINES[0]
-        return short and not before & (CONTINUES | COMMA) and not self.kinds[word] & SOFT
+        return short and not before & (CONTINUES | COMMA | SOFT) and not self.kinds[word] & SOFT
 
     def _begins_segment(self, index: int) -> bool:
         """Whether a token is the first of its line, sentence or list item."""
@@ -171,7 +171,7 @@ class _Boundaries:
         if not apart and not (following & UPPER and following & (STARTER | LONG)):
             return
         if kind & SEPARATOR and following & (LOWER | UPPER):
-            between = index > 0 and self.spaced[index - 1] and following & LOWER
+            between = index > 0 and self.spaced[index - 1] and following & (LOWER | CAPS)
             if between or self._begins_segment(index):
                 return  # "PE ? pneumonia", "? sepsis"
         if kind & DOTTED or (index and not self.spaced[index - 1]):

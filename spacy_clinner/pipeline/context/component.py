@@ -29,6 +29,11 @@ from spacy_clinner.pipeline.token_kinds import TokenKinds
 LINKED = {"NEGATION": "negated", "UNCERTAIN": "uncertain"}
 
 
+# Where each token starts and ends in the text.
+Offsets = tuple[list[int], list[int]]
+NOTHING_FOUND = Findings()  # shared; nobody changes it
+
+
 class ClinicalContext(RuleComponent):
     """Assertion attributes for entities: negated (and by which words), possible, hypothetical,
     conditional, historical, and whose they are.
@@ -168,7 +173,7 @@ class ClinicalContext(RuleComponent):
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules
 
-    def _tokens(self, doc: Doc) -> tuple[Tokens, list[int], list[list[int]]]:
+    def _tokens(self, doc: Doc) -> tuple[Tokens, list[int], Offsets]:
         """The tokens without white space, each token's number among them, and where in the text
         each of them starts and ends."""
         self._compiled()
@@ -180,16 +185,19 @@ class ClinicalContext(RuleComponent):
             starts = sentence_starts(doc, self._kinds)
         keep = rows[:, 1] == 0
         sentence = np.cumsum(starts)[keep]
-        offsets = rows[keep, 2:4]
+        count = len(sentence)
+        firsts = np.flatnonzero(np.diff(sentence, prepend=-1))
+        lengths = np.diff(firsts, append=count)
+        offsets = rows[keep, 2:4].astype(np.int64)
         offsets[:, 1] += offsets[:, 0]
         tokens = Tokens(
             rows[keep, 0].tolist(),
-            np.searchsorted(sentence, sentence, side="left").tolist(),
-            np.searchsorted(sentence, sentence, side="right").tolist(),
+            np.repeat(firsts, lengths).tolist(),
+            np.repeat(firsts + lengths, lengths).tolist(),
             *white_space(offsets, keep, rows[:, 4], self._kinds),
         )
         before = np.concatenate(([0], np.cumsum(keep))).tolist()
-        return tokens, before, offsets.tolist()
+        return tokens, before, (offsets[:, 0].tolist(), offsets[:, 1].tolist())
 
     def _linked(self, span: Span) -> Findings | None:
         """What an entity's linked modifiers say; None when its label has no legal pairs."""
@@ -232,9 +240,9 @@ class ClinicalContext(RuleComponent):
         return {**self.__dict__, "_rules": None, "_defaults": None, "_kinds": None}
 
 
-def _findings(found: Found, offsets: list[list[int]]) -> Findings:
+def _findings(found: Found, offsets: Offsets) -> Findings:
     if not found:
-        return Findings()
+        return NOTHING_FOUND
     if "hypothetical" in found and "historical" in found:
         found = dict(found)
         if found["historical"][0] < found["hypothetical"][0]:
@@ -252,7 +260,7 @@ def _findings(found: Found, offsets: list[list[int]]) -> Findings:
     if doubt is not None and doubt[1] <= start and cue.direction == "backward":
         # "evaluated for a fracture, which was ruled out": what is said last holds.
         del evidence["uncertain"]
-    return Findings(evidence, (offsets[start][0], offsets[end - 1][1]))
+    return Findings(evidence, (offsets[0][start], offsets[1][end - 1]))
 
 
 def _cue(findings: Findings, span: Span) -> tuple[int, int, str, str] | None:
@@ -264,7 +272,7 @@ def _cue(findings: Findings, span: Span) -> tuple[int, int, str, str] | None:
 
 
 def _heads(
-    doc: Doc, offsets: list[list[int]], entities: Entities, defaults: Mapping[str, str]
+    doc: Doc, offsets: Offsets, entities: Entities, defaults: Mapping[str, str]
 ) -> list[Head | None]:
     """Per entity its section, if that says something by itself; `offsets` is of its tokens."""
     sheet = store.sheet_of(doc)
@@ -274,8 +282,8 @@ def _heads(
     heads: list[Head | None] = []
     begins = []
     for title, header, start, _ in stored:
-        begins.append(bisect_left(offsets, [start]))
-        end = begins[-1] if header is None else bisect_left(offsets, [header[1]])
+        begins.append(bisect_left(offsets[0], start))
+        end = begins[-1] if header is None else bisect_left(offsets[0], header[1])
         heads.append(Head(title, begins[-1], end) if title in defaults else None)
     numbers = (bisect_right(begins, start) - 1 for start, _ in entities)
     return [heads[number] if number >= 0 else None for number in numbers]
