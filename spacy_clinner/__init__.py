@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spacy_clinner.annotation.said import Assertion, assertion
     from spacy_clinner.tables.huggingface import to_entities
 
-__all__ = ["__version__", "to_entities"]
+__all__ = ["Assertion", "__version__", "assertion", "to_entities"]
 __version__ = "0.1.0"
 
 
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from spacy_clinner.tables.huggingface import to_entities
 
         return to_entities
+    if name in ("Assertion", "assertion"):
+        from spacy_clinner.annotation import said
+
+        return getattr(said, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

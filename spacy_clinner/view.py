@@ -7,8 +7,7 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from spacy.util import is_in_jupyter
 
-from spacy_clinner import schemes
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import said, store
 from spacy_clinner.errors import ClinnerError
 
 # By UMLS semantic group, so that every scheme's labels have a colour.
@@ -91,7 +90,7 @@ def _sections(doc: Doc) -> list[tuple[str | None, int, int]]:
     """Title and extent in characters of each section; the whole text where there is none."""
     sections = [
         (section.title, section.span.start_char, section.span.end_char)
-        for section in doc._.sections
+        for section in said.get_sections(doc)
     ]
     return sections or [(None, 0, len(doc.text))]
 
@@ -126,13 +125,14 @@ def _piece(doc: Doc, start: int, end: int, spans: list[Span]) -> str:
 
 
 def _color(span: Span) -> str:
-    return COLORS.get(schemes.semantic_group(span.label_, span._.layer) or "", OTHER_COLOR)
+    own: str | None = store.values(span).get("color")
+    return own or COLORS.get(said.get_semantic_group(span) or "", OTHER_COLOR)
 
 
 def _params(span: Span) -> dict[str, str]:
     modifiers = " ".join(
         f"{escape(modifier.label.lower())}: {escape(modifier.span.text)};"
-        for modifier in span._.modifiers
+        for modifier in said.get_modifiers(span)
     )
     return {
         "state": _state(span),
@@ -142,25 +142,25 @@ def _params(span: Span) -> dict[str, str]:
 
 
 def _state(span: Span) -> str:
-    if span._.uncertain:
+    judged = said.assertion(span)
+    if judged.uncertain:
         return "possible"
-    if span._.negated:
+    if judged.negated:
         return "absent"
-    pale = span._.hypothetical or span._.historical or span._.experiencer != "patient"
-    return "other" if pale or span._.assertion != "present" else "present"
+    pale = judged.hypothetical or judged.historical
+    pale = pale or judged.experiencer not in (None, "patient")
+    return "other" if pale or judged.assertion not in (None, "present") else "present"
 
 
 def _details(span: Span) -> list[str]:
-    details = [span._.assertion.replace("_", " ")]
-    if span._.confidence is not None:
-        details.append(f"confidence {span._.confidence:.2f}")
-    cue = span._.negation_cue
-    if cue is not None:
-        details.append(f"cue “{cue.text}”")
-    details += [name for name in ("historical", "hypothetical") if getattr(span._, name)]
-    if span._.experiencer != "patient":
-        details.append(f"of {span._.experiencer}")
-    return [*details, *span._.assertion_evidence]
-
-
-attributes.register()
+    judged = said.assertion(span)
+    details = [(judged.assertion or "not judged").replace("_", " ")]
+    confidence = store.values(span).get("confidence")
+    if confidence is not None:
+        details.append(f"confidence {confidence:.2f}")
+    if judged.negation_cue is not None:
+        details.append(f"cue “{judged.negation_cue.text}”")
+    details += [name for name in ("historical", "hypothetical") if getattr(judged, name)]
+    if judged.experiencer not in (None, "patient"):
+        details.append(f"of {judged.experiencer}")
+    return [*details, *judged.evidence]

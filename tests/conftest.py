@@ -44,3 +44,11 @@ def root() -> Path:
 def nlp() -> Language:
     """A blank pipeline with the clinical tokenizer."""
     return spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def extensions() -> None:
+    """Tests read and set values without the component that would register them."""
+    from spacy_clinner.annotation.extensions import register
+
+    register()

@@ -6,7 +6,7 @@ import spacy
 from spacy.tokens import Span
 
 from spacy_clinner import view
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import store
 from spacy_clinner.errors import ClinnerError
 
 TEXT = "Denies <severe> chest pain. Possible pneumonia. Aspirin daily."
@@ -18,9 +18,9 @@ def doc(nlp):
     pneumonia = made.char_span(37, 46, label="PROBLEM")
     aspirin = made.char_span(48, 55, label="DRUG")
     made.set_ents([pain, pneumonia, aspirin])
-    attributes.set_values(pain, negated=True, assertion="absent", confidence=0.93)
+    store.set_values(pain, negated=True, assertion="absent", confidence=0.93)
     pain._.negation_cue = made[0:1]
-    attributes.set_values(pneumonia, uncertain=True, assertion="possible")
+    store.set_values(pneumonia, uncertain=True, assertion="possible")
     aspirin._.modifiers = [("FREQUENCY", made.char_span(56, 61, label="FREQUENCY"), 0.9)]
     return made
 

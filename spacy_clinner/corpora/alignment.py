@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import said, store
 from spacy_clinner.corpora.checks import SURFACE_DIFFERS, WHITE_SPACE_DIFFERS
 from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
 from spacy_clinner.corpora.polarity import DOUBT, read_polarity
@@ -177,36 +178,46 @@ class Aligner:
         # Unset says "not annotated", which no relation at all would not.
         if any(scheme.pairs for scheme in self.layers):
             found = ((h, t, None) for h, tails in links.items() for t in tails)
-            attributes.set_relations(doc, found)
-        polarity = {}
+            said.set_relations(doc, found)
+        polarities = {}
         for attribute in note.attributes:
             target = triggers.get(attribute.target, attribute.target)
-            found_polarity = read_polarity(attribute)
-            if found_polarity is not None:
-                polarity[target] = found_polarity
+            polarity = read_polarity(attribute)
+            if polarity is not None:
+                polarities[target] = polarity
             elif target in labels:
                 text = f"{attribute.id}: {attribute.target}"
                 where = (note.id, note.source, None, attribute.label, None, None, text)
                 losses.append(Loss(*where, ATTRIBUTE))
-        for gold_id, placed in kept.items():
-            span = placed.span
-            attributes.set_values(span, layer=span.id_)
-            if placed.gold.codes:
-                attributes.set_values(span, codes=list(placed.gold.codes))
-            linked = {tail.label_ for tail in links.get(span, ())}
-            # A value is stored for every span that could have another, so that both count.
-            if polarity or self._may_have(span.label_, "NEGATION"):
-                negated = "NEGATION" in linked or polarity.get(gold_id) == "NEG"
-                attributes.set_values(span, negated=negated)
-            if polarity or self._may_have(span.label_, "UNCERTAIN"):
-                uncertain = "UNCERTAIN" in linked or polarity.get(gold_id) in DOUBT
-                attributes.set_values(span, uncertain=uncertain)
-            if self._may_have(span.label_, "SUBJECT"):
-                experiencer = "family" if "SUBJECT" in linked else "patient"
-                attributes.set_values(span, experiencer=experiencer)
-        for head, tails in links.items():
-            attributes.set_modifiers(head, ((tail.label_, tail, None) for tail in tails))
+        store.write(
+            doc,
+            (
+                (placed.span, self._gold_values(placed, links.get(placed.span, []), polarities))
+                for placed in kept.values()
+            ),
+        )
         return losses
+
+    def _gold_values(
+        self, placed: Placed, tails: list[Span], polarities: dict[str, str]
+    ) -> dict[str, Any]:
+        """What gold says of a span, as `store.write` takes it."""
+        span, polarity = placed.span, polarities.get(placed.gold.id)
+        said_of: dict[str, Any] = {"layer": span.id_}
+        if placed.gold.codes:
+            said_of["codes"] = list(placed.gold.codes)
+        linked = {tail.label_ for tail in tails}
+        # A value is stored for every span that could have another, so that both count.
+        if polarities or self._may_have(span.label_, "NEGATION"):
+            said_of["negated"] = "NEGATION" in linked or polarity == "NEG"
+        if polarities or self._may_have(span.label_, "UNCERTAIN"):
+            said_of["uncertain"] = "UNCERTAIN" in linked or polarity in DOUBT
+        if self._may_have(span.label_, "SUBJECT"):
+            said_of["experiencer"] = "family" if "SUBJECT" in linked else "patient"
+        if tails:
+            links = ((tail.label_, tail, None) for tail in tails)
+            said_of["modifiers"] = said.modifier_values(span, links)
+        return said_of
 
     def _ends(
         self, relation: Relation, triggers: dict[str, str], labels: dict[str, str]

@@ -11,11 +11,16 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
+from spacy_clinner.annotation.said import get_relations
 from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss, drop_duplicates
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import written_whole
 from spacy_clinner.progress import Progress, quiet
+from spacy_clinner.schemes import write_schemes
+
+# Beside the splits of a corpus: the schemes of its layers.
+SCHEMES = "schemes.json"
 
 
 @dataclass
@@ -79,8 +84,8 @@ def convert(
 
     corpus (Corpus): The corpus, from the catalog.
     nlp (Language): The pipeline whose tokenizer to use.
-    folder (Path): Gets `<split>.spacy`, `losses.jsonl` (one `Loss` a line) and
-        `conversion.json`; each is written whole or not at all. The losses quote the notes: only
+    folder (Path): Gets `<split>.spacy`, `losses.jsonl` (one `Loss` a line), `conversion.json`
+        and `schemes.json`; each is written whole or not at all. The losses quote the notes: only
         the user may read them (mode 0600).
     strict (bool): With any loss, write `losses.jsonl` only.
     progress (Progress): Shows how far it is.
@@ -106,6 +111,8 @@ def convert(
             bins[split].to_disk(path)
     with written_whole(folder / "conversion.json") as path:
         srsly.write_json(path, done.as_json())
+    with written_whole(folder / SCHEMES) as path:
+        write_schemes(path, {s.layer: s for part in corpus.parts for s in part.schemes}.values())
     return done
 
 
@@ -116,7 +123,7 @@ def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[st
         done.losses.extend(losses)
         done.notes[split] += 1
         done.tokens[split] += len(doc)
-        done.relations[split] += len(doc._.relations)
+        done.relations[split] += len(get_relations(doc))
         done.gold_spans += len(note.spans)
         done.gold_relations += len(note.relations)
         done.left_out_by_view += aligner.left_out(note)

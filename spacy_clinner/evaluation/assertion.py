@@ -1,33 +1,30 @@
 """Scores of assertion attributes: negated or not, and the six assertion classes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypedDict
 
-from sklearn.metrics import precision_recall_fscore_support
 from spacy.scorer import PRFScore
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_clinner.annotation.attributes import ASSERTIONS, EXPERIENCERS, record
+from spacy_clinner.annotation.said import ASSERTIONS, EXPERIENCERS, get_evidence
+from spacy_clinner.annotation.store import values
+from spacy_clinner.pipeline.context.scorer import (
+    ClassScore,
+    class_scores,
+    doc_pairs,
+    matched_spans,
+    negated_keys,
+)
 
 FLAGS = ("negated", "uncertain", "hypothetical", "historical")
 EXPLAINED = ("negated", "uncertain", "experiencer")
 # What an error line calls an attribute and its values.
 WORDS: dict[str, tuple[str, dict[object, str]]] = {
-    "negated": ("negation", {True: "absent", False: "present"}),
-    "uncertain": ("uncertainty", {True: "uncertain", False: "certain"}),
+    "negated": ("negation", {True: "absent", False: "present", None: "not judged"}),
+    "uncertain": ("uncertainty", {True: "uncertain", False: "certain", None: "not judged"}),
 }
 CLASSES = {"assertion": ASSERTIONS, "experiencer": EXPERIENCERS}
-
-
-class ClassScore(TypedDict):
-    """Precision, recall and F1 in 0..1; gold is the number of cases."""
-
-    p: float
-    r: float
-    f: float
-    gold: int
 
 
 def flag_scores(pairs: Iterable[tuple[bool, bool]]) -> ClassScore:
@@ -38,66 +35,6 @@ def flag_scores(pairs: Iterable[tuple[bool, bool]]) -> ClassScore:
     """
     gold_and_predicted = list(pairs)
     return class_scores(gold_and_predicted, (True,))["True"]
-
-
-def class_scores(
-    pairs: Sequence[tuple[object, object]], classes: Sequence[object]
-) -> dict[str, ClassScore]:
-    """Score an attribute with several values.
-
-    pairs (Sequence[tuple[object, object]]): Per entity: gold, predicted.
-    classes (Sequence[object]): The values to report.
-    RETURNS (dict[str, ClassScore]): By value.
-    """
-    if not pairs:
-        return {str(value): ClassScore(p=0.0, r=0.0, f=0.0, gold=0) for value in classes}
-    gold = [str(value) for value, _ in pairs]
-    predicted = [str(value) for _, value in pairs]
-    names = [str(value) for value in classes]
-    columns = precision_recall_fscore_support(gold, predicted, labels=names, zero_division=0.0)
-    return {
-        name: ClassScore(p=float(p), r=float(r), f=float(f), gold=int(n))
-        for name, p, r, f, n in zip(names, *columns, strict=True)
-    }
-
-
-def doc_pairs(gold: Doc, predicted: Doc, layer: str, attribute: str) -> list[tuple[object, object]]:
-    """Gold and predicted values of an attribute, over the spans that both documents have.
-
-    A gold span without a stored value of the attribute counts for nothing: not every corpus
-    annotates every attribute.
-
-    gold (Doc): The reference.
-    predicted (Doc): The same text, processed.
-    layer (str): The span group; "ents" for `doc.ents`.
-    attribute (str): "negated", "assertion", "experiencer", ...
-    RETURNS (list[tuple[object, object]]): Per span with equal offsets and label in both: gold,
-        predicted.
-    """
-
-    return [
-        (getattr(span._, attribute), getattr(match._, attribute))
-        for span, match in matched_spans(gold, predicted, layer)
-        if attribute in record(span)
-    ]
-
-
-def matched_spans(gold: Doc, predicted: Doc, layer: str) -> Iterator[tuple[Span, Span]]:
-    """The spans with equal offsets and label in two documents of one text.
-
-    gold (Doc), predicted (Doc): The documents.
-    layer (str): The span group; "ents" for `doc.ents`.
-    YIELDS (tuple[Span, Span]): The span of each, in the order of the gold ones.
-    """
-
-    def spans(doc: Doc) -> Iterable[Span]:
-        return doc.ents if layer == "ents" else doc.spans.get(layer, ())
-
-    found = {(span.start_char, span.end_char, span.label_): span for span in spans(predicted)}
-    for span in spans(gold):
-        match = found.get((span.start_char, span.end_char, span.label_))
-        if match is not None:
-            yield span, match
 
 
 @dataclass(frozen=True)
@@ -142,16 +79,17 @@ def wrong_assertions(example: Example, layer: str) -> list[WrongAssertion]:
             layer,
             span.label_,
             attribute,
-            getattr(span._, attribute),
-            getattr(match._, attribute),
+            wanted[attribute],
+            values(match).get(attribute),
             span.start_char,
             span.end_char,
             " ".join(span.text.split())[:80],
-            match._.assertion_evidence,
+            get_evidence(match),
         )
         for span, match in matched_spans(example.reference, example.predicted, layer)
         for attribute in EXPLAINED
-        if attribute in record(span) and getattr(span._, attribute) != getattr(match._, attribute)
+        if (wanted := values(span)).get(attribute) is not None
+        and wanted[attribute] != values(match).get(attribute)
     ]
 
 
@@ -189,19 +127,14 @@ def negated_end_to_end(
     """
     counts: dict[str, PRFScore] = {}
     for gold, predicted in docs:
-        wanted, found = _negated(gold, layer), _negated(predicted, layer)
-        for label in {key[2] for key in wanted | found}:
+        wanted, found = negated_keys(gold, layer), negated_keys(predicted, layer)
+        for label in {key.label for key in wanted | found}:
             counts.setdefault(label, PRFScore()).score_set(
-                {key for key in found if key[2] == label},
-                {key for key in wanted if key[2] == label},
+                {key for key in found if key.label == label},
+                {key for key in wanted if key.label == label},
             )
     return {
         label: ClassScore(p=s.precision, r=s.recall, f=s.fscore, gold=s.tp + s.fn)
         for label, s in sorted(counts.items())
         if s.tp + s.fn
     }
-
-
-def _negated(doc: Doc, layer: str) -> set[tuple[int, int, str]]:
-    spans = doc.ents if layer == "ents" else doc.spans.get(layer, ())
-    return {(s.start_char, s.end_char, s.label_) for s in spans if s._.negated}

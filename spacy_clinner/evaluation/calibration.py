@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.training import Example
 
+from spacy_clinner.annotation.spans import group_of, span_key
 from spacy_clinner.architectures.decoding import SpanArrays, span_posteriors, tag_scores, viterbi
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.ner.component import LayeredNER
 from spacy_clinner.pipeline.ner.layers import TokenBatch
-from spacy_clinner.pipeline.ner.scorer import span_keys
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -109,7 +109,7 @@ def predicted_spans(
         batch = TokenBatch.of([docs[at] for at in chosen])
         logits = ner.layer_logits([docs[at] for at in chosen], batch)[layer]
         spans = viterbi(tag_scores(logits, batch.starts))
-        gold = [span_keys(examples[at].reference, layer) for at in chosen]
+        gold = [set(map(span_key, group_of(examples[at].reference, layer))) for at in chosen]
         rows = zip(*(column.tolist() for column in batch.locate(spans)),
                    spans.label.tolist(), strict=True)  # fmt: skip
         correct = []

@@ -11,12 +11,12 @@ from spacy import displacy
 from spacy.tokens import Span
 from spacy.training import Example
 
+from spacy_clinner.annotation.said import has_relations
 from spacy_clinner.evaluation.assertion import wrong_assertions
+from spacy_clinner.evaluation.outcomes import BOUNDARIES, CORRECT, FALSE_ALARM, LABEL, MISS
+from spacy_clinner.evaluation.relations import compare_links
 from spacy_clinner.files import written_whole
-from spacy_clinner.pipeline.relations.scorer import has_relations
 
-CORRECT, MISS, FALSE_ALARM = "correct", "miss", "false alarm"
-BOUNDARIES, LABEL = "wrong boundaries", "wrong label"
 COLORS = {
     CORRECT: "#d7f0d8",
     MISS: "#f8c9c4",
@@ -30,7 +30,7 @@ COLORS = {
 class Outcome:
     """Gold and predicted spans of one layer that touch, compared.
 
-    kind (str): One of the five kinds above.
+    kind (str): One of the five kinds of `outcomes.py`.
     start (int), end (int): Extent of the spans together, in characters.
     gold, predicted (tuple[str, ...]): "LABEL start-end" of each.
     text (str): What the extent covers, at most 80 characters.
@@ -159,9 +159,6 @@ def wrong_links(example: Example) -> list[WrongLink]:
     RETURNS (list[WrongLink]): In text order of the modifiers; none where the reference has no
         relations annotated or the pipeline makes none.
     """
-    # Not at the top: the module compares by the kinds of error above.
-    from spacy_clinner.evaluation.relations import compare_links
-
     if not (has_relations(example.reference) and has_relations(example.predicted)):
         return []
     return [

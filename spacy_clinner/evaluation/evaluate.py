@@ -29,10 +29,6 @@ def evaluate(model: Path, corpus: Path, out: Path, *, progress: Progress = quiet
     RAISES (ClinnerError): Model or corpus cannot be read, or the corpus is empty.
     """
     nlp = load_pipeline(model)
-    # Relations on gold spans are scored with the vectors.
-    nlp.select_pipes(disable=[
-        name for name, factory in nlp.pipe_factories.items() if factory == "clinner_drop_vectors"
-    ])  # fmt: skip
     gold = read_docs(corpus, nlp.vocab)
     if not gold:
         raise ClinnerError(f"{corpus}: holds no note.")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.training import Example
 
-from spacy_clinner.pipeline.ner.scorer import span_keys
+from spacy_clinner.annotation.spans import group_of, span_key
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -34,8 +34,8 @@ def span_counts(examples: Sequence[Example], layers: Sequence[str]) -> Ints:
     for row, example in zip(counts, examples, strict=True):
         for layer in layers:
             if layer in example.reference.spans:
-                gold = span_keys(example.reference, layer)
-                predicted = span_keys(example.predicted, layer)
+                gold = set(map(span_key, group_of(example.reference, layer)))
+                predicted = set(map(span_key, group_of(example.predicted, layer)))
                 row += (len(gold & predicted), len(predicted), len(gold))
     return counts
 

@@ -10,11 +10,13 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
+from spacy_clinner.annotation.said import assertion
+from spacy_clinner.annotation.spans import span_key
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.context.assertion import COMBINE
 from spacy_clinner.pipeline.context.component import ClinicalContext
-from spacy_clinner.pipeline.relations.scorer import key, links
+from spacy_clinner.pipeline.relations.scorer import links
 from spacy_clinner.schemes import load
 
 GROUP = "gold"
@@ -128,7 +130,8 @@ def judge(
             doc = component(doc)
         for mention, span in zip(mentions, spans, strict=True):
             if span is not None:
-                yield Judged(text, mention, span._.negated, span._.assertion_evidence)
+                said = assertion(span)
+                yield Judged(text, mention, said.negated is True, said.evidence)
 
 
 def without_annotation(reference: Doc, layer: str) -> Doc:
@@ -192,8 +195,9 @@ def judge_with_relations(
 
 
 def _verdicts(doc: Doc, reference: Doc, label: str, layer: str) -> Iterator[Judged]:
-    negated = {link.head for link in links(reference) if link.tail[2] == "NEGATION"}
+    negated = {link.head for link in links(reference) if link.tail.label == "NEGATION"}
     for span in doc.spans.get(layer, ()):
         if span.label_ == label:
-            mention = Mention(span.start_char, span.end_char, label, key(span) in negated)
-            yield Judged(doc.text, mention, span._.negated, span._.assertion_evidence)
+            mention = Mention(span.start_char, span.end_char, label, span_key(span) in negated)
+            said = assertion(span)
+            yield Judged(doc.text, mention, said.negated is True, said.evidence)

@@ -9,6 +9,8 @@ from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from spacy_clinner.annotation import store
+from spacy_clinner.annotation.spans import span_key
 from spacy_clinner.pipeline.ner.scorer import score_layers
 
 Score = dict[str, Any]
@@ -118,11 +120,11 @@ def confidences(
     pairs = []
     for example in examples:
         if layer in example.reference.spans:
-            gold = {tuple(span.values()) for span in _as_dicts(example.reference, layer)}
+            gold = set(map(span_key, example.reference.spans[layer]))
             for span in example.predicted.spans.get(layer, ()):
-                if span._.confidence is not None:
-                    key = (span.label_, span.start_char, span.end_char)
-                    pairs.append((span._.confidence, key in gold))
+                confidence = store.values(span).get("confidence")
+                if confidence is not None:
+                    pairs.append((confidence, span_key(span) in gold))
     return np.array([p[0] for p in pairs], dtype=float), np.array([p[1] for p in pairs], dtype=bool)
 
 

@@ -6,7 +6,7 @@ from spacy.attrs import IDX, ORTH, SENT_START, SPACY
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_clinner.pipeline.settings import StoredSettings
+from spacy_clinner.pipeline.settings import RuleComponent, Setting
 from spacy_clinner.pipeline.token_kinds import (
     ABBREVIATION,
     ANSWER,
@@ -148,7 +148,7 @@ class _Boundaries:
         if before & SPACE or not lower:
             return True
         short = self.line_lengths[newline] < WRAPPED_LINES[0]
-        return short and not before & (CONTINUES | COMMA) and not self.kinds[word] & SOFT
+        return short and not before & (CONTINUES | COMMA | SOFT) and not self.kinds[word] & SOFT
 
     def _begins_segment(self, index: int) -> bool:
         """Whether a token is the first of its line, sentence or list item."""
@@ -171,7 +171,7 @@ class _Boundaries:
         if not apart and not (following & UPPER and following & (STARTER | LONG)):
             return
         if kind & SEPARATOR and following & (LOWER | UPPER):
-            between = index > 0 and self.spaced[index - 1] and following & LOWER
+            between = index > 0 and self.spaced[index - 1] and following & (LOWER | CAPS)
             if between or self._begins_segment(index):
                 return  # "PE ? pneumonia", "? sepsis"
         if kind & DOTTED or (index and not self.spaced[index - 1]):
@@ -256,7 +256,7 @@ def sentence_starts(doc: Doc, kinds: TokenKinds) -> np.ndarray:
     return starts
 
 
-class ClinicalSentences(StoredSettings):
+class ClinicalSentences(RuleComponent):
     """Sentence boundaries by rules that know how clinical notes are laid out.
 
     Lines, bulleted and numbered lists, headings, decimals, titles ("Dr."), dosing abbreviations
@@ -264,15 +264,25 @@ class ClinicalSentences(StoredSettings):
     entity that is already in `doc.ents` is never cut.
     """
 
-    def __init__(self, name: str = "clinner_sentences", *, overwrite: bool = False) -> None:
+    factory = "clinner_sentences"
+    overwrite = Setting[bool]()
+
+    def __init__(
+        self,
+        name: str = "clinner_sentences",
+        *,
+        overwrite: bool = False,
+        nlp: Language | None = None,
+    ) -> None:
         """Make the component.
 
         name (str): Its name in the pipeline.
         overwrite (bool): Replace boundaries that an earlier component set. Documents with a
             dependency parse keep theirs always, since spaCy derives them from the parse.
+        nlp (Language | None): The pipeline, whose config has the settings.
         """
+        super().__init__(nlp, name, {"overwrite": overwrite})
         self.name = name
-        self.overwrite = overwrite
         self._kinds: TokenKinds | None = None
 
     def __call__(self, doc: Doc) -> Doc:
@@ -296,13 +306,7 @@ class ClinicalSentences(StoredSettings):
         return doc
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self.name, "overwrite": self.overwrite, "_kinds": None}
-
-    def _settings(self) -> dict[str, Any]:
-        return {"overwrite": self.overwrite}
-
-    def _set(self, settings: dict[str, Any]) -> None:
-        self.overwrite = settings.get("overwrite", self.overwrite)
+        return {**self.__dict__, "_kinds": None}
 
 
 @Language.factory(
@@ -311,7 +315,7 @@ class ClinicalSentences(StoredSettings):
     default_config={"overwrite": False},
 )
 def create_sentences(
-    nlp: Language,  # noqa: ARG001 (spaCy passes it)
+    nlp: Language,
     name: str,
     overwrite: bool,
 ) -> Callable[[Doc], Doc]:
@@ -322,4 +326,4 @@ def create_sentences(
     overwrite (bool): Replace boundaries that an earlier component set.
     RETURNS (ClinicalSentences): The component.
     """
-    return ClinicalSentences(name, overwrite=overwrite)
+    return ClinicalSentences(name, overwrite=overwrite, nlp=nlp)

@@ -1,26 +1,88 @@
+"""One rule for the settings of all components: the config is the setting.
+
+Disk holds what was learned. What is changed on a component at run time is changed in its section of
+`nlp.config`, so that it is saved, and read again, with the config; and what `spacy.load` gets as
+`config` wins.
+"""
+
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 import srsly
 from spacy import util
+from spacy.language import Language
+
+T = TypeVar("T")
 
 
-class StoredSettings:
-    """Saving and loading for components whose whole state is settings of plain JSON values.
+class Configured:
+    """What components with settings have in common.
 
-    A component gives `_settings()`, the values by name, and `_set(settings)`, which takes them.
+    nlp (Language | None): The pipeline, for its config; None for a component of none.
+    settings (dict[str, Any]): The settings by name, plain JSON values.
     """
 
-    def _settings(self) -> dict[str, Any]:
-        raise NotImplementedError
+    nlp: Language | None
+    settings: dict[str, Any]
 
-    def _set(self, settings: dict[str, Any]) -> None:
-        raise NotImplementedError
+    def publish(self, name: str) -> None:
+        """Write a setting to the config of the pipeline, once the component is in it."""
+        if self.nlp is None:
+            return
+        components: list[tuple[str, Any]] = self.nlp.components
+        for pipe, component in components:
+            if component is self:
+                self.nlp.get_pipe_config(pipe)[name] = self.settings[name]
+
+    def take(self, settings: dict[str, Any]) -> None:
+        """Change several settings; names of none are passed over."""
+        for name in self.settings.keys() & settings.keys():
+            self.settings[name] = settings[name]
+            self.publish(name)
+
+
+class Setting(Generic[T]):
+    """A setting as an attribute of its component, which is `Configured`."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, component: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, component: Configured, owner: type) -> T: ...
+    def __get__(self, component: Configured | None, owner: type) -> Self | T:
+        if component is None:
+            return self
+        value: T = component.settings[self.name]
+        if isinstance(value, dict | list):
+            # Whoever asks for it may change it in place.
+            component.publish(self.name)
+        return value
+
+    def __set__(self, component: Configured, value: T) -> None:
+        component.settings[self.name] = list(value) if isinstance(value, tuple) else value
+        component.publish(self.name)
+
+
+class RuleComponent(Configured):
+    """A component whose whole state is its settings. They are in `nlp.config`, so nothing of it is
+    written to disk; bytes hold them for a pipeline with another config.
+
+    factory (str): The name of its factory.
+    """
+
+    factory: ClassVar[str]
+
+    def __init__(self, nlp: Language | None, name: str, settings: dict[str, Any]) -> None:
+        self.nlp = nlp
+        self.name = name
+        self.settings = settings
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """RETURNS (bytes): The settings, what a user added to them included."""
-        return util.to_bytes({"settings": lambda: srsly.json_dumps(self._settings())}, exclude)
+        return util.to_bytes({"settings": lambda: srsly.json_dumps(self.settings)}, exclude)
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Self:
         """Load settings from `to_bytes`.
@@ -28,23 +90,18 @@ class StoredSettings:
         data (bytes): The settings.
         RETURNS (Self): This component.
         """
-        util.from_bytes(data, {"settings": lambda b: self._set(srsly.json_loads(b))}, exclude)
+        util.from_bytes(data, {"settings": lambda b: self.take(srsly.json_loads(b))}, exclude)
         return self
 
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the settings.
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:  # noqa: ARG002
+        """Load what version 0.1 saved beside the config; since then, nothing is.
 
-        path (str | Path): A folder; it is made.
-        """
-        writers = {"settings.json": lambda file: srsly.write_json(file, self._settings())}
-        util.to_disk(path, writers, exclude)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
-        """Load settings from `to_disk`.
-
-        path (str | Path): The folder.
+        path (str | Path): The folder of the component; need not exist.
         RETURNS (Self): This component.
         """
-        readers = {"settings.json": lambda file: self._set(srsly.read_json(file))}
-        util.from_disk(path, readers, exclude)
+        file = Path(path) / "settings.json"
+        if file.is_file():
+            old = srsly.read_json(file)
+            defaults = Language.get_factory_meta(self.factory).default_config or {}
+            self.take({k: v for k, v in old.items() if self.settings.get(k) == defaults.get(k)})
         return self

@@ -8,6 +8,11 @@ from spacy.util import minibatch
 # A few megabytes of token vectors: arrays of this size stay in the cache, and their memory is used
 # again; for arrays of all documents of a large batch the system has to be asked each time.
 TOKENS_AT_ONCE = 4096
+CANNOT_REHEARSE = (
+    "{name}: cannot rehearse. So that a model keeps what it knows, train it on documents of before "
+    "among the new ones (or on texts that it labelled itself), or leave this component out: "
+    'nlp.rehearse(..., exclude=["{name}"]).'
+)
 
 
 def pipe_by_tokens(

@@ -49,7 +49,8 @@ CONTINUERS = _words(
 CONTINUERS_IN_LOWER = _words(
     "any recent significant further other new known prior previous acute denies denied denying "
     "without evidence signs symptoms history reports reported including negative positive if "
-    "possible probable likely suspected no"
+    "possible probable likely suspected shows showed show reveals revealed demonstrates "
+    "demonstrated noted finds found sees saw"
 )
 # A line that starts with one of these, in small letters, goes on from the line before.
 LEADERS = _words("of or and nor for with in on to at from by but than that which who")
@@ -58,6 +59,7 @@ ANSWERS = _words("no none denies denied negative")
 SEPARATORS = _words(": - – — = | ; ? [ (")
 # After a full stop behind a unit or a dosing abbreviation these go on with the dose.
 DOSE = _words(
+    "today tonight tomorrow yesterday starting beginning but if when while without which only "
     "daily po orally once twice three four times every each per of in by and or to for at with "
     "then hs qhs subcutaneously subcutaneous sublingual intravenously intravenous intramuscularly "
     "tablet tablets capsule capsules puffs units from on x as until before after through was were "
@@ -69,7 +71,7 @@ DOSE = _words(
 CLOSERS = _words(
     "mg mcg ug kg g gm gms ml cc dl l cm mm m ft lb lbs oz hr hrs h min mins sec d wk wks mo mos "
     "yr yrs y yo tab tabs cap caps bid tid qid qd qod qhs prn am pm a.m p.m b.i.d t.i.d q.i.d q.d "
-    "q.o.d q.h.s p.r.n h.s ext dx hx rx tx fx sx"
+    "q.o.d q.h.s p.r.n h.s abd ext dx hx rx tx fx sx"
 )
 # Headings inside a line, in whatever case: "no fever Resp: cough".
 HEADINGS = _words(

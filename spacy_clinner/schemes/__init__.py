@@ -1,3 +1,23 @@
-from .scheme import Label, Scheme, load, load_all, names, read_scheme, semantic_group
+from .scheme import (
+    Label,
+    Scheme,
+    load,
+    names,
+    of_layers,
+    read_scheme,
+    scheme_of,
+    semantic_group,
+    write_schemes,
+)
 
-__all__ = ["Label", "Scheme", "load", "load_all", "names", "read_scheme", "semantic_group"]
+__all__ = [
+    "Label",
+    "Scheme",
+    "load",
+    "names",
+    "of_layers",
+    "read_scheme",
+    "scheme_of",
+    "semantic_group",
+    "write_schemes",
+]

@@ -4,7 +4,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from spacy_clinner.errors import ClinnerError
+import srsly
+
+from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import read_toml
 
 FOLDER = Path(__file__).parent
@@ -18,12 +20,14 @@ class Label:
     description (str): One line, also given to `spacy.explain`.
     semantic_group (str): UMLS semantic group, or "" where none fits.
     aliases (tuple[str, ...]): How corpora write it.
+    color (str): What to show it in, "#rrggbb"; "" for the colour of its semantic group.
     """
 
     name: str
     description: str
     semantic_group: str = ""
     aliases: tuple[str, ...] = ()
+    color: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Scheme:
     written (dict[str, str]): Every spelling (names and aliases) to its label's name.
     left_out (frozenset[str]): What corpora write and this layer does not hold; such spans are left
         out, as by a view.
+    entities (bool): Whether something may be asserted of its spans, as of a finding or a drug;
+        False for a layer of modifiers, which say something of entities.
     """
 
     layer: str
@@ -46,6 +52,24 @@ class Scheme:
     views: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
+    entities: bool = True
+
+    def as_data(self) -> dict[str, Any]:
+        """RETURNS (dict[str, Any]): Plain data, laid out as the TOML file, for `scheme_of`. What
+        only conversion needs (aliases, views, what is left out) is not in it."""
+        return {
+            "layer": self.layer,
+            "entities": self.entities,
+            "labels": {
+                label.name: {
+                    key: value
+                    for key in ("description", "semantic_group", "color")
+                    if (value := getattr(label, key))
+                }
+                for label in self.labels.values()
+            },
+            "pairs": {entity: list(modifiers) for entity, modifiers in self.pairs.items()},
+        }
 
 
 def read_scheme(path: Path) -> Scheme:
@@ -61,15 +85,27 @@ def read_scheme(path: Path) -> Scheme:
         f"no such scheme file. Name one of clinner's ({', '.join(names())}), or the path of your "
         f"own .toml file.",
     )
+    return scheme_of(data, str(path))
+
+
+def scheme_of(data: Mapping[str, Any], source: str) -> Scheme:
+    """Make a scheme of plain data.
+
+    data (Mapping[str, Any]): What a scheme file holds, or `Scheme.as_data` gives.
+    source (str): Where it is from, for messages.
+    RETURNS (Scheme): The scheme.
+    RAISES (ClinnerError): It lacks `layer` or `labels`, or holds something of the wrong shape.
+    """
     if not data.get("layer") or not data.get("labels"):
-        raise ClinnerError(f'{path}: a scheme needs `layer = "..."` and a [labels] table.')
-    _check(path, data)
+        raise ClinnerError(f'{source}: a scheme needs `layer = "..."` and a [labels] table.')
+    _check(source, data)
     labels = {
         name: Label(
             name,
             entry.get("description", name),
             entry.get("semantic_group", ""),
             tuple(entry.get("aliases", ())),
+            entry.get("color", ""),
         )
         for name, entry in data["labels"].items()
     }
@@ -77,18 +113,21 @@ def read_scheme(path: Path) -> Scheme:
     written.update({name: name for name in labels})
     pairs = {entity: tuple(modifiers) for entity, modifiers in data.get("pairs", {}).items()}
     left_out = frozenset(data.get("left_out", ()))
-    return Scheme(data["layer"], labels, pairs, data.get("views", {}), written, left_out)
+    views = data.get("views", {})
+    entities = data.get("entities", True)
+    return Scheme(data["layer"], labels, pairs, views, written, left_out, entities)
 
 
-def _check(path: Path, data: dict[str, Any]) -> None:
+def _check(source: str, data: Mapping[str, Any]) -> None:
     """Stop at a value of the wrong shape, and say which is wanted."""
 
     def require(right: bool, what: str) -> None:
         if not right:
-            raise ClinnerError(f"{path}: {what}.")
+            raise ClinnerError(f"{source}: {what}.")
 
     require(isinstance(data["layer"], str), 'layer must be a string, layer = "..."')
     require(_strings(data.get("left_out", [])), "left_out must be a list of strings")
+    require(isinstance(data.get("entities", True), bool), "entities must be true or false")
     for name in ("labels", "pairs", "views"):
         require(isinstance(data.get(name, {}), dict), f"{name} must be a table, [{name}]")
     for name, entry in data["labels"].items():
@@ -96,7 +135,7 @@ def _check(path: Path, data: dict[str, Any]) -> None:
             isinstance(entry, dict),
             f'label {name} must be a table, [labels.{name}] with description = "..."',
         )
-        for key in ("description", "semantic_group"):
+        for key in ("description", "semantic_group", "color"):
             require(isinstance(entry.get(key, ""), str), f"{key} of {name} must be a string")
         require(_strings(entry.get("aliases", [])), f"aliases of {name} must be a list of strings")
     for name, modifiers in data.get("pairs", {}).items():
@@ -129,9 +168,49 @@ def load(name: str) -> Scheme:
     return read_scheme(Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml")
 
 
-def load_all(names_or_paths: Iterable[str]) -> dict[str, Scheme]:
-    """The named schemes by layer."""
-    return {scheme.layer: scheme for scheme in map(load, names_or_paths)}
+def of_layers(layers: Iterable[str], names_or_paths: Iterable[str] = ()) -> dict[str, Scheme]:
+    """The schemes of layers.
+
+    layers (Iterable[str]): The layers.
+    names_or_paths (Iterable[str]): Schemes of the user's own, as `load` takes them, or files that
+        `write_schemes` wrote.
+    RETURNS (dict[str, Scheme]): By layer: that of the user's own, or else the one that comes with
+        clinner; layers of which there is neither are left out.
+    RAISES (ClinnerError): There is no such scheme, or its file is not valid.
+    """
+    own: dict[str, Scheme] = {}
+    for name in names_or_paths:
+        found = read_schemes(Path(name)) if name.endswith(".json") else [load(name)]
+        own.update({scheme.layer: scheme for scheme in found})
+    shipped = names()
+    return {
+        layer: own.get(layer) or load(layer) for layer in layers if layer in own or layer in shipped
+    }
+
+
+def write_schemes(path: Path, schemes: Iterable[Scheme]) -> None:
+    """Write the schemes of a corpus beside it, for the model that learns from it.
+
+    path (Path): The JSON file.
+    schemes (Iterable[Scheme]): The schemes.
+    """
+    srsly.write_json(path, [scheme.as_data() for scheme in schemes])
+
+
+def read_schemes(path: Path) -> list[Scheme]:
+    """Read what `write_schemes` wrote.
+
+    path (Path): The file.
+    RETURNS (list[Scheme]): The schemes.
+    RAISES (ClinnerError): It is missing, or not what it should be.
+    """
+    try:
+        data = srsly.read_json(path)
+    except (OSError, ValueError) as error:
+        raise ClinnerError(f"{path}: cannot be read ({one_line(error)}).") from None
+    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+        raise ClinnerError(f"{path}: not a list of schemes. Convert the corpus again.")
+    return [scheme_of(item, str(path)) for item in data]
 
 
 def semantic_group(label: str, layer: str | None = None) -> str | None:

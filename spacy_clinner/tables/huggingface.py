@@ -3,18 +3,20 @@ from typing import TypedDict
 
 from spacy.tokens import Doc
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import store
 from spacy_clinner.errors import ClinnerError
 
 
 class Entity(TypedDict):
-    """One entity, with the keys that a token-classification pipeline of `transformers` gives."""
+    """One entity, with the keys that a token-classification pipeline of `transformers` gives, and
+    what is asserted of it."""
 
     entity_group: str
     score: float | None
     word: str
     start: int
     end: int
+    assertion: str | None
 
 
 def to_entities(doc: Doc, layers: Iterable[str] | None = None) -> list[Entity]:
@@ -23,7 +25,8 @@ def to_entities(doc: Doc, layers: Iterable[str] | None = None) -> list[Entity]:
     doc (Doc): A processed document.
     layers (Iterable[str] | None): The keys in `doc.spans` to take; None takes `doc.ents`.
     RETURNS (List[Dict]): In reading order: `entity_group` (the label), `score` (the confidence;
-        None where nothing computed one), `word` (the text), `start` and `end` (in characters).
+        None where nothing computed one), `word` (the text), `start` and `end` (in
+        characters), and `assertion` (None where nothing judged it).
     RAISES (ClinnerError): The document has no such layer.
     """
     if layers is None:
@@ -40,10 +43,11 @@ def to_entities(doc: Doc, layers: Iterable[str] | None = None) -> list[Entity]:
     return [
         Entity(
             entity_group=span.label_,
-            score=attributes.record(span).get("confidence"),
+            score=store.values(span).get("confidence"),
             word=span.text,
             start=span.start_char,
             end=span.end_char,
+            assertion=store.values(span).get("assertion"),
         )
         for span in spans
     ]

@@ -12,10 +12,12 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import registry, resolve_dot_names
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation.said import get_relations
+from spacy_clinner.corpora.docbin import SCHEMES
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.calibration import fit_temperatures
 from spacy_clinner.pipeline.vocabulary import without_texts
+from spacy_clinner.schemes import Scheme, of_layers
 from spacy_clinner.training.provenance import training_counts
 
 LENGTH = ("max_steps", "warmup_steps", "eval_frequency")
@@ -34,11 +36,11 @@ class Length(NamedTuple):
 def create_fit_to_corpus(
     epochs: float = 16, min_steps: int = 150, evaluations: int = 9, warmup: float = 0.1
 ) -> Callable[[Language], None]:
-    """Fit layers and length of a training to its corpus; registered as
+    """Fit schemes and length of a training to its corpus; registered as
     `clinner.fit_to_corpus.v1` for `[initialize.before_init]`.
 
-    Where a `clinner_ner` has no `layers`, it gets those that the corpus annotates, and the first of
-    them for `doc.ents`; a `clinner_relations` is removed where no document has a relation. Of
+    A `clinner_ner` gets the label schemes beside the corpus; a `clinner_relations` links the layers
+    of the corpus, and is removed where no document has a relation. Of
     `max_steps`, `warmup_steps` and `eval_frequency` in [variables], those that are 0 are set.
     The saved config has all these values, in [training.optimizer] in place of variables.
 
@@ -51,7 +53,7 @@ def create_fit_to_corpus(
 
     def fit(nlp: Language) -> None:
         references = [example.reference for example in _examples(nlp, "train_corpus")]
-        fit_layers(nlp, references)
+        fit_components(nlp, references, _scheme_files(nlp))
         variables = nlp.config.get("variables", {})
         if any(variables.get(name) == 0 for name in LENGTH):
             steps = variables.get("max_steps") or epochs * _updates_per_pass(nlp, references)
@@ -62,7 +64,7 @@ def create_fit_to_corpus(
                     variables[name] = value
         # `spacy debug data` makes the optimizer from this section as it stands.
         nlp.config["training"]["optimizer"] = nlp.config.interpolate()["training"]["optimizer"]
-        log.info("layers and length of the training are those of %d notes", len(references))
+        log.info("components and length of the training are those of %d notes", len(references))
 
     return fit
 
@@ -80,30 +82,46 @@ def length(steps: float, min_steps: int, evaluations: int, warmup: float) -> Len
     return Length(total, int(total * warmup), frequency)
 
 
-def fit_layers(nlp: Language, references: Sequence[Doc]) -> None:
+def fit_components(nlp: Language, references: Sequence[Doc], schemes: Sequence[str] = ()) -> None:
     """Make a pipeline that is not initialised yet learn what a corpus annotates.
 
     nlp (Language): The pipeline; its components and its config are changed.
     references (Sequence[Doc]): The corpus.
+    schemes (Sequence[str]): Files of label schemes of its own.
     """
     layers = list(dict.fromkeys(layer for doc in references for layer in doc.spans))
     config = nlp.config.interpolate()
     # What is disabled here is frozen, or comes trained from another pipeline.
     for name in nlp.pipe_names:
         factory = nlp.pipe_factories[name]
-        settings = {**config["components"][name]}
-        if factory == "clinner_ner" and not settings["layers"]:
-            settings |= {
-                "layers": layers,
-                "ents_from": settings["ents_from"] or layers[:1],
-                # For each, so that `spacy find-threshold` can name it.
-                "threshold": dict.fromkeys(layers, 0.0) | settings["threshold"],
-            }
-            settings.pop("factory")
-            nlp.replace_pipe(name, factory, config=settings)
-            _set_variables(nlp, layers=layers, ents_from=settings["ents_from"])
-        elif factory == "clinner_relations" and not any(map(attributes.get_relations, references)):
-            nlp.remove_pipe(name)
+        if factory == "clinner_ner":
+            component: Any = nlp.get_pipe(name)
+            component.scheme_files = list(schemes)
+        elif factory == "clinner_relations":
+            settings = {k: v for k, v in config["components"][name].items() if k != "factory"}
+            linked = linked_layers(settings["entities"], of_layers(layers, schemes))
+            if not any(map(get_relations, references)):
+                nlp.remove_pipe(name)
+            elif linked:
+                nlp.replace_pipe(name, factory, config=settings | linked)
+
+
+def linked_layers(entities: str, schemes: Mapping[str, Scheme]) -> dict[str, Any]:
+    """Layers and pairs to link, where a corpus does not annotate those of the config.
+
+    entities (str): The layer of the entities in the config.
+    schemes (Mapping[str, Scheme]): The schemes of the layers that the corpus annotates.
+    RETURNS (dict[str, Any]): Settings of `clinner_relations`; empty where the config's are right.
+    """
+    if entities in schemes:
+        return {}
+    for layer, scheme in schemes.items():
+        tails = {tail for tails in scheme.pairs.values() for tail in tails}
+        modifiers = [name for name, other in schemes.items() if tails & other.labels.keys()]
+        if modifiers:
+            pairs = scheme.as_data()["pairs"]
+            return {"entities": layer, "modifiers": modifiers[0], "pairs": pairs}
+    return {}
 
 
 def create_resume(path: str | Path | None = None) -> Callable[[Language], None]:
@@ -207,6 +225,11 @@ def _updates_per_pass(nlp: Language, references: Sequence[Doc]) -> float:
     return sum(map(len, references)) / size
 
 
-def _set_variables(nlp: Language, **values: Any) -> None:
-    variables = nlp.config.get("variables", {})
-    variables.update({name: value for name, value in values.items() if name in variables})
+def _scheme_files(nlp: Language) -> list[str]:
+    """What `clinner convert` wrote beside the files of the training corpus."""
+    section: Any = nlp.config.interpolate()
+    for part in section["training"]["train_corpus"].split("."):
+        section = section[part]
+    paths = section.get("path") or []
+    files = [Path(path).parent / SCHEMES for path in (paths if isinstance(paths, list) else [paths])]
+    return list(dict.fromkeys(str(file) for file in files if file.is_file()))

@@ -1,7 +1,7 @@
 import pytest
 
 from spacy_clinner import schemes
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import store
 from spacy_clinner.corpora import alignment
 from spacy_clinner.corpora.alignment import Aligner, drop_duplicates
 from spacy_clinner.corpora.brat import read_brat
@@ -300,7 +300,7 @@ def test_a_span_with_another_text_is_said_to_be_kept_at_its_offsets(aligner):
 def test_concept_codes_are_stored_with_the_span(nlp):
     aligner = Aligner(nlp, (schemes.load("ncbi"),))
     doc, _ = aligner.align(note(NoteSpan("T1", "DISEASE", ((3, 8),), codes=("D005334", "D000001"))))
-    assert attributes.record(doc.ents[0])["codes"] == ["D005334", "D000001"]
+    assert store.values(doc.ents[0])["codes"] == ["D005334", "D000001"]
 
 
 def test_spans_that_a_view_leaves_out_are_counted(nlp):

@@ -66,7 +66,7 @@ def test_an_entity_with_another_assertion_than_gold_is_told_with_the_evidence():
     guess = make_doc(uncertain=True, experiencer="family", assertion_evidence=["rule:fam"])
     captions = [wrong.caption for wrong in wrong_assertions(Example(guess, gold), "ents")]
     assert captions == [
-        "negation: 'fever' gold absent, predicted present (rule:fam)",
+        "negation: 'fever' gold absent, predicted not judged (rule:fam)",
         "uncertainty: 'fever' gold certain, predicted uncertain (rule:fam)",
         "experiencer: 'fever' gold patient, predicted family (rule:fam)",
     ]

@@ -4,7 +4,7 @@ from spacy.tokens import Span
 from spacy.training import Example
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.evaluation.error_report import BOUNDARIES, CORRECT, FALSE_ALARM, MISS
+from spacy_clinner.evaluation.outcomes import BOUNDARIES, CORRECT, FALSE_ALARM, MISS
 from spacy_clinner.evaluation.relations import compare_links, relations
 
 TEXT = "No fever or severe cough today . Takes aspirin daily"

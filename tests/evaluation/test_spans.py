@@ -68,10 +68,10 @@ def test_a_perfect_prediction_scores_one_everywhere(nlp):
 
 
 def test_confidences_come_with_whether_the_span_is_in_the_gold(nlp, examples):
-    from spacy_clinner.annotation import attributes
+    from spacy_clinner.annotation import store
 
     for span, value in zip(examples[0].predicted.spans["clinical"], (0.2, 0.9, 0.4), strict=True):
-        attributes.set_values(span, confidence=value)
+        store.set_values(span, confidence=value)
     confidence, correct = spans.confidences(examples, "clinical")
     assert confidence.tolist() == [0.2, 0.9, 0.4]
     assert correct.tolist() == [False, True, False]

@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 from spacy.util import filter_spans
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import said
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.context.lexicon import load_lexicon
 
@@ -116,10 +116,12 @@ def test_span_groups_get_attributes_too_and_overlapping_spans_each_their_own(rul
     doc.spans["clinical"] = [Span(doc, 1, 3, "PROBLEM", span_id="clinical")]
     doc.spans["umls"] = [Span(doc, 1, 3, "T033"), Span(doc, 1, 2, "T017")]
     doc.spans["mine"] = [Span(doc, 2, 3, "X")]
+    doc.spans["modifiers"] = [Span(doc, 0, 1, "NEGATION")]
     doc = run(rules, doc)
     assert doc.spans["clinical"][0]._.negated
     assert all(span._.negated for span in doc.spans["umls"])
-    assert not doc.spans["mine"][0]._.negated
+    assert doc.spans["mine"][0]._.negated
+    assert doc.spans["modifiers"][0]._.negated is None
 
 
 def test_span_keys_name_the_groups_that_get_attributes():
@@ -284,7 +286,7 @@ def test_no_text_and_no_spans_raise(pipeline: Language, words: list[str], data: 
     doc.spans["clinical"] = spans
     doc.set_ents(filter_spans(spans))
     for span in run(pipeline, doc).spans["clinical"]:
-        assert span._.assertion in attributes.ASSERTIONS
+        assert span._.assertion in said.ASSERTIONS
         assert (span._.negation_cue is not None) == span._.negated
 
 
@@ -306,8 +308,8 @@ def linked(nlp: Language, text: str, entity: str, *modifiers: tuple[str, str]) -
         doc.char_span(text.index(words), text.index(words) + len(words), label)
         for label, words in modifiers
     ]
-    attributes.set_relations(doc, [(ent, modifier, 0.9) for modifier in found])
-    attributes.set_modifiers(ent, [(m.label_, m, 0.9) for m in found])
+    said.set_relations(doc, [(ent, modifier, 0.9) for modifier in found])
+    said.set_modifiers(ent, [(m.label_, m, 0.9) for m in found])
     return run(nlp, doc).ents[0]
 
 
@@ -374,6 +376,6 @@ def test_without_relations_the_rules_decide_whatever_combine_says():
 def test_spans_that_relations_do_not_judge_go_by_the_rules():
     nlp = combining("relations")
     doc = nlp.make_doc("no fever")
-    attributes.set_relations(doc, [])
+    said.set_relations(doc, [])
     doc.set_ents([Span(doc, 1, 2, "DISEASE")])
     assert run(nlp, doc).ents[0]._.negated

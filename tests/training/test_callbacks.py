@@ -4,9 +4,10 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import load_config
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation.said import set_relations
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.training.callbacks import create_fit_to_corpus, fit_layers, length, spread
+from spacy_clinner.schemes import load as schemes_of
+from spacy_clinner.training.callbacks import create_fit_to_corpus, fit_components, length, linked_layers, spread
 
 NLP = spacy.blank("en")
 
@@ -29,7 +30,7 @@ def pipeline(root, tmp_path):
     path = tmp_path / "corpus.spacy"
     DocBin(docs=[doc_of("ncbi", n_tokens=100)] * 20, store_user_data=True).to_disk(path)
     nlp = spacy.blank("en")
-    nlp.add_pipe("clinner_ner", name="ner", config={"layers": [], "ents_from": []})
+    nlp.add_pipe("clinner_ner", name="ner")
     nlp.add_pipe("clinner_relations", name="relations")
     shipped = load_config(root / "configs/clinner.cfg")
     for section in ("paths", "variables", "corpora", "system", "training"):
@@ -39,12 +40,8 @@ def pipeline(root, tmp_path):
     return nlp
 
 
-def test_a_pipeline_learns_the_layers_of_its_corpus_for_as_long_as_its_passes_take(pipeline):
+def test_a_pipeline_learns_for_as_long_as_the_passes_over_its_corpus_take(pipeline):
     create_fit_to_corpus(epochs=20, min_steps=5)(pipeline)
-    ner = pipeline.config["components"]["ner"]
-    assert pipeline.pipe_names == ["ner"]
-    assert pipeline.get_pipe("ner").layers == ("ncbi",)
-    assert (ner["layers"], ner["ents_from"], ner["threshold"]) == (["ncbi"], ["ncbi"], {"ncbi": 0})
     settings = pipeline.config.interpolate()
     # 20 passes of 2,000 tokens in batches of 200.
     assert settings["training"]["max_steps"] == 207
@@ -53,12 +50,14 @@ def test_a_pipeline_learns_the_layers_of_its_corpus_for_as_long_as_its_passes_ta
     assert (rate["total_steps"], rate["warmup_steps"]) == (207, 20)
 
 
-def test_a_number_of_updates_and_layers_that_are_given_stay(pipeline):
+def test_a_corpus_without_relations_is_not_made_to_learn_some(pipeline):
+    create_fit_to_corpus()(pipeline)
+    assert pipeline.pipe_names == ["ner"]
+
+
+def test_a_number_of_updates_that_is_given_stays(pipeline):
     pipeline.config["variables"] |= {"max_steps": 45, "warmup_steps": 7}
-    pipeline.replace_pipe("ner", "clinner_ner", config={"layers": ["a", "b"], "ents_from": ["b"]})
     create_fit_to_corpus(epochs=20)(pipeline)
-    assert pipeline.get_pipe("ner").layers == ("a", "b")
-    assert pipeline.config["components"]["ner"]["ents_from"] == ["b"]
     training = pipeline.config.interpolate()["training"]
     assert (training["max_steps"], training["eval_frequency"]) == (45, 5)
     assert training["optimizer"]["learn_rate"]["warmup_steps"] == 7
@@ -74,17 +73,27 @@ def test_a_length_in_passes_needs_batches_of_a_fixed_size(pipeline):
 
 def test_relations_are_learned_where_a_document_has_one(pipeline):
     doc = doc_of("clinical", "modifiers")
-    attributes.set_relations(
+    set_relations(
         doc, [(doc.spans["clinical"][0], doc.spans["modifiers"][0], 1.0)]
     )
-    fit_layers(pipeline, [doc])
+    fit_components(pipeline, [doc])
     assert pipeline.pipe_names == ["ner", "relations"]
+    assert pipeline.get_pipe("relations").entities == "clinical"
+
+
+def test_relations_are_those_of_the_layers_that_the_corpus_annotates():
+    schemes = {"n2c2": schemes_of("n2c2")}
+    assert linked_layers("n2c2", schemes) == {}
+    linked = linked_layers("clinical", schemes)
+    assert (linked["entities"], linked["modifiers"]) == ("n2c2", "n2c2")
+    assert "DRUG" in linked["pairs"]
+    assert linked_layers("clinical", {"ncbi": schemes_of("ncbi")}) == {}
 
 
 def test_components_that_come_trained_from_another_pipeline_are_left_alone(pipeline):
     trained = [pipeline.get_pipe(name) for name in ("ner", "relations")]
     with pipeline.select_pipes(disable=["ner", "relations"]):
-        fit_layers(pipeline, [doc_of("ncbi")])
+        fit_components(pipeline, [doc_of("ncbi")])
     assert [pipeline.get_pipe(name) for name in ("ner", "relations")] == trained
 
 

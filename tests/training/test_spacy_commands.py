@@ -90,11 +90,11 @@ def test_spacy_train_gives_the_model_that_clinner_train_gives(toy, config, overr
                 np.testing.assert_array_equal(one, other)
 
 
-def test_layers_of_the_corpus_stand_in_the_models_config(trained):
-    ner = load_config(trained[0] / "model-best/config.cfg")["components"]["ner"]
-    assert ner["layers"] == ["clinical", "modifiers"]
-    assert ner["ents_from"] == ["clinical"]
-    assert ner["threshold"] == {"clinical": 0.0, "modifiers": 0.0}
+def test_the_model_has_the_layers_of_the_corpus_and_its_config_their_thresholds(trained):
+    ner = spacy.load(trained[0] / "model-best").get_pipe("ner")
+    assert ner.layers == ("clinical", "modifiers")
+    settings = load_config(trained[0] / "model-best/config.cfg")["components"]["ner"]
+    assert settings["threshold"] == {"clinical": 0.0, "modifiers": 0.0}
 
 
 def test_spacys_logger_shows_its_table(trained):
@@ -116,7 +116,7 @@ def test_spacy_benchmark_speed_runs_the_model(toy, trained):
 
 @pytest.mark.parametrize(
     ("component", "key", "score"),
-    [("ner", "threshold.clinical", "layers_f")],
+    [("ner", "threshold.clinical", "layers_f"), ("relations", "threshold", "rel_micro_f")],
 )
 def test_spacy_find_threshold_tries_the_thresholds(toy, trained, component, key, score):
     shown = spacy_command("find-threshold", trained[0] / "model-best", toy / "dev.spacy", component,

@@ -136,17 +136,23 @@ def layer_facts(nlp: Language, metrics: Mapping[str, Any]) -> dict[str, Any]:
         for layer, score in metrics["strict"].items()
         if layer != "all"
     }
+    known = schemes.of_layers(labels)
     for _, pipe in nlp.pipeline:
         labels |= getattr(pipe, "layer_labels", {})
-    return {layer: _describe(layer, names) for layer, names in labels.items()}
+        known |= getattr(pipe, "schemes", {})
+    return {layer: _describe(layer, names, known.get(layer)) for layer, names in labels.items()}
 
 
-def _describe(layer: str, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    known = schemes.load(layer).labels if layer in schemes.names() else {}
+def _describe(
+    layer: str, names: Sequence[str], scheme: schemes.Scheme | None
+) -> dict[str, dict[str, str]]:
+    known = {} if scheme is None else scheme.labels
     return {
         name: {
             "description": known[name].description if name in known else GLOSSARY.get(name, ""),
-            "semantic_group": schemes.semantic_group(name, layer) or "",
+            "semantic_group": known[name].semantic_group
+            if name in known
+            else schemes.semantic_group(name, layer) or "",
         }
         for name in names
     }

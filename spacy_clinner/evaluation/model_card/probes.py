@@ -8,6 +8,7 @@ from pathlib import Path
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from spacy_clinner.annotation.said import assertion
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import read_toml
 
@@ -115,9 +116,10 @@ def _judge(doc: Doc, probe: Probe) -> Outcome:
 
 
 def _marks(span: Span) -> frozenset[str]:
-    marks = {flag for flag in FLAGS if span._.get(flag)}
-    if span._.assertion == "conditional":
+    said = assertion(span)
+    marks = {flag for flag in FLAGS if getattr(said, flag)}
+    if said.assertion == "conditional":
         marks.add("conditional")
-    if span._.experiencer != "patient":
-        marks.add(span._.experiencer)
+    if said.experiencer not in (None, "patient"):
+        marks.add(said.experiencer)
     return frozenset(marks)

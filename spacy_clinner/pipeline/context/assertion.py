@@ -68,7 +68,7 @@ def attributes(
     findings (Findings): The categories found, with their evidence.
     section (str | None): The title of the entity's section.
     defaults (Mapping[str, str]): Section title to category.
-    RETURNS (dict[str, Any]): Plain values for `attributes.set_values`, without the cue.
+    RETURNS (dict[str, Any]): Plain values for `store.write`, without the cue.
     """
     if not findings.evidence and section is None:
         return {**NOTHING_SAID, "assertion_evidence": []}

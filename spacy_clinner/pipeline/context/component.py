@@ -1,33 +1,40 @@
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from spacy.attrs import IDX, IS_SPACE, LENGTH, LOWER, ORTH, SENT_START
 from spacy.language import Language
 from spacy.tokens import Doc, Span
+from spacy.training import Example
 
-from spacy_clinner import schemes
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import extensions, said, store
+from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.context.assertion import COMBINE, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
 from spacy_clinner.pipeline.context.defaults import Head, SectionDefaults
 from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
 from spacy_clinner.pipeline.context.rules import ContextRules, Found
+from spacy_clinner.pipeline.context.scorer import score_assertion
 from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Tokens, white_space
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
+from spacy_clinner.pipeline.schemes import linked_labels, modifier_groups
 from spacy_clinner.pipeline.sentences import sentence_starts
-from spacy_clinner.pipeline.settings import StoredSettings
+from spacy_clinner.pipeline.settings import RuleComponent, Setting
 from spacy_clinner.pipeline.threads import one_at_a_time
 from spacy_clinner.pipeline.token_kinds import TokenKinds
 
-SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 # What a linked modifier makes of an entity; the words of SUBJECT, TEMPORAL and CONDITION decide.
 LINKED = {"NEGATION": "negated", "UNCERTAIN": "uncertain"}
 
 
-class ClinicalContext(StoredSettings):
+# Where each token starts and ends in the text.
+Offsets = tuple[list[int], list[int]]
+NOTHING_FOUND = Findings()  # shared; nobody changes it
+
+
+class ClinicalContext(RuleComponent):
     """Assertion attributes for entities: negated (and by which words), possible, hypothetical,
     conditional, historical, and whose they are.
 
@@ -39,50 +46,66 @@ class ClinicalContext(StoredSettings):
     `historical`, `experiencer` and `assertion_evidence`.
     """
 
+    factory = "clinner_context"
+    nlp: Language
+    span_keys = Setting[list[str]]()
+    combine = Setting[str]()
+    cues = Setting[dict[str, dict[str, Any]]]()
+    disable = Setting[list[str]]()
+    sections = Setting[dict[str, str]]()
+
     def __init__(
         self,
         nlp: Language,
         name: str = "clinner_context",
         *,
-        span_keys: Sequence[str] = SPAN_KEYS,
+        span_keys: Sequence[str] = (ALL,),
         combine: str = "rules",
         cues: Mapping[str, Mapping[str, Any]] | None = None,
         disable: Sequence[str] = (),
         sections: Mapping[str, str] | None = None,
+        scorer: Callable[..., dict[str, Any]] | None = score_assertion,
     ) -> None:
         """Make the component.
 
         nlp (Language): The pipeline; its tokenizer cuts the cues.
         name (str): The component's name in the pipeline.
         span_keys (Sequence[str]): Whose spans get attributes: "ents" for `doc.ents`, any other
-            name for `doc.spans[name]`. Groups that a document lacks are skipped.
+            name for `doc.spans[name]`, "*" for all but layers of modifiers. Groups that a
+            document lacks are skipped.
         combine (str): How rules and linked modifiers decide together: "rules", "relations",
             "either" or "relations_first" (see `assertion.combine`).
         cues (Mapping[str, Mapping[str, Any]] | None): More cues, as tables of the lexicon by id.
         disable (Sequence[str]): Ids of cues to leave out.
         sections (Mapping[str, str] | None): More section defaults (title to category).
+        scorer (Callable | None): The scoring method.
         RAISES (ClinnerError): A setting that is not right.
         """
-        self.name = name
-        self.nlp = nlp
-        self.span_keys = list(span_keys)
-        self.combine = combine
-        self.cues = {cue_id: dict(entry) for cue_id, entry in (cues or {}).items()}
-        self.disable = list(disable)
-        self.sections = dict(sections or {})
+        self.scorer = scorer
+        settings = {
+            "span_keys": list(span_keys),
+            "combine": combine,
+            "cues": {cue_id: dict(entry) for cue_id, entry in (cues or {}).items()},
+            "disable": list(disable),
+            "sections": dict(sections or {}),
+        }
+        super().__init__(nlp, name, settings)
         self._rules: ContextRules | None = None
         self.lexicon = self._load()
 
     def _load(self) -> Lexicon:
-        if self.combine not in COMBINE:
+        combine, cues, disable, sections = (
+            self.settings[name] for name in ("combine", "cues", "disable", "sections")
+        )
+        if combine not in COMBINE:
             raise ClinnerError(
-                f"{self.name}: combine must be one of {', '.join(COMBINE)}; got {self.combine!r}."
+                f"{self.name}: combine must be one of {', '.join(COMBINE)}; got {combine!r}."
             )
         self._rules = None
-        return load_lexicon(self.cues, self.disable, self.sections)
+        return load_lexicon(cues, disable, sections)
 
     def add_cue(self, cue_id: str, **entry: Any) -> None:
-        """Add a cue, or change one; saved with the component.
+        """Add a cue, or change one; saved with the config of the pipeline.
 
         cue_id (str): A new id, or one of the lexicon's: then the given keys replace its own and
             the given patterns come on top of its own.
@@ -106,32 +129,39 @@ class ClinicalContext(StoredSettings):
         tokens, before, offsets = self._tokens(doc)
         places = [(before[span.start], before[span.end]) for span in spans]
         order = sorted(range(len(spans)), key=places.__getitem__)
-        groups = [self._semantic_group(spans[index]) for index in order]
+        groups = [said.get_semantic_group(spans[index]) for index in order]
         rules, entities = self._compiled(), [places[index] for index in order]
         marks = rules.marks(tokens, entities)
         found = rules(tokens, entities, marks, groups)
         heads = _heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads)
-        related = self.combine != "rules" and "relations" in doc.user_data.get(attributes.STORE, {})
+        how = self.settings["combine"]
+        related = how != "rules" and said.has_relations(doc)
+        judged = []
         for index, categories, section in zip(order, found, sections, strict=True):
             span = spans[index]
             findings = _findings(categories, offsets)
             if related:
-                findings = combine(findings, self._linked(span), self.combine)
+                findings = combine(findings, self._linked(span), how)
             values = assertion_attributes(findings, section, self.lexicon.sections)
-            values["negation_cue"] = (
-                None if findings.cue is None else [*findings.cue, "NEGATION", ""]
-            )
-            attributes.set_values(span, **values)
+            values["negation_cue"] = _cue(findings, span)
+            judged.append((span, values))
+        store.write(doc, judged)
         return doc
 
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+        """Score by the scorer, over the spans that are judged.
+
+        examples (Iterable[Example]): The examples.
+        RETURNS (dict[str, Any]): The scores; see `score_assertion`.
+        """
+        if self.scorer is None:
+            return {}
+        keys = {"span_keys": self.settings["span_keys"], "without": modifier_groups(self.nlp)}
+        return self.scorer(examples, **{**keys, **kwargs})
+
     def _spans(self, doc: Doc) -> list[Span]:
-        spans: dict[tuple[int, int, int, int], Span] = {}
-        for key in self.span_keys:
-            group = doc.ents if key == "ents" else doc.spans.get(key, ())
-            for span in group:
-                spans[span.start, span.end, span.label, span.id] = span
-        return list(spans.values())
+        return select(doc, self.settings["span_keys"], without=modifier_groups(self.nlp))
 
     @one_at_a_time
     def _compiled(self) -> ContextRules:
@@ -143,7 +173,7 @@ class ClinicalContext(StoredSettings):
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules
 
-    def _tokens(self, doc: Doc) -> tuple[Tokens, list[int], list[list[int]]]:
+    def _tokens(self, doc: Doc) -> tuple[Tokens, list[int], Offsets]:
         """The tokens without white space, each token's number among them, and where in the text
         each of them starts and ends."""
         self._compiled()
@@ -155,26 +185,26 @@ class ClinicalContext(StoredSettings):
             starts = sentence_starts(doc, self._kinds)
         keep = rows[:, 1] == 0
         sentence = np.cumsum(starts)[keep]
-        offsets = rows[keep, 2:4]
+        count = len(sentence)
+        firsts = np.flatnonzero(np.diff(sentence, prepend=-1))
+        lengths = np.diff(firsts, append=count)
+        offsets = rows[keep, 2:4].astype(np.int64)
         offsets[:, 1] += offsets[:, 0]
         tokens = Tokens(
             rows[keep, 0].tolist(),
-            np.searchsorted(sentence, sentence, side="left").tolist(),
-            np.searchsorted(sentence, sentence, side="right").tolist(),
+            np.repeat(firsts, lengths).tolist(),
+            np.repeat(firsts + lengths, lengths).tolist(),
             *white_space(offsets, keep, rows[:, 4], self._kinds),
         )
         before = np.concatenate(([0], np.cumsum(keep))).tolist()
-        return tokens, before, offsets.tolist()
-
-    def _semantic_group(self, span: Span) -> str | None:
-        return schemes.semantic_group(span.label_, span.id_ or None)
+        return tokens, before, (offsets[:, 0].tolist(), offsets[:, 1].tolist())
 
     def _linked(self, span: Span) -> Findings | None:
         """What an entity's linked modifiers say; None when its label has no legal pairs."""
-        if not any(span.label_ in schemes.load(name).pairs for name in schemes.names()):
+        if span.label_ not in linked_labels(self.nlp):
             return None
         findings = Findings()
-        for label, modifier, _ in attributes.get_modifiers(span):
+        for label, modifier, _ in said.get_modifiers(span):
             category = LINKED.get(label) or self._worded(label, modifier)
             if category is None:
                 continue
@@ -201,28 +231,18 @@ class ClinicalContext(StoredSettings):
                     return category
         return otherwise
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "span_keys": self.span_keys,
-            "combine": self.combine,
-            "cues": self.cues,
-            "disable": self.disable,
-            "sections": self.sections,
-        }
-
-    def _set(self, settings: dict[str, Any]) -> None:
-        for key in self._settings():
-            if key in settings:
-                setattr(self, key, settings[key])
+    def take(self, settings: dict[str, Any]) -> None:
+        """Change several settings; see `Configured.take`."""
+        super().take(settings)
         self.lexicon = self._load()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rules": None, "_defaults": None, "_kinds": None}
 
 
-def _findings(found: Found, offsets: list[list[int]]) -> Findings:
+def _findings(found: Found, offsets: Offsets) -> Findings:
     if not found:
-        return Findings()
+        return NOTHING_FOUND
     if "hypothetical" in found and "historical" in found:
         found = dict(found)
         if found["historical"][0] < found["hypothetical"][0]:
@@ -240,21 +260,30 @@ def _findings(found: Found, offsets: list[list[int]]) -> Findings:
     if doubt is not None and doubt[1] <= start and cue.direction == "backward":
         # "evaluated for a fracture, which was ruled out": what is said last holds.
         del evidence["uncertain"]
-    return Findings(evidence, (offsets[start][0], offsets[end - 1][1]))
+    return Findings(evidence, (offsets[0][start], offsets[1][end - 1]))
+
+
+def _cue(findings: Findings, span: Span) -> tuple[int, int, str, str] | None:
+    """The words that negate a span, as `store.write` takes them."""
+    if findings.cue is None:
+        return None
+    start, end = findings.cue
+    return start - span.start_char, end - span.start_char, "NEGATION", ""
 
 
 def _heads(
-    doc: Doc, offsets: list[list[int]], entities: Entities, defaults: Mapping[str, str]
+    doc: Doc, offsets: Offsets, entities: Entities, defaults: Mapping[str, str]
 ) -> list[Head | None]:
     """Per entity its section, if that says something by itself; `offsets` is of its tokens."""
-    stored = doc.user_data.get(attributes.STORE, {}).get("sections", ())
-    if not any(title in defaults for title, _, _ in stored):
+    sheet = store.sheet_of(doc)
+    stored = () if sheet is None else sheet.get("sections", ())
+    if not any(title in defaults for title, _, _, _ in stored):
         return [None] * len(entities)
     heads: list[Head | None] = []
     begins = []
-    for title, header, span in stored:
-        begins.append(bisect_left(offsets, [span[0]]))
-        end = begins[-1] if header is None else bisect_left(offsets, [header[1]])
+    for title, header, start, _ in stored:
+        begins.append(bisect_left(offsets[0], start))
+        end = begins[-1] if header is None else bisect_left(offsets[0], header[1])
         heads.append(Head(title, begins[-1], end) if title in defaults else None)
     numbers = (bisect_right(begins, start) - 1 for start, _ in entities)
     return [heads[number] if number >= 0 else None for number in numbers]
@@ -274,11 +303,23 @@ def _heads(
         "span._.assertion_evidence",
     ],
     default_config={
-        "span_keys": SPAN_KEYS,
+        "span_keys": [ALL],
         "combine": "rules",
         "cues": {},
         "disable": [],
         "sections": {},
+        "prefix": "",
+        "scorer": {"@scorers": "clinner.assertion_scorer.v1"},
+    },
+    default_score_weights={
+        "negated_f": 0.0,
+        "negated_p": None,
+        "negated_r": None,
+        "negated_end_to_end_f": 0.0,
+        "negated_end_to_end_p": None,
+        "negated_end_to_end_r": None,
+        "assertion_acc": None,
+        "assertion_per_type": None,
     },
 )
 def create_context(
@@ -289,8 +330,12 @@ def create_context(
     cues: dict[str, dict[str, Any]],
     disable: list[str],
     sections: dict[str, str],
+    prefix: str,
+    scorer: Callable[..., dict[str, Any]] | None,
 ) -> Callable[[Doc], Doc]:
-    """Make the `clinner_context` component; `ClinicalContext` explains the settings."""
+    """Make the `clinner_context` component; `ClinicalContext` explains the settings, and
+    `extensions.register` the prefix."""
+    extensions.register(extensions.CONTEXT, prefix)
     return ClinicalContext(
         nlp,
         name,
@@ -299,4 +344,5 @@ def create_context(
         cues=cues,
         disable=disable,
         sections=sections,
+        scorer=scorer,
     )

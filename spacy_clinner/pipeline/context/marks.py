@@ -198,7 +198,7 @@ class CueFinder:
     def _looks_ahead(
         self, tokens: Tokens, end: int, starts: Sequence[int], follows_entity: bool
     ) -> bool:
-        if end == tokens.last[end - 1] or tokens.gaps[end] >= WIDE:
+        if end == tokens.last[end - 1] or tokens.gaps[end] == WIDE:
             return False
         word = tokens.words[end]
         if word in self.stops or word in self.prepositions:

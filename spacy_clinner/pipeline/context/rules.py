@@ -79,7 +79,9 @@ class ContextRules:
         self.alternatives = word_set(cut, ALTERNATIVES)
         self.separators = self.commas | self.conjunctions
         self.colons = word_set(cut, COLONS)
-        self.points = self.separators | self.colons
+        self.opening = word_set(cut, ("(",))
+        self.closing = word_set(cut, (")",))
+        self.points = self.separators | self.colons | self.opening | self.closing
         self.introduces = word_set(cut, INTRODUCES) | self.commas | self.conjunctions
         numbers = word_set(cut, [str(number) for number in range(100)])
         self.introduces |= numbers
@@ -130,7 +132,9 @@ class _Scopes:
         self.ends = [entities[entity][1] for entity in self.by_end]
         words, colons = tokens.words, rules.colons
         points = [index for index, word in enumerate(words) if word in rules.points]
-        self.separators = [index for index in points if words[index] not in colons]
+        brackets = rules.opening | rules.closing
+        self.brackets = [index for index in points if words[index] in brackets]
+        self.separators = [index for index in points if words[index] in rules.separators]
         # A colon that names what follows: a scope ends before the word that it stands after.
         self.colons = [
             index
@@ -178,7 +182,7 @@ class _Scopes:
         between = self.tokens.words[end:start]
         if links and any(word not in self.rules.links for word in between):
             return False
-        if not self.rules.points.isdisjoint(between):
+        if not (self.rules.separators | self.rules.colons).isdisjoint(between):
             return False
         return bisect_left(self.starts, end) == bisect_left(self.starts, start)
 
@@ -202,12 +206,17 @@ class _Scopes:
     def _forward(self, number: int) -> None:
         mark = self.marks[number]
         start, end, cue = mark
+        begin = bisect_left(self.starts, start)
+        sentence = self._block_end(start, end)
+        if begin == len(self.starts) or self.starts[begin] >= sentence:
+            return
         for category in cue.categories:
-            stop = self._forward_stop(number, category)
-            entity = bisect_left(self.starts, start)
+            stop = self._forward_stop(number, category, sentence)
+            entity = begin
             while entity < len(self.starts) and self.starts[entity] < stop:
                 first, last = self.entities[entity]
-                if category == "negated" and self._stands_by_itself(entity, start, end):
+                apart = category == "negated" and first > end
+                if apart and self._stands_by_itself(entity, start, end):
                     break
                 if first >= end or (cue.within and last > end) or first > start:
                     self._assign(entity, category, mark, max(first - end, 0))
@@ -220,8 +229,6 @@ class _Scopes:
         """
         words = self.tokens.words
         first, last = self.entities[entity]
-        if first <= end:
-            return False
         before = words[first - 1]
         if before in self.rules.purpose:
             after_entity = entity > 0 and self.entities[entity - 1][1] == first - 1
@@ -243,10 +250,12 @@ class _Scopes:
             return False
         return words[end] in self.rules.affirms
 
-    def _forward_stop(self, number: int, category: str) -> int:
-        """One past the last token at which an entity in a cue's forward scope may start."""
-        start, end, cue = self.marks[number]
-        stop = self._block_end(start, end)
+    def _forward_stop(self, number: int, category: str, stop: int) -> int:
+        """One past the last token at which an entity in a cue's forward scope may start.
+
+        `stop`: where its sentence ends.
+        """
+        _, end, cue = self.marks[number]
         for following in range(number + 1, len(self.marks)):
             next_start, _, other = self.marks[following]
             if next_start >= stop:
@@ -258,15 +267,27 @@ class _Scopes:
                 category in other.categories
                 and other.direction == "forward"
                 and other.window >= cue.window
+                and not self._in_brackets(end, next_start)
             )
             contradicted = next_start > end and _contradict(category, other)
             ends = category in other.ends and not (other.apart and next_start == end)
             if ends or nearer or contradicted:
                 stop = next_start
+        bracket = bisect_left(self.brackets, end)
+        if category == "negated" and bracket < len(self.brackets):
+            # "(not taking aspirin), asthma": a scope ends with the brackets it stands in.
+            bracket = self.brackets[bracket]
+            if bracket < stop and self.tokens.words[bracket] in self.rules.closing:
+                stop = bracket
         colon = bisect_right(self.colons, end)
         if colon < len(self.colons) and self.colons[colon] < stop:
             stop = min(stop, self.colons[colon] - 1)
         return self._window_end(end, cue, stop)
+
+    def _in_brackets(self, end: int, token: int) -> bool:
+        """Whether a token stands in brackets that open after a cue's end."""
+        low, high = bisect_left(self.brackets, end), bisect_left(self.brackets, token)
+        return low < high and self.tokens.words[self.brackets[high - 1]] in self.rules.opening
 
     def _block_end(self, start: int, end: int) -> int:
         """Where a cue's sentence ends, or the list under it: "Denies:", then a finding a line."""

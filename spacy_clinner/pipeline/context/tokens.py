@@ -50,12 +50,13 @@ def white_space(
         return [], []
     before = np.concatenate(([offsets[0, 0]], offsets[:-1, 1]))
     gaps: list[int] = (offsets[:, 0] > before).astype(np.int64).tolist()
-    following = np.cumsum(keep).tolist()
+    spaces = np.flatnonzero(~keep)
+    # As many white spaces stand before a token as its number lags behind.
+    following = (spaces - np.arange(len(spaces))).tolist()
     lines: list[int] = []
-    for token in np.flatnonzero(~keep).tolist():
-        after = following[token]
+    for after, orth in zip(following, orths[spaces].tolist(), strict=True):
         if after < len(gaps):
-            kind = kinds[int(orths[token])]
+            kind = kinds[orth]
             gap = BLANK if kind & BLANK_LINE else LINE if kind & NEWLINE else WIDE
             gaps[after] = max(gaps[after], gap)
             if gap >= LINE and (not lines or lines[-1] != after):

@@ -1,6 +1,7 @@
 """`clinner_ner`: named entity recognition in layers, with a confidence for each entity."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from spacy.errors import Errors
+from spacy.glossary import GLOSSARY
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import extensions
 from spacy_clinner.architectures.decoding import span_posteriors, tag_scores, viterbi
 from spacy_clinner.architectures.layered_tagger import LayeredTagger, resize_heads, score_slices
 from spacy_clinner.errors import ClinnerError
@@ -24,14 +26,17 @@ from spacy_clinner.pipeline.ner.layers import (
     LayerPrediction,
     Predictions,
     TokenBatch,
-    check_layers,
-    gold_tags,
+    check_settings,
     labels_in,
+    layer_losses,
     set_ents,
-    tagging_loss,
+    threshold_of,
 )
 from spacy_clinner.pipeline.ner.scorer import score_layers
-from spacy_clinner.pipeline.streams import pipe_by_tokens
+from spacy_clinner.pipeline.ner.writing import write_layers
+from spacy_clinner.pipeline.settings import Configured, Setting
+from spacy_clinner.pipeline.streams import CANNOT_REHEARSE, pipe_by_tokens
+from spacy_clinner.schemes import Scheme, of_layers, scheme_of
 
 DEFAULT_MODEL = Config().from_str("""
 [model]
@@ -52,13 +57,23 @@ subword_features = true
 
 @Language.factory(
     "clinner_ner",
-    assigns=["doc.spans", "doc.ents", "token.ent_iob", "token.ent_type", "token.ent_id"],
+    assigns=[
+        "doc.spans",
+        "doc.ents",
+        "token.ent_iob",
+        "token.ent_type",
+        "token.ent_id",
+        "span._.confidence",
+        "span._.layer",
+        "span._.semantic_group",
+    ],
     default_config={
         "model": DEFAULT_MODEL,
-        "layers": ["clinical", "modifiers"],
-        "ents_from": ["clinical"],
+        "layers": None,
+        "ents_from": None,
         "threshold": {},
         "overwrite": False,
+        "prefix": "",
         "scorer": {"@scorers": "clinner.layer_scorer.v1"},
     },
     default_score_weights={
@@ -75,13 +90,15 @@ def create_ner(
     nlp: Language,
     name: str,
     model: LayeredTagger,
-    layers: list[str],
-    ents_from: list[str],
-    threshold: dict[str, float],
+    layers: list[str] | None,
+    ents_from: list[str] | None,
+    threshold: float | dict[str, float],
     overwrite: bool,
+    prefix: str,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "LayeredNER":
-    """Create the component; see `LayeredNER`."""
+    """Create the component; see `LayeredNER`, and `extensions.register` for the prefix."""
+    extensions.register(extensions.NER, prefix)
     return LayeredNER(
         nlp.vocab,
         model,
@@ -91,10 +108,11 @@ def create_ner(
         threshold=threshold,
         overwrite=overwrite,
         scorer=scorer,
+        nlp=nlp,
     )
 
 
-class LayeredNER(TrainablePipe):  # type: ignore[misc]
+class LayeredNER(TrainablePipe, Configured):  # type: ignore[misc]
     """Recognise entities in several label schemes at once.
 
     Sets `doc.spans[layer]` for every layer, `doc.ents` from the layers in `ents_from`, and
@@ -105,16 +123,23 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
     vocab (Vocab): The shared vocabulary.
     model (Model[List[Doc], List[Floats2d]]): Scores of all layers; `clinner.LayeredTagger.v1`.
     name (str): The component's name.
-    layers (List[str]): The keys in `doc.spans`, in order.
-    ents_from (List[str]): The layers that fill `doc.ents`; where their spans overlap, the earlier
-        layer has precedence.
-    threshold (Dict[str, float]): Per layer the confidence below which spans are dropped; 0 where
-        not given. May be changed at any time through the attribute of this name.
+    layers (List[str] | None): The keys in `doc.spans`, in order; None for all that the training
+        examples annotate. On a trained model: which of those that it learned to set.
+    ents_from (List[str] | None): The layers that fill `doc.ents`; where their spans overlap, the
+        earlier layer has precedence. None for the first layer.
+    threshold (float | Dict[str, float]): The confidence below which spans are dropped, for all
+        layers or per layer; 0 where not given.
     overwrite (bool): Whether entities that an earlier component set give way; if False, they
         stay, and predictions that overlap them stay out of `doc.ents`.
     scorer (Callable | None): The scoring method.
+    nlp (Language | None): The pipeline, whose config has these settings. All of them may be
+        changed at any time through the attributes of their names.
     RAISES (ClinnerError): A layer is named twice, or an option names an unknown layer.
     """
+
+    ents_from = Setting[list[str] | None]()
+    threshold = Setting[float | dict[str, float]]()
+    overwrite = Setting[bool]()
 
     def __init__(
         self,
@@ -122,28 +147,40 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         model: LayeredTagger,
         name: str = "ner",
         *,
-        layers: Sequence[str],
-        ents_from: Sequence[str] = (),
-        threshold: dict[str, float] | None = None,
+        layers: Sequence[str] | None = None,
+        ents_from: Sequence[str] | None = None,
+        threshold: float | dict[str, float] | None = None,
         overwrite: bool = False,
         scorer: Callable[..., dict[str, Any]] | None = score_layers,
+        nlp: Language | None = None,
     ) -> None:
-        super().__init__(vocab, model, name)
-        check_layers(name, layers, ents_from, threshold or {})
-        self.cfg: dict[str, Any] = {
-            "layers": list(layers),
-            "labels": {layer: [] for layer in layers},
-            "threshold": dict(threshold or {}),
+        TrainablePipe.__init__(self, vocab, model, name)
+        self.nlp = nlp
+        self.settings = {
+            "layers": None if layers is None else list(layers),
+            "ents_from": None if ents_from is None else list(ents_from),
+            "threshold": dict(threshold) if isinstance(threshold, dict) else threshold or {},
+            "overwrite": overwrite,
         }
-        self._given_threshold = dict(threshold or {})
-        self.ents_from = tuple(ents_from)
-        self.overwrite = overwrite
+        if layers is not None:
+            check_settings(name, self.settings, layers)
+        # What is learned. (Threshold, too: `spacy find-threshold` looks for it here.)
+        self.cfg: dict[str, Any] = {
+            "labels": {layer: [] for layer in layers or ()},
+            "schemes": {},
+            "threshold": self.settings["threshold"],
+        }
+        self.schemes: dict[str, Scheme] = {}
+        # Files of the corpus's own schemes, where a callback of the training found some.
+        self.scheme_files: list[str] = []
+        self._set_schemes(of_layers(layers or ()))
         self.scorer = scorer
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The keys in `doc.spans` that this component sets."""
-        return tuple(self.cfg["layers"])
+        given = self.settings["layers"]
+        return tuple(self.layer_labels if given is None else given)
 
     @property
     def layer_labels(self) -> dict[str, list[str]]:
@@ -159,11 +196,6 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
     def label_data(self) -> dict[str, list[str]]:
         """What `initialize` takes as `labels`; written by `spacy init labels`."""
         return {layer: list(names) for layer, names in self.layer_labels.items()}
-
-    @property
-    def threshold(self) -> dict[str, float]:
-        """Per layer the confidence below which spans are dropped."""
-        return self.cfg["threshold"]  # type: ignore[no-any-return]
 
     @property
     def temperatures(self) -> dict[str, float]:
@@ -198,15 +230,24 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         self._add_strings()
 
     def _add_strings(self) -> None:
-        for string in (*self.layers, *self.labels):
+        for string in (*self.layer_labels, *self.labels):
             self.vocab.strings.add(string)
+        for scheme in self.schemes.values():
+            for label in scheme.labels.values():
+                GLOSSARY.setdefault(label.name, label.description)
+
+    def _set_schemes(self, found: Mapping[str, Scheme]) -> None:
+        self.schemes = dict(found)
+        self.cfg["schemes"] = {layer: scheme.as_data() for layer, scheme in found.items()}
+        self._add_strings()
 
     def initialize(
         self,
         get_examples: Callable[[], Iterable[Example]],
         *,
-        nlp: Language | None = None,  # noqa: ARG002
+        nlp: Language | None = None,
         labels: dict[str, list[str]] | None = None,
+        schemes: list[str] | None = None,
     ) -> None:
         """Learn the labels and the shape of the model.
 
@@ -214,16 +255,16 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         nlp (Language | None): The pipeline.
         labels (Dict[str, List[str]] | None): The labels per layer, as `label_data` gives them; if
             None, they are read from `reference.spans[layer]` of the examples.
+        schemes (List[str] | None): Label schemes of the user's own, as paths of TOML files, whose
+            descriptions, semantic groups and colours the model then has.
         RAISES (ClinnerError): A layer has no label, or `labels` names an unknown layer.
         """
         validate_get_examples(get_examples, "LayeredNER.initialize")
-        if not self.layers:
-            raise ClinnerError(
-                f"{self.name}: no layers to learn. Name them in the component's `layers`, or train "
-                f"with clinner.fit_to_corpus.v1 in [initialize.before_init]."
-            )
-        found, seen = ({}, set()) if labels else labels_in(get_examples(), self.layers)
-        merged = self.label_data
+        if labels is None or self.settings["layers"] is None:
+            found, seen = labels_in(get_examples(), self.settings["layers"])
+        else:
+            found, seen = {}, set()
+        merged = {layer: [] for layer in found} if not self.layers else self.label_data
         for layer, names in (labels or found).items():
             if layer not in merged:
                 known = ", ".join(self.layers)
@@ -240,8 +281,21 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         if not self.model.get_ref("output_layer").has_dim("nO"):
             resize_heads(self.model, {}, merged)
         self._set_labels(merged)
+        self._set_schemes(of_layers(merged, [*(schemes or ()), *self.scheme_files]))
+        check_settings(self.name, self.settings, tuple(merged))
+        self._show_thresholds(nlp)
         sample = [example.x for example in islice(get_examples(), 10)]
         self.model.initialize(X=[doc for doc in sample if len(doc)] or sample)
+
+    def _show_thresholds(self, nlp: Language | None) -> None:
+        """Name every layer in the config, so that its threshold can be given and searched for."""
+        given = self.settings["threshold"]
+        if nlp is None or not isinstance(given, dict):
+            return
+        shown = {**dict.fromkeys(self.layers, 0.0), **given}
+        for name, component in nlp.components:
+            if component is self:
+                nlp.get_pipe_config(name)["threshold"] = shown
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Run over a stream of documents; see `pipe_by_tokens`."""
@@ -261,7 +315,7 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
             scores = tag_scores(logits, starts, self.temperatures.get(layer, 1.0))
             spans = viterbi(scores)  # the best tagging is the same at every temperature
             confidence = span_posteriors(scores, spans)
-            sure = confidence >= self.threshold.get(layer, 0.0)
+            sure = confidence >= threshold_of(self.settings["threshold"], layer)
             layers[layer] = LayerPrediction(spans[sure], confidence[sure])
         return Predictions(batch, layers)
 
@@ -276,10 +330,11 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         """
         slices = score_slices(self.layer_labels)
         if not len(batch):
-            return {layer: np.zeros((0, s.stop - s.start), "f") for layer, s in slices.items()}
+            widths = {layer: s.stop - s.start for layer, s in slices.items()}
+            return {layer: np.zeros((0, widths[layer]), "f") for layer in self.layers}
         ops = self.model.ops
         logits = ops.to_numpy(ops.flatten(self.model.predict(list(docs))))[batch.kept]
-        return {layer: logits[:, columns] for layer, columns in slices.items()}
+        return {layer: logits[:, slices[layer]] for layer in self.layers}
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Predictions) -> None:
         """Write `doc.spans`, `doc.ents` and the spans' attributes.
@@ -288,32 +343,31 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
         predictions (Predictions): What `predict` returned for them.
         """
         docs = list(docs)
-        written: dict[str, list[list[Span]]] = {}
-        for layer, prediction in predictions.layers.items():
-            doc, start, end = predictions.batch.locate(prediction.spans)
-            label = prediction.spans.label
-            rows = zip(start.tolist(), end.tolist(), label.tolist(),
-                       prediction.confidence.tolist(), strict=True)  # fmt: skip
-            counts = np.bincount(doc, minlength=len(docs)).tolist()
-            written[layer] = [
-                self._write_layer(docs[at], layer, islice(rows, count))
-                for at, count in enumerate(counts)
-            ]
-        for at, doc_ in enumerate(docs):
-            candidates = [span for layer in self.ents_from for span in written[layer][at]]
-            set_ents(doc_, candidates, self.overwrite)
+        written = write_layers(docs, predictions, self.layer_labels, self.schemes)
+        for doc, spans in zip(docs, written, strict=True):
+            candidates = [span for layer in self._ents_layers for span in spans[layer]]
+            set_ents(doc, candidates, self.settings["overwrite"])
 
-    def _write_layer(
-        self, doc: Doc, layer: str, rows: Iterable[tuple[int, int, int, float]]
-    ) -> list[Span]:
-        names = self.layer_labels[layer]
-        spans = []
-        for start, end, label, confidence in rows:
-            span = Span(doc, start, end, label=names[label], span_id=layer)
-            attributes.set_values(span, confidence=confidence, layer=layer)
-            spans.append(span)
-        doc.spans[layer] = SpanGroup(doc, name=layer, spans=spans)
-        return spans
+    @property
+    def _ents_layers(self) -> Sequence[str]:
+        given: list[str] | None = self.settings["ents_from"]
+        return self.layers[:1] if given is None else given
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+        """Score by the scorer, over the layers that are set.
+
+        examples (Iterable[Example]): The examples.
+        RETURNS (Dict[str, Any]): The scores; see `score_layers`.
+        """
+        if self.scorer is None:
+            return {}
+        settings = {"layers": self.layers, "ents_from": self._ents_layers, "labels": self.labels}
+        found: dict[str, Any] = self.scorer(examples, **{**settings, **kwargs})
+        return found
+
+    def rehearse(self, examples: Iterable[Example], **_: Any) -> dict[str, float]:  # noqa: ARG002
+        """Not possible; raises `ClinnerError`."""
+        raise ClinnerError(CANNOT_REHEARSE.format(name=self.name))
 
     def update(
         self,
@@ -365,36 +419,50 @@ class LayeredNER(TrainablePipe):  # type: ignore[misc]
     def _layer_losses(
         self, examples: list[Example], scores: list[Floats2d]
     ) -> tuple[dict[str, float], list[Floats2d]]:
-        ops = self.model.ops
-        batch = TokenBatch.of([example.predicted for example in examples])
-        flat = ops.flatten(scores)
-        logits = ops.to_numpy(flat)[batch.kept]
-        gradient = np.zeros(flat.shape, dtype="f")
-        rows = np.flatnonzero(batch.kept)
-        slices = score_slices(self.layer_labels)
-        losses = {}
-        for layer, tags in gold_tags(examples, batch, self.layer_labels).items():
-            loss, d_logits = tagging_loss(logits[:, slices[layer]], tags, batch)
-            # Over all tokens of the batch, not over those that annotate the layer: each annotated
-            # token has the same weight, whatever else the batch happens to hold.
-            losses[layer] = loss / max(1, len(batch))
-            gradient[rows, slices[layer]] = d_logits / max(1, len(batch))
+        losses, d_scores = layer_losses(examples, scores, self.layer_labels, self.model.ops)
         if any(not np.isfinite(loss) for loss in losses.values()):
             raise ValueError(Errors.E910.format(name=self.name))
-        lengths = ops.asarray1i([len(doc) for doc in scores])
-        return losses, ops.unflatten(ops.asarray2f(gradient), lengths)
+        return losses, d_scores
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Give the component as bytes: what it learned."""
+        with self._learned_only():
+            data: bytes = super().to_bytes(exclude=exclude)
+        return data
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save what the component learned; its settings are in `nlp.config`."""
+        with self._learned_only():
+            super().to_disk(path, exclude=exclude)
+
+    @contextmanager
+    def _learned_only(self) -> Iterator[None]:
+        whole = self.cfg
+        self.cfg = {name: whole[name] for name in ("labels", "schemes")}
+        try:
+            yield
+        finally:
+            self.cfg = whole
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "LayeredNER":
-        """Load the component from bytes; thresholds given in the config win over stored ones."""
+        """Load what was learned from bytes."""
         super().from_bytes(bytes_data, exclude=exclude)
         return self._loaded()
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LayeredNER":
-        """Load the component from a folder; thresholds given in the config win over stored ones."""
+        """Load what was learned from a folder."""
         super().from_disk(path, exclude=exclude)
         return self._loaded()
 
     def _loaded(self) -> "LayeredNER":
-        self.threshold.update(self._given_threshold)
-        self._add_strings()
+        stored = self.cfg["threshold"]
+        if stored and not self.settings["threshold"]:
+            # Version 0.1 had a changed threshold there, and not in the config.
+            self.take({"threshold": stored})
+        self.cfg["threshold"] = self.settings["threshold"]
+        learned: dict[str, Any] = self.cfg["schemes"]
+        # Models of version 0.1 have labels alone.
+        found = {layer: scheme_of(data, self.name) for layer, data in learned.items()}
+        self._set_schemes({**of_layers(self.layer_labels), **found})
+        check_settings(self.name, self.settings, tuple(self.layer_labels))
         return self

@@ -1,17 +1,19 @@
 """Between documents and arrays: the tokens of a batch, gold tags, labels and entities."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import filter_spans
+from thinc.types import Floats2d
 
 from spacy_clinner.architectures.decoding import SpanArrays, tag_marginals, tag_scores
+from spacy_clinner.architectures.layered_tagger import score_slices
 from spacy_clinner.errors import ClinnerError
 
 Ints = NDArray[np.int64]
@@ -156,6 +158,35 @@ def tagging_loss(
     return loss, d_logits
 
 
+def layer_losses(
+    examples: Sequence[Example], scores: list[Floats2d], labels: dict[str, list[str]], ops: Any
+) -> tuple[dict[str, float], list[Floats2d]]:
+    """The loss of each layer, and the gradient of all.
+
+    examples (Sequence[Example]): The batch.
+    scores (List[Floats2d]): The model's output for the predicted documents.
+    labels (Dict[str, List[str]]): The labels of each layer.
+    ops (Ops): The model's.
+    RETURNS (Tuple[Dict[str, float], List[Floats2d]]): Losses of the layers that the batch
+        annotates, and the gradient, of scores' shapes.
+    """
+    batch = TokenBatch.of([example.predicted for example in examples])
+    flat = ops.flatten(scores)
+    logits = ops.to_numpy(flat)[batch.kept]
+    gradient = np.zeros(flat.shape, dtype="f")
+    rows = np.flatnonzero(batch.kept)
+    slices = score_slices(labels)
+    losses = {}
+    for layer, tags in gold_tags(examples, batch, labels).items():
+        loss, d_logits = tagging_loss(logits[:, slices[layer]], tags, batch)
+        # Over all tokens of the batch, not over those that annotate the layer: each annotated
+        # token has the same weight, whatever else the batch happens to hold.
+        losses[layer] = loss / max(1, len(batch))
+        gradient[rows, slices[layer]] = d_logits / max(1, len(batch))
+    lengths = ops.asarray1i([len(doc) for doc in scores])
+    return losses, ops.unflatten(ops.asarray2f(gradient), lengths)
+
+
 def _fill(tags: Ints, spans: list[GoldSpan], batch: TokenBatch, names: list[str]) -> None:
     if not spans:
         return
@@ -227,41 +258,55 @@ def set_ents(doc: Doc, candidates: Iterable[Span], overwrite: bool) -> None:
 
 
 def labels_in(
-    examples: Iterable[Example], layers: Sequence[str]
+    examples: Iterable[Example], layers: Sequence[str] | None
 ) -> tuple[dict[str, list[str]], set[str]]:
     """Collect labels from references.
 
     examples (Iterable[Example]): The examples.
-    layers (Sequence[str]): The layers to look for.
+    layers (Sequence[str] | None): The layers to look for; None for all that have a span.
     RETURNS (Tuple[Dict[str, List[str]], Set[str]]): The labels of each layer, sorted, and all
         keys that occur in `doc.spans`.
     """
-    labels: dict[str, set[str]] = {layer: set() for layer in layers}
+    labels: dict[str, set[str]] = {layer: set() for layer in layers or ()}
     seen: set[str] = set()
     for example in examples:
         seen.update(example.reference.spans)
-        for layer in layers:
-            if layer in example.reference.spans:
-                labels[layer].update(span.label_ for span in example.reference.spans[layer])
+        for layer, group in example.reference.spans.items():
+            if layer in labels or (layers is None and len(group)):
+                labels.setdefault(layer, set()).update(span.label_ for span in group)
     return {layer: sorted(names) for layer, names in labels.items()}, seen
 
 
-def check_layers(
-    name: str, layers: Sequence[str], ents_from: Iterable[str], threshold: Iterable[str]
-) -> None:
-    """Check a component's options.
+def threshold_of(setting: float | Mapping[str, float], layer: str) -> float:
+    """The confidence below which spans of a layer are dropped."""
+    return setting.get(layer, 0.0) if isinstance(setting, Mapping) else setting
+
+
+def check_settings(name: str, settings: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Check a component's settings.
 
     name (str): The component's name, for messages.
-    layers (Sequence[str]): The layers.
-    ents_from (Iterable[str]), threshold (Iterable[str]): Layers that these options name.
-    RAISES (ClinnerError): A layer named twice, or an option that names another.
+    settings (Mapping[str, Any]): The settings.
+    known (Sequence[str]): The layers that there are.
+    RAISES (ClinnerError): No layer, a layer named twice, or a setting that names another.
     """
-    if len(set(layers)) < len(layers):
-        raise ClinnerError(f"{name}: `layers` must name each layer once; got {list(layers)}.")
-    for option, named in (("ents_from", ents_from), ("threshold", threshold)):
-        unknown = [layer for layer in named if layer not in layers]
+    layers = settings["layers"]
+    if layers is not None and (not layers or len(set(layers)) < len(layers)):
+        raise ClinnerError(
+            f"{name}: `layers` must name at least one layer, each once, or be null for all that "
+            f"the data annotates; got {list(layers)}."
+        )
+    for option, among in (("layers", known), ("ents_from", layers), ("threshold", layers)):
+        named = settings[option]
+        if isinstance(named, float | int | None):
+            continue
+        if isinstance(named, Mapping):
+            # 0 only says that there is no threshold, also to a layer that is not to be set.
+            named = [layer for layer, value in named.items() if value]
+        among = known if among is None else among
+        unknown = [layer for layer in named if layer not in among]
         if unknown:
             raise ClinnerError(
-                f"{name}: `{option}` names {', '.join(unknown)}, which `layers` does not; "
-                f"`layers` is {', '.join(layers)}."
+                f"{name}: `{option}` names {', '.join(unknown)}, which is none of the layers; "
+                f"they are {', '.join(among) or 'none'}."
             )

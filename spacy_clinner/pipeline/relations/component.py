@@ -16,8 +16,8 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer, set_dropout_rate
 
-from spacy_clinner import schemes
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import extensions, said, store
+from spacy_clinner.annotation.spans import span_key
 from spacy_clinner.architectures.pair_classifier import PairClassifier
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.relations.candidates import (
@@ -27,9 +27,11 @@ from spacy_clinner.pipeline.relations.candidates import (
     choose_links,
     find_candidates,
 )
-from spacy_clinner.pipeline.relations.gold import gold_links, gold_spans, gold_targets, is_annotated
-from spacy_clinner.pipeline.relations.scorer import Link, key, links, score_relations, summary
-from spacy_clinner.pipeline.streams import pipe_by_tokens
+from spacy_clinner.pipeline.relations.gold import gold_links, gold_spans, gold_targets
+from spacy_clinner.pipeline.relations.pairs import is_elsewhere, is_path, legal_pairs
+from spacy_clinner.pipeline.relations.scorer import Link, score_relations
+from spacy_clinner.pipeline.settings import Configured, Setting
+from spacy_clinner.pipeline.streams import CANNOT_REHEARSE, pipe_by_tokens
 
 DEFAULT_MODEL = Config().from_str("""
 [model]
@@ -64,17 +66,14 @@ subword_features = true
         "reach": 40,
         "threshold": 0.5,
         "floor": 0.1,
+        "prefix": "",
         "scorer": {"@scorers": "clinner.relation_scorer.v1"},
     },
     default_score_weights={
-        "rel_micro_f": 0.0,
+        "rel_micro_f": 1.0,
         "rel_micro_p": None,
         "rel_micro_r": None,
         "rel_per_pair": None,
-        "rel_gold_micro_f": 1.0,
-        "rel_gold_micro_p": None,
-        "rel_gold_micro_r": None,
-        "rel_gold_per_pair": None,
     },
 )
 def create_relations(
@@ -87,9 +86,11 @@ def create_relations(
     reach: int,
     threshold: float,
     floor: float,
+    prefix: str,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "RelationExtractor":
-    """Create the component; see `RelationExtractor`."""
+    """Create the component; see `RelationExtractor`, and `extensions.register` for the prefix."""
+    extensions.register(extensions.RELATIONS, prefix)
     return RelationExtractor(
         nlp.vocab,
         model,
@@ -101,6 +102,7 @@ def create_relations(
         threshold=threshold,
         floor=floor,
         scorer=scorer,
+        nlp=nlp,
     )
 
 
@@ -118,7 +120,7 @@ class PredictedLinks:
     rows: list[tuple[int, int, int, float]]
 
 
-class RelationExtractor(TrainablePipe):  # type: ignore[misc]
+class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
     """Link modifiers to the entities that they modify.
 
     Scores every legal pair of an entity of `doc.spans[entities]` and a modifier of
@@ -133,15 +135,23 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
     entities (str): The key in `doc.spans` of the entities.
     modifiers (str): The key in `doc.spans` of the modifiers; may be the same.
     pairs (str | Dict[str, List[str]]): The legal pairs: by label of an entity the labels of its
-        modifiers, or the name (or path) of a scheme that states them. They are stored with the
-        weights, which win when a model is loaded.
+        modifiers, or the name (or path) of a scheme that states them. The weights depend on
+        them: a trained model has those that it learned.
     reach (int): The most tokens that may stand between the two.
     threshold (float): The confidence from which on a link is made.
     floor (float): A modifier without a link gets its most probable one if its confidence reaches
-        this. `threshold` and `floor` may be changed at any time through these attributes.
+        this.
     scorer (Callable | None): The scoring method.
+    nlp (Language | None): The pipeline, whose config has these settings. All but `pairs` may be
+        changed at any time through the attributes of their names.
     RAISES (ClinnerError): There is no legal pair, or an option is out of its range.
     """
+
+    entities = Setting[str]()
+    modifiers = Setting[str]()
+    reach = Setting[int]()
+    threshold = Setting[float]()
+    floor = Setting[float]()
 
     def __init__(
         self,
@@ -156,19 +166,28 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         threshold: float = 0.5,
         floor: float = 0.1,
         scorer: Callable[..., dict[str, Any]] | None = score_relations,
+        nlp: Language | None = None,
     ) -> None:
-        super().__init__(vocab, model, name)
-        if reach < 0 or not 0.0 <= floor <= threshold <= 1.0:
+        TrainablePipe.__init__(self, vocab, model, name)
+        # A threshold below the floor makes the floor idle; a search for the best one tries it.
+        if reach < 0 or not (0.0 <= floor <= 1.0 and 0.0 <= threshold <= 1.0):
             raise ClinnerError(
-                f"{name}: needs reach >= 0 and 0 <= floor <= threshold <= 1; "
+                f"{name}: needs reach >= 0, 0 <= floor <= 1 and 0 <= threshold <= 1; "
                 f"got reach {reach}, floor {floor} and threshold {threshold}."
             )
-        self.cfg: dict[str, Any] = {"pairs": _legal_pairs(name, pairs)}
-        self.entities = entities
-        self.modifiers = modifiers
-        self.reach = reach
-        self.threshold = threshold
-        self.floor = floor
+        self.nlp = nlp
+        self.settings = {
+            "entities": entities,
+            "modifiers": modifiers,
+            "pairs": pairs,
+            "reach": reach,
+            "threshold": threshold,
+            "floor": floor,
+        }
+        # What is learned: the weights are of these pairs.
+        self.cfg: dict[str, Any] = {
+            "pairs": {} if is_elsewhere(pairs) else legal_pairs(name, pairs)
+        }
         self.scorer = scorer
 
     @property
@@ -177,8 +196,9 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         return LegalPairs.of(self.cfg["pairs"])
 
     @property
-    def _groups(self) -> tuple[str, str]:
-        return self.entities, self.modifiers
+    def linked_groups(self) -> tuple[str, str]:
+        """The keys in `doc.spans` of the entities and of the modifiers."""
+        return self.settings["entities"], self.settings["modifiers"]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -198,8 +218,13 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         RAISES (ClinnerError): No reference has a gold relation between legal labels.
         """
         validate_get_examples(get_examples, "RelationExtractor.initialize")
+        if not self.cfg["pairs"]:
+            self.cfg["pairs"] = legal_pairs(self.name, self.settings["pairs"])
+        if is_path(self.settings["pairs"]):
+            # The file stays behind when the model goes elsewhere.
+            self.take({"pairs": self.cfg["pairs"]})
         legal = set(self.labels)
-        found = (link for eg in get_examples() for link in gold_links(eg, *self._groups))
+        found = (link for eg in get_examples() for link in gold_links(eg, *self.linked_groups))
         if not any(link.pair in legal for link in found):
             raise ClinnerError(
                 f"{self.name}: nothing to learn from: no training document has a relation of "
@@ -224,8 +249,9 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         RETURNS (PredictedLinks): The links and their confidence.
         """
         docs = list(docs)
-        entities = [list(doc.spans.get(self.entities, ())) for doc in docs]
-        modifiers = [list(doc.spans.get(self.modifiers, ())) for doc in docs]
+        entities, modifiers = (
+            [list(doc.spans.get(key, ())) for doc in docs] for key in self.linked_groups
+        )
         candidates = find_candidates(
             docs, map(_located, entities), map(_located, modifiers), self.legal, self.reach
         )
@@ -265,14 +291,19 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         for at, doc_ in enumerate(docs):
             entities, modifiers = predictions.entities[at], predictions.modifiers[at]
             found = sorted(rows[at])
-            attributes.set_relations(doc_, ((entities[h], modifiers[t], c) for h, t, c in found))
+            said.set_relations(doc_, ((entities[h], modifiers[t], c) for h, t, c in found))
             linked = defaultdict(list)
             for head, tail, confidence in found:
                 modifier = modifiers[tail]
                 linked[head].append((modifier.label_, modifier, confidence))
-            for head, entity in enumerate(entities):
-                if head in linked or attributes.record(entity).get("modifiers"):
-                    attributes.set_modifiers(entity, linked[head])
+            store.write(
+                doc_,
+                (
+                    (entity, {"modifiers": said.modifier_values(entity, linked[head])})
+                    for head, entity in enumerate(entities)
+                    if head in linked or store.values(entity).get("modifiers")
+                ),
+            )
 
     def update(
         self,
@@ -306,6 +337,10 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         losses[self.name] += loss
         return losses
 
+    def rehearse(self, examples: Iterable[Example], **_: Any) -> dict[str, float]:  # noqa: ARG002
+        """Not possible; raises `ClinnerError`."""
+        raise ClinnerError(CANNOT_REHEARSE.format(name=self.name))
+
     def get_loss(
         self, examples: Iterable[Example], scores: Any, candidates: Candidates | None = None
     ) -> tuple[float, Any]:
@@ -322,39 +357,27 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         if not len(candidates.pairs):
             return 0.0, scores
         logits = self.model.ops.to_numpy(scores).astype("float64").ravel()
-        gold = gold_targets(examples, candidates, *self._groups)
+        gold = gold_targets(examples, candidates, *self.linked_groups)
         loss = float(np.mean(np.logaddexp(0.0, logits) - gold * logits))
         if not np.isfinite(loss):
             raise ValueError(Errors.E910.format(name=self.name))
         gradient = ((_sigmoid(logits) - gold) / len(logits)).astype("float32")
         return loss, self.model.ops.asarray2f(gradient[:, None])
 
-    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-        """Score links end to end by the scorer, and on gold spans.
+    def links_of_gold(self, examples: Sequence[Example]) -> list[tuple[set[Link], set[Link]]]:
+        """Link the references' spans, in place of those that the pipeline finds.
 
-        examples (Iterable[Example]): The examples, with their predicted documents as the pipeline
-            left them (token vectors included).
-        RETURNS (Dict[str, Any]): The scorer's; and `rel_gold_micro_p`, `_r`, `_f` and
-            `rel_gold_per_pair`, where the component was given the reference's spans.
+        examples (Sequence[Example]): The examples. Their predicted documents have the token
+            vectors that this component listens to.
+        RETURNS (List[Tuple[Set[Link], Set[Link]]]): Per example the predicted and the gold links.
         """
-        examples = list(examples)
-        scores = {} if self.scorer is None else self.scorer(examples, **kwargs)
-        annotated = [eg for eg in examples if is_annotated(eg.reference, *self._groups)]
-        compared = [
-            pair
-            for at in range(0, len(annotated), 64)
-            for pair in self._on_gold(annotated[at : at + 64])
-        ]
-        return {**scores, **summary("rel_gold", compared)}
-
-    def _on_gold(self, examples: list[Example]) -> list[tuple[set[Link], set[Link]]]:
         docs, candidates = self._gold_candidates(examples)
         predicted: list[set[Link]] = [set() for _ in examples]
         for doc, head, tail, _ in self._links(docs, candidates):
-            reference = examples[doc].reference
-            entity = reference.spans[self.entities][head]
-            predicted[doc].add(Link(key(entity), key(reference.spans[self.modifiers][tail])))
-        golds = (links(example.reference) for example in examples)
+            spans = examples[doc].reference.spans
+            entity, modifier = spans[self.entities][head], spans[self.modifiers][tail]
+            predicted[doc].add(Link(span_key(entity), span_key(modifier)))
+        golds = (gold_links(example, *self.linked_groups) for example in examples)
         return list(zip(predicted, golds, strict=True))
 
     def _gold_candidates(self, examples: Sequence[Example]) -> tuple[list[Doc], Candidates]:
@@ -363,18 +386,6 @@ class RelationExtractor(TrainablePipe):  # type: ignore[misc]
         heads = [gold_spans(example, self.entities) for example in examples]
         tails = [gold_spans(example, self.modifiers) for example in examples]
         return docs, find_candidates(docs, heads, tails, self.legal, self.reach)
-
-
-def _legal_pairs(name: str, pairs: str | Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    found = schemes.load(pairs).pairs if isinstance(pairs, str) else pairs
-    legal = {head: list(tails) for head, tails in found.items() if tails}
-    if not legal:
-        source = f"the scheme {pairs!r} states none" if isinstance(pairs, str) else "none given"
-        raise ClinnerError(
-            f"{name}: no legal pairs: {source}. Give `pairs` as a scheme with a [pairs] table "
-            f'("clinical"), or as a mapping such as {{"PROBLEM": ["NEGATION"]}}.'
-        )
-    return legal
 
 
 def _located(spans: Iterable[Span]) -> list[Located]:

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from spacy_clinner.annotation.said import has_relations
+from spacy_clinner.annotation.spans import group_of, span_key
 from spacy_clinner.pipeline.ner.layers import same_tokens
 from spacy_clinner.pipeline.relations.candidates import Candidates, Located
-from spacy_clinner.pipeline.relations.scorer import Link, has_relations, key, links
+from spacy_clinner.pipeline.relations.scorer import Link, links
 
 
 def is_annotated(reference: Doc, entities: str, modifiers: str) -> bool:
@@ -59,7 +61,7 @@ def gold_targets(
     """
     gold = [gold_links(example, entities, modifiers) for example in examples]
     head_keys, tail_keys = (
-        [[key(span) for span in example.reference.spans.get(group, ())] for example in examples]
+        [list(map(span_key, group_of(example.reference, group))) for example in examples]
         for group in (entities, modifiers)
     )
     heads, tails, pairs = candidates.heads, candidates.tails, candidates.pairs

@@ -1,24 +1,23 @@
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from spacy.scorer import PRFScore
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_clinner.annotation import attributes
-
-Key = tuple[int, int, str]
+from spacy_clinner.annotation.said import get_relations, has_relations
+from spacy_clinner.annotation.spans import SpanKey, span_key
 
 
 class Link(NamedTuple):
     """A link as its two spans: start, end (in characters) and label of each."""
 
-    head: Key
-    tail: Key
+    head: SpanKey
+    tail: SpanKey
 
     @property
     def pair(self) -> str:
-        return f"{self.head[2]}-{self.tail[2]}"
+        return f"{self.head.label}-{self.tail.label}"
 
 
 def create_relation_scorer() -> Callable[..., dict[str, Any]]:
@@ -62,17 +61,6 @@ def summary(prefix: str, compared: list[tuple[set[Link], set[Link]]]) -> dict[st
     }
 
 
-def has_relations(doc: Doc) -> bool:
-    """Whether relations were set on a document, if only to say that there are none."""
-    store: Mapping[str, Any] = doc.user_data.get(attributes.STORE, {})
-    return "relations" in store
-
-
 def links(doc: Doc) -> set[Link]:
     """The links of a document."""
-    return {Link(key(head), key(tail)) for head, tail, _ in attributes.get_relations(doc)}
-
-
-def key(span: Span) -> Key:
-    """What makes a span the same in another document."""
-    return span.start_char, span.end_char, span.label_
+    return {Link(span_key(head), span_key(tail)) for head, tail, _ in get_relations(doc)}

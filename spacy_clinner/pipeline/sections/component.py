@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -6,17 +6,16 @@ from spacy.attrs import IS_PUNCT, IS_SPACE, IS_TITLE, IS_UPPER, LENGTH, LOWER, O
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from spacy_clinner.annotation import attributes
+from spacy_clinner.annotation import extensions, said, store
+from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
-from spacy_clinner.pipeline.settings import StoredSettings
+from spacy_clinner.pipeline.settings import RuleComponent, Setting
 from spacy_clinner.pipeline.threads import one_at_a_time
 from spacy_clinner.pipeline.token_kinds import NEWLINE, TokenKinds
 
-SPAN_KEYS = ["ents", "clinical", "ncbi", "bc5cdr", "maccrobat", "umls"]
 
-
-class ClinicalSections(StoredSettings):
+class ClinicalSections(RuleComponent):
     """Sections by their headers: `HPI:`, `PAST MEDICAL HISTORY`, `**Plan**`, `SUBJECTIVE:,`.
 
     Headers are normalised to the titles of `lexicon.toml` beside this file; a header in capitals
@@ -24,12 +23,17 @@ class ClinicalSections(StoredSettings):
     `Span._.section`.
     """
 
+    factory = "clinner_sections"
+    nlp: Language
+    span_keys = Setting[list[str]]()
+    headers = Setting[dict[str, list[str]]]()
+
     def __init__(
         self,
         nlp: Language,
         name: str = "clinner_sections",
         *,
-        span_keys: Sequence[str] = SPAN_KEYS,
+        span_keys: Sequence[str] = (ALL,),
         headers: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Make the component.
@@ -37,16 +41,14 @@ class ClinicalSections(StoredSettings):
         nlp (Language): The pipeline; its tokenizer cuts the headers.
         name (str): The component's name in the pipeline.
         span_keys (Sequence[str]): Whose spans get `._.section`: "ents" for `doc.ents`, any other
-            name for `doc.spans[name]`. Groups that a document lacks are skipped.
+            name for `doc.spans[name]`, "*" for all. Groups that a document lacks are skipped.
         headers (Mapping[str, Sequence[str]] | None): More headers by title; titles may be new.
         RAISES (ClinnerError): A header pattern that is not right.
         """
-        self.name = name
-        self.nlp = nlp
-        self.span_keys = list(span_keys)
-        self.headers = {title: list(patterns) for title, patterns in (headers or {}).items()}
+        given = {title: list(patterns) for title, patterns in (headers or {}).items()}
+        super().__init__(nlp, name, {"span_keys": list(span_keys), "headers": given})
         self._rules: HeaderRules | None = None
-        self._phrases, self._within = read_headers(self.headers)
+        self._phrases, self._within = read_headers(given)
 
     @one_at_a_time
     def _compiled(self) -> HeaderRules:
@@ -64,17 +66,15 @@ class ClinicalSections(StoredSettings):
         RETURNS (Doc): The same document.
         """
         sections = self._sections(doc) if len(doc) else []
-        attributes.set_sections(doc, sections)
+        said.set_sections(doc, sections)
         titles = [title for title, _, _ in sections]
         starts = np.array([span.start for _, _, span in sections], dtype=np.int64)
-        for span in self._spans(doc):
+        found = []
+        for span in select(doc, self.settings["span_keys"]):
             index = int(np.searchsorted(starts, span.start, side="right")) - 1
-            attributes.set_values(span, section=titles[index] if index >= 0 else None)
+            found.append((span, {"section": titles[index] if index >= 0 else None}))
+        store.write(doc, found)
         return doc
-
-    def _spans(self, doc: Doc) -> Iterator[Span]:
-        for key in self.span_keys:
-            yield from doc.ents if key == "ents" else doc.spans.get(key, ())
 
     def _sections(self, doc: Doc) -> list[tuple[str | None, Span | None, Span]]:
         rules = self._compiled()
@@ -99,13 +99,10 @@ class ClinicalSections(StoredSettings):
             sections.append((header.title, head, doc[begin:end]))
         return sections
 
-    def _settings(self) -> dict[str, Any]:
-        return {"span_keys": self.span_keys, "headers": self.headers}
-
-    def _set(self, settings: dict[str, Any]) -> None:
-        self.span_keys = settings.get("span_keys", self.span_keys)
-        self.headers = settings.get("headers", self.headers)
-        self._phrases, self._within = read_headers(self.headers)
+    def take(self, settings: dict[str, Any]) -> None:
+        """Change several settings; see `Configured.take`."""
+        super().take(settings)
+        self._phrases, self._within = read_headers(self.settings["headers"])
         self._rules = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -115,10 +112,12 @@ class ClinicalSections(StoredSettings):
 @Language.factory(
     "clinner_sections",
     assigns=["doc._.sections", "span._.section"],
-    default_config={"span_keys": SPAN_KEYS, "headers": {}},
+    default_config={"span_keys": [ALL], "headers": {}, "prefix": ""},
 )
 def create_sections(
-    nlp: Language, name: str, span_keys: list[str], headers: dict[str, list[str]]
+    nlp: Language, name: str, span_keys: list[str], headers: dict[str, list[str]], prefix: str
 ) -> Callable[[Doc], Doc]:
-    """Make the `clinner_sections` component; `ClinicalSections` explains the settings."""
+    """Make the `clinner_sections` component; `ClinicalSections` explains the settings, and
+    `extensions.register` the prefix."""
+    extensions.register(extensions.SECTIONS, prefix)
     return ClinicalSections(nlp, name, span_keys=span_keys, headers=headers)

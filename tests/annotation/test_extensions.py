@@ -4,7 +4,8 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span
 
-from spacy_clinner.annotation import attributes
+import spacy_clinner
+from spacy_clinner.annotation import store
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def doc(nlp):
     doc.spans["clinical"] = [pain]
     doc.spans["modifiers"] = [cue]
     doc.set_ents([pain])
-    attributes.set_values(pain, confidence=0.9, layer="clinical", negated=True, assertion="absent")
+    store.set_values(pain, confidence=0.9, layer="clinical", negated=True, assertion="absent")
     pain._.negation_cue = cue
     pain._.assertion_evidence = ["modifier:NEGATION"]
     pain._.modifiers = [("NEGATION", cue, 0.8)]
@@ -60,14 +61,16 @@ def test_every_attribute_survives(doc, way):
     ]
 
 
-def test_defaults_say_present_and_of_the_patient(nlp):
+def test_what_nobody_judged_is_none(nlp):
     doc = nlp("fever")
     span = Span(doc, 0, 1, label="PROBLEM")
     assert span._.confidence is None
-    assert span._.negated is False
+    assert span._.negated is None
     assert span._.negation_cue is None
-    assert span._.assertion == "present"
-    assert span._.experiencer == "patient"
+    assert span._.assertion is None
+    assert (span._.uncertain, span._.hypothetical, span._.historical) == (None, None, None)
+    assert span._.experiencer is None
+    assert spacy_clinner.assertion(span) == spacy_clinner.Assertion()
     assert span._.modifiers == ()
     assert doc._.relations == ()
     assert doc._.sections == ()
@@ -78,8 +81,8 @@ def test_spans_with_the_same_offsets_and_other_labels_or_layers_keep_values_apar
     a, b = Span(doc, 0, 1, label="PROBLEM"), Span(doc, 0, 1, label="TEMPORAL")
     c = Span(doc, 0, 1, label="PROBLEM", span_id="ncbi")
     a._.negated = True
-    attributes.set_values(c, confidence=0.5)
-    assert (a._.negated, b._.negated, c._.negated) == (True, False, False)
+    store.set_values(c, confidence=0.5)
+    assert (a._.negated, b._.negated, c._.negated) == (True, None, None)
     assert (a._.confidence, c._.confidence) == (None, 0.5)
 
 
@@ -105,5 +108,14 @@ def test_the_extensions_can_be_sent_to_spawned_processes(nlp):
     assert pickle.loads(pickle.dumps(Underscore.get_state()))
 
 
-def test_spacy_explains_the_labels():
+def test_the_typed_accessor_gives_what_the_extensions_give(doc):
+    said = spacy_clinner.assertion(doc.ents[0])
+    assert (said.assertion, said.negated, said.uncertain) == ("absent", True, None)
+    assert said.negation_cue.text == "No"
+    assert said.evidence == ("modifier:NEGATION",)
+
+
+def test_spacy_explains_the_labels_of_a_pipeline(nlp):
+    nlp.add_pipe("clinner_ner", config={"layers": ["modifiers"], "ents_from": []})
+    nlp.get_pipe("clinner_ner").add_label("LABVALUE")
     assert spacy.explain("LABVALUE") == "Result of a test, with its unit"
