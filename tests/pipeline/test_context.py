@@ -244,6 +244,16 @@ def test_the_metadata_tells_spacy_what_is_needed_and_set():
     assert "span._.negated" in nlp.get_pipe_meta("clinner_context").assigns
 
 
+def test_span_groups_are_enough_for_it_and_the_analysis_of_the_pipeline_says_so():
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("span_ruler", config={"spans_key": "mine"})
+    ruler.add_patterns([{"label": "PROBLEM", "pattern": "fever"}])
+    nlp.add_pipe("clinner_context")
+    assert nlp.analyze_pipes()["problems"] == {"span_ruler": [], "clinner_context": []}
+    doc = nlp("No fever.")
+    assert doc.spans["mine"][0]._.negated
+
+
 @settings(max_examples=60)
 @given(
     st.lists(

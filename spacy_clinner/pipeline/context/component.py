@@ -291,7 +291,8 @@ def _heads(
 
 @Language.factory(
     "clinner_context",
-    requires=["doc.ents"],
+    # It reads doc.ents or doc.spans, whichever there is; `requires` has no word for "or".
+    requires=[],
     assigns=[
         "span._.negated",
         "span._.negation_cue",
