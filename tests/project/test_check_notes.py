@@ -20,13 +20,14 @@ CORPUS = Corpus("mine", "brat", LAYERS, {})
 
 @pytest.fixture
 def script(root):
-    return runpy.run_path(str(root / "scripts/check_sample.py"))
+    return runpy.run_path(str(root / "scripts/check_notes.py"))
 
 
-def test_the_sample_has_no_fault(script, root, monkeypatch, capsys):
+@pytest.mark.parametrize(("corpus", "notes"), [("sample", 90), ("notes", 627)])
+def test_our_corpora_have_no_fault(script, root, monkeypatch, capsys, corpus, notes):
     monkeypatch.chdir(root)
-    script["main"]("sample", root / "configs/corpora.toml")
-    assert "90 notes" in capsys.readouterr().out
+    script["main"](corpus, root / "configs/corpora.toml")
+    assert f"{notes} notes" in capsys.readouterr().out
 
 
 def test_a_good_note_has_no_fault(script):
@@ -74,3 +75,30 @@ def test_a_corpus_with_faults_stops_with_their_list(script, tmp_path):
     )
     with pytest.raises(ClinnerError, match=r"a\.ann: 2 words"):
         script["main"]("mine", catalog)
+
+
+@pytest.mark.parametrize(
+    ("words", "layer", "says"),
+    [
+        ("a fall", "clinical", "an article"),
+        ("1. fall", "clinical", "the mark of a list"),
+        ("fall\n\nPlan", "clinical", "empty line"),
+        ("fall\n- cough", "clinical", "next item"),
+        ("today,", "modifiers", "punctuation"),
+    ],
+)
+def test_what_the_guideline_forbids_in_a_span_is_named(script, words, layer, says):
+    (fault,) = script["faults_of_span"](words, layer)
+    assert says in fault
+
+
+@pytest.mark.parametrize("words", ["fall", "pain in\nthe knee", "q.i.d."])
+def test_what_the_guideline_allows_is_no_fault(script, words):
+    assert script["faults_of_span"](words, "clinical") == []
+
+
+def test_text_that_two_splits_share_is_named(script):
+    run = " ".join(f"word{at}" for at in range(script["SHARED"]))
+    notes = [("train", Note("a", f"x {run}")), ("test", Note("b", f"{run} y"))]
+    assert script["shared_text"](notes) == ["a and b stand in two splits and share text"]
+    assert script["shared_text"]([("train", note) for _, note in notes]) == []
