@@ -14,7 +14,7 @@ def command(
     ],
     target_format: Annotated[str, typer.Option("--to", help="brat, jsonl or markup")],
 ) -> None:
-    """Convert a corpus from any format to brat, JSONL or marks in the text; what a reader did not keep is printed."""
+    """Convert a corpus to brat, JSONL or marks in the text; what was not kept is printed."""
     from spacy_clinner.corpora.formats import reformat
 
     notes = reformat(source, target, source_format, target_format, progress=bar)
