@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -222,6 +223,16 @@ def test_the_speed_table_takes_summaries_plain_numbers_and_systems_it_does_not_k
     assert "| en_clinner_cpu, int8 | 21,987 | 20,123 to 22,456 | – |" in card
     assert "| 4,321 | – | 987 |" in card
     assert r"| A \| system | – | – | – |" in card
+
+
+def test_scores_are_shown_by_kind_of_text(inputs, tmp_path):
+    own = {"strict": {"clinical": {"p": 0.5, "r": 0.25, "f": 1 / 3, "gold": 8}}, "notes": 4}
+    own["negated_end_to_end"] = {"clinical": {"PROBLEM": {"f": 0.8765}}}
+    srsly.write_json(tmp_path / "own.json", own)
+    given = replace(inputs(), kinds={"shorthand": tmp_path / "own.json"})
+    card = render(card_facts(given))
+    assert "### By kind of text" in card
+    assert "| shorthand | 4 | clinical | 8 | 50.0 | 25.0 | 33.3 | 87.7 |" in card
 
 
 def test_a_cpu_edition_shows_what_quantisation_took(inputs):
