@@ -30,6 +30,14 @@ def test_a_short_form_is_known_as_notes_write_it(short, long):
     assert expansions(short) == (long,)
 
 
+@pytest.mark.parametrize(
+    ("plurals", "short"),
+    [("CTs", "CTS"), ("MDs", "MDS"), ("EDs", "EDS"), ("BMs", "BMS"), ("CNs", "CNS")],
+)
+def test_a_plural_is_not_taken_for_another_short_form(plurals, short):
+    assert not set(expansions(plurals)) & set(expansions(short))
+
+
 @pytest.mark.parametrize("word", ["all", "All", "or", "us", "pet", "hits", "", ".", "aspirin", "İ"])
 def test_words_are_no_short_forms(word):
     assert expansions(word) == ()
