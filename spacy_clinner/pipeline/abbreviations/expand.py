@@ -42,12 +42,18 @@ class Expander:
     def _replaced(self, start: int, end: int) -> Iterator[tuple[Extent, str]]:
         for definition in self.definitions:
             if start <= definition.start and definition.end <= end:
-                yield from self._words(start, definition.start)
+                yield from self.words_between(start, definition.start)
                 yield (definition.start, definition.end), definition.long
                 start = definition.end
-        yield from self._words(start, end)
+        yield from self.words_between(start, end)
 
-    def _words(self, start: int, end: int) -> Iterator[tuple[Extent, str]]:
+    def words_between(self, start: int, end: int) -> Iterator[tuple[Extent, str]]:
+        """The short forms between two offsets that are no definitions: where each stands, and what
+        it stands for.
+
+        start (int), end (int): In characters.
+        YIELDS (tuple[Extent, str]): In the order of the text.
+        """
         for chunk in CHUNK.finditer(self.text, start, end):
             begin, stop = chunk.span()
             if not DOTTED.fullmatch(chunk[0]):
