@@ -76,8 +76,10 @@ def f_difference(counts: Ints, others: Ints) -> Difference:
 
 def _drawn(documents: int) -> Ints:
     """How often each document is in each sample, shape (samples, documents); always the same."""
-    share = np.full(documents, 1 / max(1, documents))
-    return np.random.default_rng(0).multinomial(documents, share, SAMPLES)
+    if not documents:
+        return np.zeros((SAMPLES, 0), dtype=np.int64)
+    random = np.random.default_rng(0)
+    return random.multinomial(documents, np.full(documents, 1 / documents), SAMPLES)
 
 
 def _bounds(values: Floats) -> tuple[float, float]:
