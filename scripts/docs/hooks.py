@@ -1,6 +1,7 @@
 """What mkdocs writes into the reference: the commands, and the registered names."""
 
 import configparser
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import typer
 from typer.cli import get_docs_for_click
 
 ROOT = Path(__file__).parents[2]
+ROOT_FILE = re.compile(r"<!-- file (\S+) -->")
 # spaCy's command line is no part of a config.
 REGISTRIES = ("spacy_", "thinc_")
 NOT_NAMED = "spacy_cli"
@@ -46,8 +48,14 @@ def registered() -> str:
 WRITTEN = {"<!-- commands -->": commands, "<!-- registered names -->": registered}
 
 
+def root_file(found: re.Match[str]) -> str:
+    """A file of the repository's root as a page; its links to other pages are from here."""
+    return (ROOT / found[1]).read_text(encoding="utf8").replace("](docs/", "](")
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """mkdocs has read a page: put in its place what is generated."""
+    markdown = ROOT_FILE.sub(root_file, markdown)
     for mark, write in WRITTEN.items():
         if mark in markdown:
             markdown = markdown.replace(mark, write())
