@@ -1,13 +1,10 @@
 import gzip
-from pathlib import Path
 
 import pytest
 
 from spacy_clinner.corpora.checks import DUPLICATE_DOCUMENT
 from spacy_clinner.corpora.conll import NOT_BEGUN, NOT_ENDED, read_conll
 from spacy_clinner.errors import ClinnerError
-
-ASSETS = Path("../shared/assets")
 
 
 @pytest.fixture
@@ -130,16 +127,17 @@ def test_what_cannot_be_read_stops_with_file_and_line(corpus, text, message):
 
 
 @pytest.mark.corpora
-@pytest.mark.skipif(not ASSETS.is_dir(), reason="the real corpora are not in ../shared/assets")
 @pytest.mark.parametrize(
     ("split", "notes", "begun", "not_begun"),
     [("dev", 878, 66763, 141), ("test", 879, 66447, 145)],
 )
-def test_medmentions_has_a_span_for_every_tag_that_begins_one(split, notes, begun, not_begun):
-    read = list(read_conll(ASSETS / f"medmentions/mm_ner_sts.{split}.conll.gz"))
+def test_medmentions_has_a_span_for_every_tag_that_begins_one(
+    split, notes, begun, not_begun, assets
+):
+    read = list(read_conll(assets / f"medmentions/mm_ner_sts.{split}.conll.gz"))
     assert len(read) == notes
     assert {note.id for note in read} == set(
-        (ASSETS / f"medmentions/corpus_pubtator_pmids_{split}.txt").read_text().split()
+        (assets / f"medmentions/corpus_pubtator_pmids_{split}.txt").read_text().split()
     )
     assert sum(len(note.spans) for note in read) == begun + not_begun
     assert [p.reason for note in read for p in note.problems] == [NOT_BEGUN] * not_begun

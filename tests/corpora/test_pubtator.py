@@ -1,5 +1,4 @@
 import gzip
-from pathlib import Path
 
 import pytest
 
@@ -19,11 +18,6 @@ from spacy_clinner.corpora.pubtator import (
     read_pubtator,
 )
 from spacy_clinner.errors import ClinnerError
-
-ASSETS = Path("../shared/assets")
-needs_corpora = pytest.mark.skipif(
-    not ASSETS.is_dir(), reason="the real corpora are not in ../shared/assets"
-)
 
 TITLE = "Warfarin and skin necrosis."
 ABSTRACT = "Breast and ovarian cancer were ruled out."
@@ -207,7 +201,6 @@ def test_a_missing_file_and_a_cut_off_gzip_are_named(corpus, tmp_path):
         list(read_pubtator(tmp_path / "cut.gz"))
 
 
-@needs_corpora
 @pytest.mark.corpora
 @pytest.mark.parametrize(
     ("path", "counts", "faults"),
@@ -224,8 +217,8 @@ def test_a_missing_file_and_a_cut_off_gzip_are_named(corpus, tmp_path):
         ("bc5cdr/CDR_TestSet.PubTator.txt", (500, 9809, 1066, 57), []),
     ],
 )
-def test_the_real_corpora_hold_what_was_counted_in_them(path, counts, faults):
-    notes = list(read_pubtator(ASSETS / path))
+def test_the_real_corpora_hold_what_was_counted_in_them(path, counts, faults, assets):
+    notes = list(read_pubtator(assets / path))
     spans = sum(len(note.spans) for note in notes)
     relations = sum(len(note.relations) for note in notes)
     composites = sum(len(note.comments) for note in notes)
@@ -233,10 +226,9 @@ def test_the_real_corpora_hold_what_was_counted_in_them(path, counts, faults):
     assert [reason for note in notes for reason in reasons(note)] == faults
 
 
-@needs_corpora
 @pytest.mark.corpora
-def test_the_two_faults_of_ncbi_are_reported_where_they_are():
-    notes = list(read_pubtator(ASSETS / "ncbi-disease/NCBItrainset_corpus.txt"))
+def test_the_two_faults_of_ncbi_are_reported_where_they_are(assets):
+    notes = list(read_pubtator(assets / "ncbi-disease/NCBItrainset_corpus.txt"))
     first, second = (note for note in notes if note.problems)
     assert (first.id, first.problems[0].span.fragments) == ("10923035", ((711, 761),))
     assert second.id == "8528200"
