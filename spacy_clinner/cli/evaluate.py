@@ -21,7 +21,7 @@ def command(
 ) -> None:
     """Score MODEL on the notes of CORPUS, and write a page of its errors, which quotes them."""
     from spacy_clinner.evaluation.evaluate import evaluate
-    from spacy_clinner.training.settings import use_gpu
+    from spacy_clinner.training.preparation import use_gpu
 
     use_gpu(gpu_id)
     show(evaluate(model, corpus, out, against=against, progress=bar))

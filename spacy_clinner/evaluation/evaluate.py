@@ -10,9 +10,9 @@ from spacy.training import Example
 
 from spacy_clinner.evaluation import error_report, spans
 from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
-from spacy_clinner.evaluation.calibration import expected_calibration_error, plot_reliability
 from spacy_clinner.evaluation.intervals import f_difference, f_score, span_counts
 from spacy_clinner.evaluation.relations import relations
+from spacy_clinner.evaluation.reliability import expected_calibration_error, plot_reliability
 from spacy_clinner.files import written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.progress import Progress, quiet

@@ -15,9 +15,9 @@ from spacy.util import registry, resolve_dot_names
 from spacy_clinner.annotation.said import get_relations
 from spacy_clinner.corpora.docbin import SCHEMES
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.evaluation.calibration import fit_temperatures
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.schemes import Scheme, of_layers
+from spacy_clinner.training.calibration import fit_temperatures
 from spacy_clinner.training.provenance import training_counts
 
 LENGTH = ("max_steps", "warmup_steps", "eval_frequency")

@@ -6,7 +6,7 @@ from spacy.vocab import Vocab
 
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.corpora.docbin import read_docs
-from spacy_clinner.training.settings import (
+from spacy_clinner.training.preparation import (
     check_corpora,
     load_settings,
     resolve_encoder,

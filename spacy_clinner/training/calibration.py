@@ -1,9 +1,7 @@
-"""Calibration of confidences: temperatures fitted on dev, calibration error, reliability plot."""
+"""Calibration of confidences: temperatures fitted on dev."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,14 +38,6 @@ class LayerSpans:
     def confidence(self, temperature: float) -> Floats:
         """The confidence of each span at a temperature."""
         return span_posteriors(tag_scores(self.logits, self.starts, temperature), self.spans)
-
-
-class Bin(NamedTuple):
-    """One bin of a reliability curve: mean confidence, share of correct spans, number of spans."""
-
-    confidence: float
-    accuracy: float
-    spans: int
 
 
 def fit_temperatures(
@@ -124,66 +114,6 @@ def log_loss(confidence: Floats, correct: Bools) -> float:
     """Mean negative log-likelihood of what is correct, given the confidences."""
     likelihood = np.where(correct, confidence, 1.0 - confidence)
     return float(-np.log(np.maximum(likelihood, 1e-12)).mean())
-
-
-def reliability(confidence: Floats, correct: Bools, bins: int = 10) -> list[Bin]:
-    """The reliability curve.
-
-    confidence (Floats): Confidences from 0 to 1, shape (spans,).
-    correct (Bools): Whether each span is correct, shape (spans,).
-    bins (int): Number of bins of equal width.
-    RETURNS (List[Bin]): The bins that hold a span, ascending.
-    """
-    number = np.minimum((confidence * bins).astype(int), bins - 1)
-    curve = []
-    for at in np.unique(number):
-        within = number == at
-        curve.append(
-            Bin(float(confidence[within].mean()), float(correct[within].mean()), int(within.sum()))
-        )
-    return curve
-
-
-def expected_calibration_error(confidence: Floats, correct: Bools, bins: int = 10) -> float:
-    """Mean distance of confidence and accuracy over the bins, weighted by their spans.
-
-    confidence (Floats): Confidences from 0 to 1, shape (spans,).
-    correct (Bools): Whether each span is correct, shape (spans,).
-    bins (int): Number of bins of equal width.
-    RETURNS (float): From 0 (calibrated) to 1; 0 where there are no spans.
-    """
-    curve = reliability(confidence, correct, bins)
-    total = sum(entry.spans for entry in curve)
-    return sum(abs(e.confidence - e.accuracy) * e.spans for e in curve) / max(1, total)
-
-
-def plot_reliability(
-    layers: Mapping[str, tuple[Floats, Bools]], path: str | Path, bins: int = 10
-) -> None:
-    """Draw one reliability diagram per layer into a PNG file.
-
-    layers (Mapping[str, Tuple[Floats, Bools]]): By layer, confidences and whether correct.
-    path (str | Path): The file; its folder must exist.
-    bins (int): Number of bins of equal width.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.0 * max(1, len(layers)), 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, max(1, len(layers)), squeeze=False)[0]
-    for axis, (layer, (confidence, correct)) in zip(axes, layers.items(), strict=False):
-        curve = reliability(confidence, correct, bins)
-        error = expected_calibration_error(confidence, correct, bins)
-        share = [entry.spans / max(1, len(confidence)) for entry in curve]
-        x = [entry.confidence for entry in curve]
-        axis.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="calibrated")
-        axis.bar(x, share, width=0.6 / bins, color="0.85", label="share of spans")
-        axis.plot(x, [entry.accuracy for entry in curve], marker="o", label="correct")
-        axis.set(title=f"{layer} (ECE {error:.3f}, {len(confidence)} spans)",
-                 xlabel="confidence", ylabel="share correct", xlim=(0, 1), ylim=(0, 1))  # fmt: skip
-        axis.legend(loc="upper left", frameon=False)
-    figure.savefig(path, format="png", dpi=120)
 
 
 def _component(nlp: Language, name: str) -> LayeredNER:
