@@ -34,6 +34,8 @@ def follow(code, outcome):
     except BaseException:
         outcome.put(traceback.format_exc() + code)
 
+# By which spaCy imports all that it has entry points for.
+spacy.blank("en").add_pipe("clinner_sentences")
 found = {}
 processes = multiprocessing.get_context("fork")
 for page, code in json.load(sys.stdin).items():
