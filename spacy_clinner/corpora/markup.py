@@ -5,7 +5,7 @@ number, a modifier names the entities that it is linked to.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -13,7 +13,6 @@ from spacy_clinner import schemes
 from spacy_clinner.corpora.lines import decode
 from spacy_clinner.corpora.note import Note, NoteSpan, Relation
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.files import folder_written_whole
 
 ENTITIES = {"P": "PROBLEM", "T": "TREATMENT", "D": "DRUG", "X": "TEST"}
 MODIFIERS = {
@@ -34,10 +33,7 @@ MODIFIERS = {
     "VAL": "LABVALUE",
     "REF": "REFERENCE_RANGE",
 }
-LETTERS = {label: letter for letter, label in ENTITIES.items()}
-CODES = {label: code for code, label in MODIFIERS.items()}
 MARK = re.compile(r"⟦(?:(?P<entity>[PTDX]\d+)|(?P<code>[A-Z]{3})>(?P<links>[PTDX0-9,]+))\||⟧")
-BRACKETS = "⟦⟧"
 
 
 def read_markup(path: Path) -> Iterator[Note]:
@@ -137,57 +133,3 @@ def _span(before: list[NoteSpan], label: str, text: str, start: int, end: int) -
         return None
     surface = words.replace("\n", " ")
     return NoteSpan(f"T{len(before) + 1}", label, ((start, end),), surface)
-
-
-def write_markup(notes: Iterable[Note], folder: Path) -> None:
-    """Write notes with their marks, one `.txt` each.
-
-    notes (Iterable[Note]): Notes of the clinical scheme; their ids become file names.
-    folder (Path): The folder; one that is there is replaced.
-    RAISES (ClinnerError): A span has another label, is in pieces or crosses another one, a modifier
-        has no link, or the text holds the brackets of marks.
-    """
-    with folder_written_whole(folder) as partial:
-        for note in notes:
-            (partial / f"{note.id}.txt").write_text(render_markup(note), encoding="utf8")
-
-
-def render_markup(note: Note) -> str:
-    """Write a note's annotation into its text; `parse_markup` reads it.
-
-    note (Note): The note.
-    RETURNS (str): The text with marks.
-    RAISES (ClinnerError): As `write_markup`.
-    """
-    where = note.source or note.id
-    if any(bracket in note.text for bracket in BRACKETS):
-        raise ClinnerError(f"{where}: the text holds ⟦ or ⟧, which are marks.")
-    order = sorted(note.spans, key=lambda s: (s.start, -s.end, s.label not in LETTERS))
-    names: dict[str, str] = {}
-    for span in order:
-        if span.label in LETTERS:
-            names[span.id] = f"{LETTERS[span.label]}{len(names) + 1}"
-    links: dict[str, list[str]] = {}
-    for relation in note.relations:
-        links.setdefault(relation.tail, []).append(names.get(relation.head, "?"))
-    out: list[str] = []
-    open_ends: list[int] = []
-    at = 0
-    for span in order:
-        while open_ends and open_ends[-1] <= span.start:
-            out += [note.text[at : open_ends[-1]], "⟧"]
-            at = open_ends.pop()
-        if len(span.fragments) > 1 or (open_ends and span.end > open_ends[-1]):
-            raise ClinnerError(f"{where}: {span.id} is in pieces, or crosses another span.")
-        name = (
-            names.get(span.id) or f"{CODES.get(span.label, '')}>{','.join(links.get(span.id, ()))}"
-        )
-        if name[0] == ">" or name[-1] == ">":
-            raise ClinnerError(f"{where}: {span.id} ({span.label}) has no code, or no link.")
-        out += [note.text[at : span.start], f"⟦{name}|"]
-        at = span.start
-        open_ends.append(span.end)
-    for end in reversed(open_ends):
-        out += [note.text[at:end], "⟧"]
-        at = end
-    return "".join([*out, note.text[at:]])

@@ -1,17 +1,8 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from spacy_clinner import schemes
 from spacy_clinner.corpora.formats import read
-from spacy_clinner.corpora.markup import (
-    ENTITIES,
-    MODIFIERS,
-    parse_markup,
-    render_markup,
-    write_markup,
-)
-from spacy_clinner.corpora.note import Note, NoteSpan, Relation
+from spacy_clinner.corpora.markup import ENTITIES, MODIFIERS, parse_markup
 from spacy_clinner.errors import ClinnerError
 
 MARKED = (
@@ -65,56 +56,9 @@ def test_what_is_broken_is_refused_with_its_line(marked, message):
 
 
 def test_a_folder_of_marked_notes_is_a_corpus(tmp_path):
-    write_markup([parse(MARKED)], tmp_path / "notes")
-    (note,) = read(tmp_path / "notes", "markup")
+    (tmp_path / "a.txt").write_text(MARKED, encoding="utf8")
+    (note,) = read(tmp_path, "markup")
     assert note == parse(MARKED)
-
-
-@pytest.mark.parametrize(
-    "note",
-    [
-        Note("a", "⟦ fever"),
-        Note("a", "no fever", (NoteSpan("T1", "NEGATION", ((0, 2),)),)),
-        Note("a", "no fever", (NoteSpan("T1", "DISEASE", ((3, 8),)),)),
-        Note("a", "no fever", (NoteSpan("T1", "PROBLEM", ((0, 2), (3, 8))),)),
-    ],
-)
-def test_what_marks_cannot_say_is_refused(note):
-    with pytest.raises(ClinnerError):
-        render_markup(note)
-
-
-@st.composite
-def nested_notes(draw):
-    """Words, some of which are entities, some of these with modifiers in or beside them."""
-    words = draw(st.lists(st.text("abc🫀é-", min_size=1, max_size=4), min_size=1, max_size=12))
-    text = " ".join(words)
-    spans, relations, at = [], [], 0
-    legal = schemes.load("clinical").pairs
-    for word in words:
-        start, at = at, at + len(word) + 1
-        label = draw(st.sampled_from([None, *ENTITIES.values()]))
-        if label is None:
-            continue
-        entity = NoteSpan(f"T{len(spans)}", label, ((start, start + len(word)),))
-        spans.append(entity)
-        if draw(st.booleans()):
-            modifier = draw(st.sampled_from(legal[label]))
-            inside = NoteSpan(f"T{len(spans)}", modifier, ((start, start + 1),))
-            spans.append(inside)
-            relations.append(Relation(f"R{len(relations)}", f"has{modifier}", entity.id, inside.id))
-    return Note("a", text, tuple(spans), tuple(relations))
-
-
-def plain(note):
-    places = {span.id: (span.start, span.end, span.label) for span in note.spans}
-    links = sorted((r.label, places[r.head], places[r.tail]) for r in note.relations)
-    return note.text, sorted(places.values()), links
-
-
-@given(nested_notes())
-def test_what_is_written_comes_back(note):
-    assert plain(parse(render_markup(note))) == plain(note)
 
 
 def test_the_marks_stand_for_all_labels_of_the_schemes():

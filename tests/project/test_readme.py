@@ -95,9 +95,9 @@ def test_the_reformat_command_runs(root, tmp_path):
 
 
 def test_the_catalog_entry_shown_for_a_corpus_of_ones_own_is_valid(root, tmp_path):
-    from spacy_clinner.corpora.catalog import read_catalog
+    from spacy_clinner.corpora.catalog import find_corpus
 
     text = (root / "README.md").read_text(encoding="utf8")
     path = tmp_path / "corpora.toml"
     path.write_text(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1], encoding="utf8")
-    assert read_catalog(path)["mine"].format == "brat"
+    assert find_corpus("mine", path).format == "brat"
