@@ -1,7 +1,8 @@
 import re
 
 PRIVATE = re.compile(
-    r"^\s*from (?!spacy_clinner)[\w.]+ import _\w|^\s*from (?!spacy_clinner)[\w.]*\._\w|^\s*import _\w"
+    r"^\s*from (?!spacy_clinner)[\w.]+ import _\w|^\s*from (?!spacy_clinner)[\w.]*\._\w"
+    r"|^\s*import _\w"
     r"|\b(?:model|shim|layer|nlp)\._[a-z]\w*",
     re.MULTILINE,
 )

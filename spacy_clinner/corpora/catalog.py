@@ -75,34 +75,23 @@ class Corpus:
         return self.of or (self,)
 
 
-def read_catalog(path: Path) -> dict[str, Corpus]:
-    """Read a catalog of corpora.
-
-    path (Path): A TOML file, laid out as `configs/corpora.toml` explains at its top.
-    RETURNS (dict[str, Corpus]): The corpora by name.
-    RAISES (ClinnerError): The file is missing or not valid, or an entry is not.
-    """
-    entries = _entries(path)
-    return {name: _corpus(path, name, entries) for name in entries}
-
-
 def find_corpus(name: str, catalog: Path) -> Corpus:
-    """The corpus of that name in a catalog; an unknown name raises `ClinnerError`.
+    """The corpus of that name in a catalog.
 
-    Only its own entry is looked at: a mistake in another one does not matter here.
+    name (str): Its name. Only its own entry is looked at: a mistake in another one does not matter
+        here.
+    catalog (Path): A TOML file, laid out as `configs/corpora.toml` explains at its top.
+    RETURNS (Corpus): The corpus.
+    RAISES (ClinnerError): The file is missing or not valid, lacks the name, or the entry is wrong.
     """
-    entries = _entries(catalog)
-    if name not in entries:
-        raise ClinnerError(f"{catalog}: no corpus {name!r}. Known: {', '.join(sorted(entries))}.")
-    return _corpus(catalog, name, entries)
-
-
-def _entries(path: Path) -> dict[str, Any]:
-    return read_toml(
-        path,
+    entries = read_toml(
+        catalog,
         "no such catalog of corpora. Name yours with --catalog, or run this in the folder of the "
         "project.",
     )
+    if name not in entries:
+        raise ClinnerError(f"{catalog}: no corpus {name!r}. Known: {', '.join(sorted(entries))}.")
+    return _corpus(catalog, name, entries)
 
 
 def _corpus(path: Path, name: str, entries: Mapping[str, Any]) -> Corpus:

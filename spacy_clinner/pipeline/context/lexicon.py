@@ -138,12 +138,12 @@ class Lexicon:
 
 
 @cache
-def _read(path: Path) -> tuple[dict[str, list[str]], dict[str, Any], Lexicon]:
-    """A lexicon file: its groups, its cue tables, and the lexicon that they make."""
-    tables = read_toml(path, "no such lexicon.")
+def _read() -> tuple[dict[str, list[str]], dict[str, Any], Lexicon]:
+    """The lexicon file: its groups, its cue tables, and the lexicon that they make."""
+    tables = read_toml(LEXICON, "missing.")
     groups = tables.pop("groups", {})
     sections = tables.pop("sections", {})
-    cues = {cue_id: make_cue(cue_id, entry, groups, path.name) for cue_id, entry in tables.items()}
+    cues = {name: make_cue(name, entry, groups, LEXICON.name) for name, entry in tables.items()}
     return groups, tables, Lexicon(cues, sections)
 
 
@@ -151,7 +151,6 @@ def load_lexicon(
     added: Mapping[str, Mapping[str, Any]] | None = None,
     disabled: Iterable[str] = (),
     sections: Mapping[str, str] | None = None,
-    path: Path = LEXICON,
 ) -> Lexicon:
     """Read the lexicon and apply a user's changes to it.
 
@@ -160,11 +159,10 @@ def load_lexicon(
         come on top of its own.
     disabled (Iterable[str]): Ids to leave out.
     sections (Mapping[str, str] | None): More section defaults; "" takes one away.
-    path (Path): The lexicon.
     RETURNS (Lexicon): The result.
     RAISES (ClinnerError): An entry that is not right, or an unknown id in `disabled`.
     """
-    groups, tables, known = _read(path)
+    groups, tables, known = _read()
     defaults = {**known.sections, **(sections or {})}
     for title, category in defaults.items():
         if category and category not in CATEGORIES:
