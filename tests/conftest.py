@@ -15,14 +15,16 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 ROOT = Path(__file__).parent.parent
-ASSETS = ROOT.parent / "shared" / "assets"
+ASSETS = ROOT / "assets"
+CORPORA = ("bc5cdr", "maccrobat", "medmentions", "mtsamples", "ncbi-disease", "negex", "umls")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The long ones first, so that the other worker has something to do meanwhile.
     items.sort(key=lambda item: "slow" not in item.keywords)
-    if not ASSETS.is_dir():
-        absent = pytest.mark.skip(reason="the real corpora are not here (../shared/assets)")
+    missing = [name for name in CORPORA if not (ASSETS / name).is_dir()]
+    if missing:
+        absent = pytest.mark.skip(reason=f"assets/ lacks {', '.join(missing)}")
         for item in items:
             if "corpora" in item.keywords:
                 item.add_marker(absent)

@@ -31,7 +31,6 @@ from spacy_clinner.corpora.note import (
 from spacy_clinner.corpora.standoff import UNREADABLE_RESTORATION
 from spacy_clinner.errors import ClinnerError
 
-ASSETS = Path("../shared/assets")
 TEXT = "No fever. Left and right knee pain, worse\nat night. Aspirin 81 mg."
 
 
@@ -344,7 +343,6 @@ def test_a_folder_without_notes_and_a_missing_one_are_named(tmp_path):
 
 
 @pytest.mark.corpora
-@pytest.mark.skipif(not ASSETS.is_dir(), reason="the real corpora are not in ../shared/assets")
 @pytest.mark.parametrize(
     ("path", "counts", "faults"),
     [
@@ -362,8 +360,8 @@ def test_a_folder_without_notes_and_a_missing_one_are_named(tmp_path):
         ),
     ],
 )
-def test_the_real_corpora_hold_what_was_counted_in_them(path, counts, faults):
-    notes = list(read_brat(ASSETS / path))
+def test_the_real_corpora_hold_what_was_counted_in_them(path, counts, faults, assets):
+    notes = list(read_brat(assets / path))
     spans = sum(len(note.spans) for note in notes)
     relations = sum(len(note.relations) for note in notes)
     assert (len(notes), spans, relations) == counts
@@ -372,9 +370,8 @@ def test_the_real_corpora_hold_what_was_counted_in_them(path, counts, faults):
 
 
 @pytest.mark.corpora
-@pytest.mark.skipif(not ASSETS.is_dir(), reason="the real corpora are not in ../shared/assets")
-def test_maccrobat_keeps_events_attributes_and_discontinuous_spans():
-    notes = list(read_brat(ASSETS / "maccrobat/9764942.zip/MACCROBAT2020.zip"))
+def test_maccrobat_keeps_events_attributes_and_discontinuous_spans(assets):
+    notes = list(read_brat(assets / "maccrobat/9764942.zip/MACCROBAT2020.zip"))
     assert sum(len(span.fragments) > 1 for note in notes for span in note.spans) == 44
     assert sum(a.value == "NEG" for note in notes for a in note.attributes) == 1049
     assert sum(len(note.events) for note in notes) == 14368
@@ -382,9 +379,8 @@ def test_maccrobat_keeps_events_attributes_and_discontinuous_spans():
 
 
 @pytest.mark.corpora
-@pytest.mark.skipif(not ASSETS.is_dir(), reason="the real corpora are not in ../shared/assets")
-def test_the_junk_line_and_the_bad_offset_of_mtsamples_are_reported_where_they_are():
-    problems = [p for note in read_brat(ASSETS / "mtsamples/train") for p in note.problems]
+def test_the_junk_line_and_the_bad_offset_of_mtsamples_are_reported_where_they_are(assets):
+    problems = [p for note in read_brat(assets / "mtsamples/train") for p in note.problems]
     assert [Path(p.where).name for p in problems] == [
         "50_20210610044419_Hayden.ann:121",
         "50_20210610044419_Hayden.ann:120",

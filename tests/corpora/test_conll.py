@@ -1,13 +1,10 @@
 import gzip
-from pathlib import Path
 
 import pytest
 
 from spacy_clinner.corpora.checks import DUPLICATE_DOCUMENT
 from spacy_clinner.corpora.conll import NOT_BEGUN, NOT_ENDED, read_conll
 from spacy_clinner.errors import ClinnerError
-
-ASSETS = Path("../shared/assets")
 
 
 @pytest.fixture
@@ -81,14 +78,10 @@ def test_any_number_of_columns_and_tabs_around_words_with_spaces(corpus):
     assert found(note) == [("81 mg", "DOSE")]
 
 
-def test_the_tags_may_be_in_another_column(corpus):
+def test_the_tags_are_the_last_column(corpus):
     path = corpus("fever B-X 0.9\ntoday O 0.8\n")
-    (note,) = read_conll(path, tag_column=1)
-    assert found(note) == [("fever", "X")]
-    with pytest.raises(ClinnerError, match=r"notes\.conll:1: the tag is not O"):
+    with pytest.raises(ClinnerError, match=r"notes\.conll:1: the tag is not O.* last column"):
         list(read_conll(path))
-    with pytest.raises(ClinnerError, match=r"notes\.conll:1: no column 7"):
-        list(read_conll(path, tag_column=7))
 
 
 def test_documents_take_their_id_from_their_first_line_or_their_number(corpus):
@@ -130,16 +123,17 @@ def test_what_cannot_be_read_stops_with_file_and_line(corpus, text, message):
 
 
 @pytest.mark.corpora
-@pytest.mark.skipif(not ASSETS.is_dir(), reason="the real corpora are not in ../shared/assets")
 @pytest.mark.parametrize(
     ("split", "notes", "begun", "not_begun"),
     [("dev", 878, 66763, 141), ("test", 879, 66447, 145)],
 )
-def test_medmentions_has_a_span_for_every_tag_that_begins_one(split, notes, begun, not_begun):
-    read = list(read_conll(ASSETS / f"medmentions/mm_ner_sts.{split}.conll.gz"))
+def test_medmentions_has_a_span_for_every_tag_that_begins_one(
+    split, notes, begun, not_begun, assets
+):
+    read = list(read_conll(assets / f"medmentions/mm_ner_sts.{split}.conll.gz"))
     assert len(read) == notes
     assert {note.id for note in read} == set(
-        (ASSETS / f"medmentions/corpus_pubtator_pmids_{split}.txt").read_text().split()
+        (assets / f"medmentions/corpus_pubtator_pmids_{split}.txt").read_text().split()
     )
     assert sum(len(note.spans) for note in read) == begun + not_begun
     assert [p.reason for note in read for p in note.problems] == [NOT_BEGUN] * not_begun

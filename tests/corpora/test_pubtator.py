@@ -1,5 +1,4 @@
 import gzip
-from pathlib import Path
 
 import pytest
 
@@ -9,6 +8,7 @@ from spacy_clinner.corpora.checks import (
     SURFACE_DIFFERS,
     UNRESOLVED,
     WHITE_SPACE_DIFFERS,
+    only_listed,
 )
 from spacy_clinner.corpora.note import Comment, Note, NoteSpan, Relation
 from spacy_clinner.corpora.pubtator import (
@@ -19,11 +19,6 @@ from spacy_clinner.corpora.pubtator import (
     read_pubtator,
 )
 from spacy_clinner.errors import ClinnerError
-
-ASSETS = Path("../shared/assets")
-needs_corpora = pytest.mark.skipif(
-    not ASSETS.is_dir(), reason="the real corpora are not in ../shared/assets"
-)
 
 TITLE = "Warfarin and skin necrosis."
 ABSTRACT = "Breast and ovarian cancer were ruled out."
@@ -159,13 +154,13 @@ def test_a_gzipped_file_and_carriage_returns_are_read(corpus, tmp_path):
 def test_a_split_file_picks_documents(corpus, tmp_path):
     path = corpus("", f"102|t|{TITLE}", f"102|a|{ABSTRACT}")
     (tmp_path / "dev.txt").write_text("102\n")
-    assert [note.id for note in read_pubtator(path, tmp_path / "dev.txt")] == ["102"]
+    assert [note.id for note in only_listed(read_pubtator(path), tmp_path / "dev.txt")] == ["102"]
 
 
 def test_a_split_file_of_another_corpus_stops(corpus, tmp_path):
     (tmp_path / "dev.txt").write_text("101\n999\n")
     with pytest.raises(ClinnerError, match=r"dev\.txt: 1 of 2 ids are not in the corpus, 999"):
-        list(read_pubtator(corpus(), tmp_path / "dev.txt"))
+        list(only_listed(read_pubtator(corpus()), tmp_path / "dev.txt"))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +202,6 @@ def test_a_missing_file_and_a_cut_off_gzip_are_named(corpus, tmp_path):
         list(read_pubtator(tmp_path / "cut.gz"))
 
 
-@needs_corpora
 @pytest.mark.corpora
 @pytest.mark.parametrize(
     ("path", "counts", "faults"),
@@ -224,8 +218,8 @@ def test_a_missing_file_and_a_cut_off_gzip_are_named(corpus, tmp_path):
         ("bc5cdr/CDR_TestSet.PubTator.txt", (500, 9809, 1066, 57), []),
     ],
 )
-def test_the_real_corpora_hold_what_was_counted_in_them(path, counts, faults):
-    notes = list(read_pubtator(ASSETS / path))
+def test_the_real_corpora_hold_what_was_counted_in_them(path, counts, faults, assets):
+    notes = list(read_pubtator(assets / path))
     spans = sum(len(note.spans) for note in notes)
     relations = sum(len(note.relations) for note in notes)
     composites = sum(len(note.comments) for note in notes)
@@ -233,10 +227,9 @@ def test_the_real_corpora_hold_what_was_counted_in_them(path, counts, faults):
     assert [reason for note in notes for reason in reasons(note)] == faults
 
 
-@needs_corpora
 @pytest.mark.corpora
-def test_the_two_faults_of_ncbi_are_reported_where_they_are():
-    notes = list(read_pubtator(ASSETS / "ncbi-disease/NCBItrainset_corpus.txt"))
+def test_the_two_faults_of_ncbi_are_reported_where_they_are(assets):
+    notes = list(read_pubtator(assets / "ncbi-disease/NCBItrainset_corpus.txt"))
     first, second = (note for note in notes if note.problems)
     assert (first.id, first.problems[0].span.fragments) == ("10923035", ((711, 761),))
     assert second.id == "8528200"

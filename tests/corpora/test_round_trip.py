@@ -22,8 +22,6 @@ from spacy_clinner.corpora.note import (
 )
 from spacy_clinner.errors import ClinnerError
 
-ASSETS = Path("../shared/assets")
-
 TEXTS = st.one_of(
     st.text(min_size=1, max_size=40),
     st.text("ab \t\r\n\ufeff\u2028\x85;:#*é😀", min_size=1, max_size=40),
@@ -142,7 +140,6 @@ def test_a_reader_that_fails_half_way_leaves_no_output_behind(write, tmp_path):
 
 
 @pytest.mark.corpora
-@pytest.mark.skipif(not ASSETS.is_dir(), reason="the real corpora are not in ../shared/assets")
 @pytest.mark.parametrize(
     ("path", "format"),
     [
@@ -153,7 +150,7 @@ def test_a_reader_that_fails_half_way_leaves_no_output_behind(write, tmp_path):
         ("medmentions/mm_ner_sts.dev.conll.gz", "conll"),
     ],
 )
-def test_a_real_corpus_converts_to_brat_and_jsonl_and_back_without_loss(path, format):
-    written = list(read(ASSETS / path, format))
+def test_a_real_corpus_converts_to_brat_and_jsonl_and_back_without_loss(path, format, assets):
+    written = list(read(assets / path, format))
     assert through_jsonl(written) == written
     assert sorted(through_brat(written), key=content) == sorted(written, key=content)

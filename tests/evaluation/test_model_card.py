@@ -19,7 +19,7 @@ from spacy.lang.en import English
 from spacy.training import Example
 
 from spacy_clinner import schemes
-from spacy_clinner.corpora.catalog import read_catalog
+from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.model_card import (
     CardInputs,
@@ -328,7 +328,9 @@ def test_the_shipped_probes_use_labels_of_their_layers():
 
 def test_every_corpus_of_the_catalog_has_its_source(root):
     sources = read_toml(root / "configs/sources.toml", "missing")
-    for name, corpus in read_catalog(root / "configs/corpora.toml").items():
+    catalog = root / "configs/corpora.toml"
+    for name in read_toml(catalog, "missing"):
+        corpus = find_corpus(name, catalog)
         for part in corpus.parts:
             found = source(sources, part.name)
             assert found["licence"], name
@@ -347,11 +349,12 @@ def test_the_step_writes_card_and_meta_with_the_facts_of_the_training_beside(
 ):
     given_inputs = inputs()
     folder = tmp_path / "trained"
-    folder.mkdir()
+    (folder / "model-last").mkdir(parents=True)
     spacy.load(model).to_disk(folder / "model-best")
-    recorded = provenance.training_facts(
-        folder / "model-best", datetime.now(UTC), seconds=3600.0, words=12345
+    srsly.write_json(
+        folder / "model-last" / "meta.json", {"training": {"seconds": 3600.0, "words": 12345}}
     )
+    recorded = provenance.training_facts(folder / "model-best", datetime.now(UTC))
     srsly.write_json(folder / "training.json", recorded)
     (tmp_path / "corpus" / "sample").mkdir(parents=True)
     given_inputs.conversion.rename(tmp_path / "corpus" / "sample" / "conversion.json")

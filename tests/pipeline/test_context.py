@@ -195,7 +195,10 @@ def test_added_cues_survive_disk_bytes_and_pickle(tmp_path: Path):
         ({"cues": {"x": {"category": "negated", "patterns": ["a (b"]}}}, "bracket"),
         ({"cues": {"x": {"category": "negated", "patterns": ["{y}"]}}}, "unknown group 'y'"),
         ({"cues": {"x": {"category": "negated", "patterns": ["a"], "window": -1}}}, "window"),
-        ({"cues": {"x": {"category": "negated", "patterns": ["a"], "scope": 1}}}, "unknown keys"),
+        (
+            {"cues": {"x": {"category": "negated", "patterns": ["a"], "scope": 1}}},
+            "unknown key 'scope'",
+        ),
         ({"disable": ["nope"]}, "no cue has the id 'nope'"),
         ({"combine": "both"}, "combine must be one of"),
         ({"sections": {"plan": "planned"}}, "not one of"),

@@ -1,103 +1,69 @@
-"""What the documentation shows is run here, or in test_run_all.py where it needs a model."""
+"""The README, from top to bottom."""
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pages import BLOCK, blocks, commands
+from test_run_all import tracked_files
 
-DOCS = ["README.md", "docs/components.md"]
-# The released model, whose snippet test_release.py runs.
-RELEASED = "en_clinner_cpu"
-SNIPPET = re.compile(r"```python\n(.*?)```", re.DOTALL)
-COMMAND = re.compile(r"<!-- command: (\w+) -->\n```bash\n(.*?)```", re.DOTALL)
-
-
-def snippets(root, needs_model):
-    found = []
-    for name in DOCS:
-        path = root / name
-        if path.is_file():
-            found += SNIPPET.findall(path.read_text(encoding="utf8"))
-    found = [code for code in found if RELEASED not in code]
-    return [code for code in found if ("en_clinner" in code) == needs_model]
+LINES = 120
+# Training on the sample is what test_run_all.py does, and the tests would run themselves.
+RUN_ELSEWHERE = ("run", "tests")
+CONFIDENCE = re.compile(r"[01]\.\d\d")
 
 
-def commands(root):
-    return dict(COMMAND.findall((root / "README.md").read_text(encoding="utf8")))
+def as_script(readme):
+    """Its shell and Python blocks in order, as one shell script."""
+    parts = ["set -euo pipefail"]
+    for block in BLOCK.finditer(readme.read_text(encoding="utf8")):
+        if block["kind"] == "python":
+            parts.append(f"python - <<'PYTHON'\n{block['code']}PYTHON\n")
+        elif block["kind"] == "bash" and block["name"] not in RUN_ELSEWHERE:
+            parts.append(block["code"])
+    return "\n".join(parts)
 
 
-def test_every_snippet_that_needs_no_model_runs(root, tmp_path):
-    codes = snippets(root, needs_model=False)
-    assert codes
-    for code in codes:
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, code + done.stderr
-
-
-def test_every_shell_block_is_a_named_command(root):
-    text = (root / "README.md").read_text(encoding="utf8")
-    assert text.count("```bash") == len(commands(root))
-
-
-def test_every_project_command_of_the_figures_names_what_exists(root):
-    text = (root / "README.md").read_text(encoding="utf8")
-    runs = set(re.findall(r"`spacy project run ([^`]+)`", text))
-    assert any("--vars.config transition" in run for run in runs)
-    for run in runs:
-        done = subprocess.run(
-            [sys.executable, "-m", "spacy", "project", "run", *run.split(), "--dry", "--force"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, run + done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("name", ["real", "gpu", "cpu", "release"])
-def test_project_commands_name_steps_and_variables_that_exist(root, name):
-    lines = [line for line in commands(root)[name].splitlines() if "project run" in line]
-    for line in lines:
-        arguments = shlex.split(line.replace("python ", "", 1))
-        done = subprocess.run(
-            [sys.executable, *arguments, "--dry", "--force"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        # weasel takes the dashes out of a value that it gets as --name=value.
-        given = [value.strip() for value in arguments if value.startswith(" --")]
-        assert all(value in done.stdout for value in given)
-
-
-def test_the_reformat_command_runs(root, tmp_path):
-    (tmp_path / "corpus").symlink_to(root / "corpus")
-    folder = Path(sys.executable).parent
+@pytest.mark.slow
+def test_it_runs_from_top_to_bottom_in_a_new_environment_and_gives_what_it_shows(root, tmp_path):
+    for path in tracked_files(root):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes((root / path).read_bytes())
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    script = as_script(root / "README.md")
     done = subprocess.run(
-        commands(root)["reformat"],
-        shell=True,
-        cwd=tmp_path,
-        env=dict(os.environ, PATH=f"{folder}{os.pathsep}{os.environ['PATH']}"),
-        capture_output=True,
-        text=True,
-        check=False,
+        ["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "notes.jsonl").is_file()
+    assert done.returncode == 0, done.stdout + done.stderr
+    (shown,) = blocks(root / "README.md", "text")
+    # Another CPU rounds confidences otherwise.
+    printed, shown = (CONFIDENCE.sub("", text).split() for text in (done.stdout, shown))
+    assert printed == shown
 
 
-def test_the_catalog_entry_shown_for_a_corpus_of_ones_own_is_valid(root, tmp_path):
-    from spacy_clinner.corpora.catalog import read_catalog
+def test_the_commands_that_run_elsewhere_are_what_runs_there(root):
+    named = commands(root)
+    assert named["run"].rstrip().endswith("python -m spacy project run all")
+    assert "python -m pytest" in named["tests"]
 
+
+def test_it_can_be_read_in_a_minute(root):
+    assert len((root / "README.md").read_text(encoding="utf8").splitlines()) <= LINES
+
+
+def test_every_shell_block_of_it_is_a_named_command(root):
+    found = list(BLOCK.finditer((root / "README.md").read_text(encoding="utf8")))
+    assert all(block["name"] for block in found if block["kind"] == "bash")
+
+
+def test_its_figures_name_a_processor_and_a_command(root):
     text = (root / "README.md").read_text(encoding="utf8")
-    path = tmp_path / "corpora.toml"
-    path.write_text(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1], encoding="utf8")
-    assert read_catalog(path)["mine"].format == "brat"
+    section = text[text.index("## Five figures") : text.index("## Where things are")]
+    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+    assert len(rows) == 5
+    assert "AMX" in section
+    assert all(row.split("|")[3].strip() for row in rows)

@@ -7,27 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from test_readme import RELEASED, SNIPPET, commands
+from pages import blocks, commands
 
 FORBIDDEN = Path(__file__).parents[1] / "cpu" / "forbidden"
+RELEASED = "en_clinner_cpu"
 MEGABYTES = 30
 CONFIDENCE = re.compile(r"[01]\.\d\d")
-
-
-@pytest.fixture(scope="module")
-def wheel(request):
-    (wheel,) = (request.config.rootpath / "packages").glob(f"{RELEASED}-*.whl")
-    return wheel
-
-
-@pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory):
-    """A folder with the wheel's content, for the module search path."""
-    folder = tmp_path_factory.mktemp("installed")
-    command = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target"]
-    subprocess.run([sys.executable, *command, str(folder), str(wheel)], check=True)
-    return folder
 
 
 def test_the_wheel_is_small_enough_to_commit(wheel):
@@ -35,14 +20,15 @@ def test_the_wheel_is_small_enough_to_commit(wheel):
 
 
 def test_the_quick_start_installs_the_wheel_that_is_there(wheel, root):
-    assert f"packages/{wheel.name}" in commands(root)["quickstart"]
+    (named,) = re.findall(r"packages/\S+", commands(root)["quickstart"])
+    assert list(root.glob(named)) == [wheel]
 
 
 def test_the_quick_start_runs_with_the_network_refused_and_shows_what_the_readme_shows(
     installed, root
 ):
-    text = (root / "README.md").read_text(encoding="utf8")
-    (code,) = (code for code in SNIPPET.findall(text) if RELEASED in code)
+    readme = root / "README.md"
+    (code,) = (code for code in blocks(readme, "python") if RELEASED in code)
     refusals = installed / "refusals.txt"
     path = f"{FORBIDDEN}{os.pathsep}{installed}"
     env = dict(os.environ, PYTHONPATH=path, FORBIDDEN_LOG=str(refusals))
@@ -51,7 +37,7 @@ def test_the_quick_start_runs_with_the_network_refused_and_shows_what_the_readme
     )
     assert done.returncode == 0, done.stderr
     assert not refusals.exists()
-    shown = re.search(r"```text\n(.*?)```", text, re.DOTALL)[1]
+    (shown,) = blocks(readme, "text")
     # Another CPU rounds confidences otherwise.
     printed, shown = (CONFIDENCE.sub("", text).split() for text in (done.stdout, shown))
     assert printed == shown

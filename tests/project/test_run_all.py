@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import srsly
-from test_readme import snippets
+from pages import of_a_trained_model
 
 pytestmark = pytest.mark.slow
 OFFLINE = Path(__file__).parent / "offline"
@@ -88,8 +88,8 @@ def test_a_second_run_trains_nothing_anew(project, finished):
     assert "Skipping 'train'" in again.stdout
 
 
-def test_what_the_readme_does_with_the_model_runs(root, finished):
-    codes = snippets(root, needs_model=True)
+def test_what_the_pages_do_with_the_model_runs(root, finished):
+    codes = of_a_trained_model(root)
     assert codes
     env = dict(os.environ, PYTHONPATH=str(OFFLINE))
     for code in codes:
