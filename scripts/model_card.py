@@ -37,6 +37,9 @@ def main(
         Path | None, typer.Option(help="Facts of the training: training.json beside the model")
     ] = None,
     benchmark: Annotated[Path | None, typer.Option(help="benchmark.json")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help='A kind of text and its scores: "shorthand=FILE.json"')
+    ] = None,
     converted: Annotated[Path, typer.Option(help="The converted corpora")] = Path("corpus"),
     catalog: Annotated[Path, typer.Option()] = Path("configs/corpora.toml"),
     sources: Annotated[Path, typer.Option()] = Path("configs/sources.toml"),
@@ -58,6 +61,7 @@ def main(
         base_metrics=base_metrics,
         training=training or _if_there(model.parent / "training.json"),
         benchmark=benchmark,
+        kinds={name: Path(path) for name, _, path in (k.partition("=") for k in kind or ())},
     )
     facts = card_facts(inputs)
     card = render(facts)

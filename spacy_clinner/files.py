@@ -21,6 +21,8 @@ def read_toml(path: Path, absent: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf8"))
     except FileNotFoundError:
         raise ClinnerError(f"{path}: {absent}") from None
+    except OSError as error:
+        raise ClinnerError(f"{path}: cannot be read ({error.strerror}).") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
 

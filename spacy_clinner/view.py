@@ -4,9 +4,11 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
+from spacy.displacy.render import DEFAULT_LABEL_COLORS
 from spacy.tokens import Doc, Span
 from spacy.util import is_in_jupyter
 
+from spacy_clinner import schemes
 from spacy_clinner.annotation import said, store
 from spacy_clinner.errors import ClinnerError
 
@@ -125,8 +127,31 @@ def _piece(doc: Doc, start: int, end: int, spans: list[Span]) -> str:
 
 
 def _color(span: Span) -> str:
-    own: str | None = store.values(span).get("color")
-    return own or COLORS.get(said.get_semantic_group(span) or "", OTHER_COLOR)
+    return color(store.values(span).get("color"), said.get_semantic_group(span))
+
+
+def color(own: str | None, semantic_group: str | None) -> str:
+    """The colour of a label.
+
+    own (str | None): What its scheme states.
+    semantic_group (str | None): Its UMLS semantic group, which decides where that is nothing.
+    RETURNS (str): "#rrggbb".
+    """
+    return own or COLORS.get(semantic_group or "", OTHER_COLOR)
+
+
+def displacy_colors() -> dict[str, str]:
+    """The colours of the labels of our schemes, which displaCy finds by its registry
+    `displacy_colors`. Labels that spaCy has a colour for (DATE, QUANTITY, ...) keep that one.
+
+    RETURNS (dict[str, str]): By label, "#rrggbb".
+    """
+    colors: dict[str, str] = {}
+    for name in schemes.names():
+        for label in schemes.load(name).labels.values():
+            if label.name.upper() not in DEFAULT_LABEL_COLORS:
+                colors.setdefault(label.name, color(label.color, label.semantic_group))
+    return colors
 
 
 def _params(span: Span) -> dict[str, str]:

@@ -1,7 +1,10 @@
 import re
 
 PRIVATE = re.compile(
-    r"from (?!spacy_clinner)[\w.]*\._\w|import _\w|\b(?:model|shim|layer|nlp)\._[a-z]\w*"
+    r"^\s*from (?!spacy_clinner)[\w.]+ import _\w|^\s*from (?!spacy_clinner)[\w.]*\._\w"
+    r"|^\s*import _\w"
+    r"|\b(?:model|shim|layer|nlp)\._[a-z]\w*",
+    re.MULTILINE,
 )
 
 

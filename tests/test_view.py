@@ -3,6 +3,8 @@ from html import unescape
 
 import pytest
 import spacy
+from spacy import displacy
+from spacy.displacy.render import DEFAULT_LABEL_COLORS
 from spacy.tokens import Span
 
 from spacy_clinner import view
@@ -107,3 +109,20 @@ def test_the_view_command_writes_a_page(tmp_path, nlp):
     assert "fever" in (tmp_path / "note.html").read_text(encoding="utf8")
     assert (tmp_path / "note.html").stat().st_mode & 0o777 == 0o600
     assert "0600" in done.output
+
+
+def test_displacy_shows_our_labels_in_the_colours_of_the_view(nlp):
+    made = doc(nlp)
+    html = displacy.render(made, style="ent", jupyter=False)
+    assert html.count(view.COLORS["Disorders"]) == 2
+    assert html.count(view.COLORS["Chemicals & Drugs"]) == 1
+    for label, shown in view.displacy_colors().items():
+        span = Span(made, 0, 1, label=label)
+        made.set_ents([span])
+        assert shown in view.render(made, jupyter=False)
+
+
+def test_displacy_keeps_the_colours_of_labels_that_spacy_knows():
+    ours = {label.upper() for label in view.displacy_colors()}
+    assert "PROBLEM" in ours
+    assert not ours & DEFAULT_LABEL_COLORS.keys()

@@ -19,7 +19,7 @@ from spacy.training.initialize import init_nlp
 from spacy.util import registry
 
 from spacy_clinner.cli import run
-from spacy_clinner.training.settings import check_corpora, load_settings, resolve_encoder
+from spacy_clinner.training.preparation import check_corpora, load_settings, resolve_encoder
 
 
 def main(

@@ -39,7 +39,8 @@ CONTEXT = (
     "experiencer",
     "assertion_evidence",
 )
-EVERY = (*NER, *RELATIONS, *SECTIONS, *CONTEXT)
+ABBREVIATIONS = ("expansion",)
+EVERY = (*NER, *RELATIONS, *SECTIONS, *CONTEXT, *ABBREVIATIONS)
 # Not closures: with the start method "spawn", nlp.pipe pickles the extensions.
 ON_SPAN: dict[str, tuple[Getter, Setter | None]] = {
     name: (partial(said.get_value, name=name), partial(said.set_value, name=name))
@@ -53,6 +54,7 @@ ON_SPAN: dict[str, tuple[Getter, Setter | None]] = {
         "hypothetical",
         "historical",
         "experiencer",
+        "expansion",
     )
 } | {
     "semantic_group": (said.get_semantic_group, None),

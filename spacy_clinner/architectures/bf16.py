@@ -5,36 +5,13 @@ third digit. Weights, gradients and the saved model stay float32. On a GPU nothi
 `mixed_precision` is the switch there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
-
-from spacy.language import Language
 
 from spacy_clinner.errors import ClinnerError
 
 When = Literal["auto", "yes", "no"]
-
-
-def create_bf16_on_cpu(when: When = "auto") -> Callable[[Language], Language]:
-    """Create a callback for [initialize.after_init] that trains the transformer in bf16 on a CPU.
-
-    It is for spaCy's own transformer model; `clinner.TransformerModel.v1` has a setting for it.
-
-    when (str): "yes" to insist, "auto" for where the CPU is able, "no" for float32.
-    RETURNS (Callable[[Language], Language]): The callback.
-    """
-
-    def callback(nlp: Language) -> Language:
-        from spacy_clinner.architectures.encoder_layer import encoder_layer
-
-        if when != "no" and "transformer" in nlp.pipe_names:
-            transformer: Any = nlp.get_pipe("transformer")
-            layers = transformer.model.layers
-            layers[0] = encoder_layer(layers[0], bf16_in_training=when)
-        return nlp
-
-    return callback
 
 
 def wanted(when: When) -> bool:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from spacy.language import Language
 from thinc.api import Model
 
 from spacy_clinner.architectures.bf16 import When, in_bf16, wanted
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
 BATCH_PIECES = {"cpu": 2048, "cuda": 16384}
 # What the encoder gives for each window, and can so be computed in batches of windows.
 OUTPUTS = {"last_hidden_state", "pooler_output"}
+
+
+def create_bf16_on_cpu(when: When = "auto") -> Callable[[Language], Language]:
+    """Create a callback for [initialize.after_init] that trains the transformer in bf16 on a CPU.
+
+    It is for spaCy's own transformer model; `clinner.TransformerModel.v1` has a setting for it.
+
+    when (str): "yes" to insist, "auto" for where the CPU is able, "no" for float32.
+    RETURNS (Callable[[Language], Language]): The callback.
+    """
+
+    def callback(nlp: Language) -> Language:
+        if when != "no" and "transformer" in nlp.pipe_names:
+            transformer: Any = nlp.get_pipe("transformer")
+            layers = transformer.model.layers
+            layers[0] = encoder_layer(layers[0], bf16_in_training=when)
+        return nlp
+
+    return callback
 
 
 def encoder_layer(

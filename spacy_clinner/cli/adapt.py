@@ -24,7 +24,7 @@ def command(
     """
     from spacy_clinner.corpora.unlabelled import read_texts
     from spacy_clinner.training.adaptation import adapt
-    from spacy_clinner.training.settings import resolve_encoder
+    from spacy_clinner.training.preparation import resolve_encoder
 
     texts = read_texts(train, exclude)
     typer.echo(f"ℹ {len(texts):,} texts, {sum(len(text.split()) for text in texts):,} words")

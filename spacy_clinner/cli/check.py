@@ -20,7 +20,7 @@ def command(
     """
     from spacy_clinner.compat import parse_config_overrides
     from spacy_clinner.training.check import check, check_config
-    from spacy_clinner.training.settings import load_settings
+    from spacy_clinner.training.preparation import load_settings
 
     overrides = parse_config_overrides(context.args)
     if config is not None:

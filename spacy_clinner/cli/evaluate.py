@@ -14,37 +14,35 @@ def command(
     model: Annotated[Path, typer.Argument(help="A trained pipeline")],
     corpus: Annotated[Path, typer.Argument(help="A .spacy file, the test split as a rule")],
     out: Annotated[Path, typer.Option(help="Folder that gets the reports")] = Path("metrics"),
+    against: Annotated[
+        Path | None, typer.Option(help="Another pipeline, to tell the difference from")
+    ] = None,
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
 ) -> None:
     """Score MODEL on the notes of CORPUS, and write a page of its errors, which quotes them."""
     from spacy_clinner.evaluation.evaluate import evaluate
-    from spacy_clinner.training.settings import use_gpu
+    from spacy_clinner.training.preparation import use_gpu
 
     use_gpu(gpu_id)
-    show(evaluate(model, corpus, out, progress=bar))
+    show(evaluate(model, corpus, out, against=against, progress=bar))
     typer.echo(f"✔ {out}/metrics.json, errors.jsonl, errors.html")
 
 
 def show(metrics: dict[str, Any]) -> None:
     console = Console()
     table = Table(title=f"Scores on {metrics['notes']} notes (%)")
-    for column in ("layer", "gold", "P", "R", "F1", "overlap F1", "token F1", "MCC", "ECE"):
+    for column in ("layer", "gold", "P", "R", "F1", "95 %", "overlap F1", "token F1", "MCC", "ECE"):
         table.add_column(column, justify="left" if column == "layer" else "right")
     for layer, score in metrics["strict"].items():
         relaxed = metrics["relaxed"].get(layer, {}).get("f")
         tokens = metrics["tokens"].get(layer, {})
         error = metrics["calibration_error"].get(layer)
-        shown = (
-            score["p"],
-            score["r"],
-            score["f"],
-            relaxed,
-            tokens.get("macro_f"),
-            tokens.get("mcc"),
-            error,
-        )
-        table.add_row(layer, f"{score['gold']:,}", *map(percent, shown))
+        rest = (relaxed, tokens.get("macro_f"), tokens.get("mcc"), error)
+        interval = " to ".join(map(percent, score["interval"]))
+        table.add_row(layer, *score_cells(score), interval, *map(percent, rest))
     console.print(table)
+    if "against" in metrics:
+        show_differences(console, metrics)
     by_label = score_table("Strict scores by label (%)", "label")
     for layer, score in metrics["strict"].items():
         if layer == "all":
@@ -57,6 +55,18 @@ def show(metrics: dict[str, Any]) -> None:
     show_negated(console, metrics["negated_end_to_end"])
     if metrics.get("relations"):
         show_relations(console, metrics["relations"])
+
+
+def show_differences(console: Console, metrics: dict[str, Any]) -> None:
+    against = metrics["against"]
+    table = Table(title=f"Strict F1 against {against['model']} (%)")
+    for column in ("layer", "F1", f"F1 of {against['model']}", "difference", "95 %"):
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for layer, other in against["strict"].items():
+        own = other["f"] + other["value"] / 100
+        interval = f"{other['low']:+.1f} to {other['high']:+.1f}"
+        table.add_row(layer, percent(own), percent(other["f"]), f"{other['value']:+.1f}", interval)
+    console.print(table)
 
 
 def show_assertions(console: Console, assertion: dict[str, Any]) -> None:

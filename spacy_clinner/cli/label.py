@@ -21,7 +21,7 @@ def command(
 ) -> None:
     """Label unlabelled TEXTS with trained pipelines, for another one to learn from (--silver)."""
     from spacy_clinner.training.labelling import label
-    from spacy_clinner.training.settings import use_gpu
+    from spacy_clinner.training.preparation import use_gpu
 
     use_gpu(gpu_id)
     kept, labelled = label(

@@ -8,11 +8,13 @@ from spacy_clinner.cli.progress import bar
 
 def command(
     source: Annotated[Path, typer.Argument(help="A corpus: file, or for brat a folder or zip")],
-    target: Annotated[Path, typer.Argument(help="Folder (brat) or file (jsonl) to write")],
-    source_format: Annotated[str, typer.Option("--from", help="brat, conll, jsonl, pubtator")],
-    target_format: Annotated[str, typer.Option("--to", help="brat or jsonl")],
+    target: Annotated[Path, typer.Argument(help="Folder (brat, markup) or file (jsonl) to write")],
+    source_format: Annotated[
+        str, typer.Option("--from", help="brat, conll, jsonl, markup or pubtator")
+    ],
+    target_format: Annotated[str, typer.Option("--to", help="brat, jsonl or markup")],
 ) -> None:
-    """Convert a corpus from any format to brat or JSONL; what a reader did not keep is printed."""
+    """Convert a corpus to brat, JSONL or marks in the text; what was not kept is printed."""
     from spacy_clinner.corpora.formats import reformat
 
     notes = reformat(source, target, source_format, target_format, progress=bar)

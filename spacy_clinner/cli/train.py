@@ -20,7 +20,8 @@ def command(
 ) -> None:
     """Train a pipeline by CONFIG, as `spacy train` does, and calibrate its confidences on dev.
 
-    Further options such as --paths.train X set values of the config.
+    Further options set values of the config: --paths.train train.spacy, --paths.dev dev.spacy,
+    --variables.encoder FOLDER, --variables.learn_rate 1e-4, --system.seed 2 and so on.
     """
     import srsly
 

@@ -3,7 +3,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt
 
 from spacy_clinner import schemes
 from spacy_clinner.corpora.checks import only_listed
@@ -11,11 +13,37 @@ from spacy_clinner.corpora.formats import read
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import read_toml
+from spacy_clinner.validation import checked
 
 SPLITS = ("train", "dev", "test")
-KEYS = ("format", "layers", "view", *SPLITS, "ids", "holdout")
 # A corpus that is a list of others has this one key.
 OF = "of"
+
+
+def _split_among(allowed: tuple[str, ...]) -> AfterValidator:
+    def known(split: str) -> str:
+        if split not in allowed:
+            raise ValueError(f"has the unknown split {split!r}. Known: {', '.join(allowed)}")
+        return split
+
+    return AfterValidator(known)
+
+
+class Entry(BaseModel, extra="forbid", strict=True):
+    """An entry of the catalog as its file has it, explained in `configs/corpora.toml`."""
+
+    format: str = Field(min_length=1)
+    layers: list[str] = Field(min_length=1)
+    view: str | None = None
+    train: list[str] = Field(min_length=1)
+    dev: list[str] = []
+    test: list[str] = []
+    ids: dict[Annotated[str, _split_among(SPLITS)], str] = Field(
+        {}, description='must give each split a file, { train = "..." }'
+    )
+    holdout: dict[Annotated[str, _split_among(SPLITS[1:])], NonNegativeInt] = Field(
+        {}, description="must give each split a number of notes, { dev = 10 }"
+    )
 
 
 @dataclass(frozen=True)
@@ -47,34 +75,23 @@ class Corpus:
         return self.of or (self,)
 
 
-def read_catalog(path: Path) -> dict[str, Corpus]:
-    """Read a catalog of corpora.
-
-    path (Path): A TOML file, laid out as `configs/corpora.toml` explains at its top.
-    RETURNS (dict[str, Corpus]): The corpora by name.
-    RAISES (ClinnerError): The file is missing or not valid, or an entry is not.
-    """
-    entries = _entries(path)
-    return {name: _corpus(path, name, entries) for name in entries}
-
-
 def find_corpus(name: str, catalog: Path) -> Corpus:
-    """The corpus of that name in a catalog; an unknown name raises `ClinnerError`.
+    """The corpus of that name in a catalog.
 
-    Only its own entry is looked at: a mistake in another one does not matter here.
+    name (str): Its name. Only its own entry is looked at: a mistake in another one does not matter
+        here.
+    catalog (Path): A TOML file, laid out as `configs/corpora.toml` explains at its top.
+    RETURNS (Corpus): The corpus.
+    RAISES (ClinnerError): The file is missing or not valid, lacks the name, or the entry is wrong.
     """
-    entries = _entries(catalog)
-    if name not in entries:
-        raise ClinnerError(f"{catalog}: no corpus {name!r}. Known: {', '.join(sorted(entries))}.")
-    return _corpus(catalog, name, entries)
-
-
-def _entries(path: Path) -> dict[str, Any]:
-    return read_toml(
-        path,
+    entries = read_toml(
+        catalog,
         "no such catalog of corpora. Name yours with --catalog, or run this in the folder of the "
         "project.",
     )
+    if name not in entries:
+        raise ClinnerError(f"{catalog}: no corpus {name!r}. Known: {', '.join(sorted(entries))}.")
+    return _corpus(catalog, name, entries)
 
 
 def _corpus(path: Path, name: str, entries: Mapping[str, Any]) -> Corpus:
@@ -82,15 +99,15 @@ def _corpus(path: Path, name: str, entries: Mapping[str, Any]) -> Corpus:
     if isinstance(entry, dict) and OF in entry:
         _check_of(f"{path}: [{name}]", entry, entries)
         return Corpus(name, "", (), {}, of=tuple(_corpus(path, n, entries) for n in entry[OF]))
-    _check(f"{path}: [{name}]", entry)
+    found = checked(Entry, entry, f"{path}: [{name}]")
     return Corpus(
         name,
-        entry["format"],
-        tuple(schemes.load(layer) for layer in entry["layers"]),
-        {split: tuple(map(Path, entry.get(split, ()))) for split in SPLITS},
-        entry.get("holdout", {}),
-        {split: Path(ids) for split, ids in entry.get("ids", {}).items()},
-        entry.get("view"),
+        found.format,
+        tuple(schemes.load(layer) for layer in found.layers),
+        {split: tuple(map(Path, getattr(found, split))) for split in SPLITS},
+        found.holdout,
+        {split: Path(ids) for split, ids in found.ids.items()},
+        found.view,
     )
 
 
@@ -105,39 +122,6 @@ def _check_of(where: str, entry: Mapping[str, Any], entries: Mapping[str, Any]) 
             f"{where}: {OF} names {wrong[0]!r}, which is no corpus with notes of its own. "
             f"Known: {', '.join(sorted(plain))}."
         )
-
-
-def _check(where: str, entry: Any) -> None:
-    """Stop at an entry of the wrong shape."""
-    if not isinstance(entry, dict):
-        raise ClinnerError(f"{where} is not a table; write its keys under a line [name].")
-    missing = [key for key in ("format", "layers", "train") if not entry.get(key)]
-    if missing:
-        raise ClinnerError(f"{where} needs {', '.join(missing)}.")
-    unknown = [key for key in entry if key not in KEYS]
-    if unknown:
-        raise ClinnerError(f"{where} has the unknown key {unknown[0]!r}. Known: {', '.join(KEYS)}.")
-    for key in ("format", "view"):
-        if not isinstance(entry.get(key, ""), str):
-            raise ClinnerError(f'{where}: {key} must be a string, {key} = "...".')
-    for key in ("layers", *SPLITS):
-        value = entry.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise ClinnerError(f'{where}: {key} must be a list of strings, {key} = ["..."].')
-    for key, splits, kind, example in (
-        ("ids", SPLITS, str, 'a file, { train = "..." }'),
-        ("holdout", SPLITS[1:], int, "a number of notes, { dev = 10 }"),
-    ):
-        table = entry.get(key, {})
-        if not isinstance(table, dict):
-            raise ClinnerError(f"{where}: {key} must give each split {example}.")
-        for split, value in table.items():
-            if split not in splits:
-                raise ClinnerError(
-                    f"{where}: {key} has the unknown split {split!r}. Known: {', '.join(splits)}."
-                )
-            if type(value) is not kind or (isinstance(value, int) and value < 0):
-                raise ClinnerError(f"{where}: {key} must give each split {example}.")
 
 
 def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:

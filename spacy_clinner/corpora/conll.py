@@ -37,23 +37,23 @@ class Document:
     sentences: list[list[Word]] = field(default_factory=lambda: [[]])
 
 
-def read_conll(path: Path, tag_column: int = -1) -> Iterator[Note]:
+def read_conll(path: Path) -> Iterator[Note]:
     """Read a file of columns, one word per line: IOB, IOB2 or BILUO (BIOES) tags.
 
-    Columns are separated by tabs, or else by spaces; the first is the word. An empty line ends a
-    sentence, a `-DOCSTART-` line begins a document; without one the file is one document. The
-    text is the words with a space between them and the sentences with a newline between them.
+    Columns are separated by tabs, or else by spaces; the first is the word, the last its tag. An
+    empty line ends a sentence, a `-DOCSTART-` line begins a document; without one the file is one
+    document. The text is the words with a space between them and the sentences with a newline
+    between them.
 
     path (Path): The file, plain or `.gz`.
-    tag_column (int): Which column holds the tag, from 0; negative from the end.
     YIELDS (Note): One per document.
     RAISES (ClinnerError): The file is missing, empty or not UTF-8, a column is missing, a tag
         cannot be read, or a document holds no word.
     """
-    return flag_duplicate_ids(_note(path, doc) for doc in _documents(path, tag_column))
+    return flag_duplicate_ids(_note(path, doc) for doc in _documents(path))
 
 
-def _documents(path: Path, tag_column: int) -> Iterator[Document]:
+def _documents(path: Path) -> Iterator[Document]:
     stem = path.name.split(".")[0]
     document, count, columns = Document(stem, 1), 0, 0
     for number, line in read_lines(path):
@@ -74,21 +74,16 @@ def _documents(path: Path, tag_column: int) -> Iterator[Document]:
                     f"{path}:{number}: expected {max(columns, 2)} columns, the word first and "
                     f"its tag, with tabs or spaces between them; found {len(cells)}."
                 )
-            document.sentences[-1].append(_word(path, number, cells, tag_column))
+            document.sentences[-1].append(_word(path, number, cells))
     yield document
 
 
-def _word(path: Path, number: int, cells: list[str], tag_column: int) -> Word:
-    try:
-        tag = TAG.fullmatch(cells[tag_column].strip())
-    except IndexError:
-        raise ClinnerError(
-            f"{path}:{number}: no column {tag_column} for the tag among {len(cells)}."
-        ) from None
+def _word(path: Path, number: int, cells: list[str]) -> Word:
+    tag = TAG.fullmatch(cells[-1].strip())
     if tag is None:
         raise ClinnerError(
             f"{path}:{number}: the tag is not O, nor B-, I-, L- (E-) or U- (S-) with a label. "
-            f"Name the column that holds the tags if it is not the last."
+            f"The tag is the last column."
         )
     return Word(number, cells[0], BILUO[tag[1]] if tag[1] else "O", tag[2] or "")
 

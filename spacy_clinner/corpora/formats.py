@@ -4,7 +4,7 @@ from pathlib import Path
 from spacy_clinner.corpora.brat import read_brat, write_brat
 from spacy_clinner.corpora.conll import read_conll
 from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
-from spacy_clinner.corpora.markup import read_markup
+from spacy_clinner.corpora.markup import read_markup, write_markup
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.pubtator import read_pubtator
 from spacy_clinner.errors import ClinnerError
@@ -20,6 +20,7 @@ READERS: dict[str, Callable[[Path], Iterator[Note]]] = {
 WRITERS: dict[str, Callable[[Iterable[Note], Path], None]] = {
     "brat": write_brat,
     "jsonl": write_jsonl,
+    "markup": write_markup,
 }
 
 

@@ -7,7 +7,6 @@ from spacy_clinner.corpora.checks import (
     Annotation,
     check_fragments,
     flag_duplicate_ids,
-    only_listed,
     surface_fault,
     unresolved,
 )
@@ -28,7 +27,7 @@ TEXT_LINE = re.compile(r"([^|\t]+)\|([ta])\|(.*)", re.DOTALL)
 Lines = list[tuple[int, str]]
 
 
-def read_pubtator(path: Path, pmids: Path | None = None) -> Iterator[Note]:
+def read_pubtator(path: Path) -> Iterator[Note]:
     """Read a PubTator file: NCBI-disease, BC5CDR, MedMentions (both editions).
 
     The text is title, one space, abstract. A label is the fifth column as it stands (in
@@ -36,13 +35,11 @@ def read_pubtator(path: Path, pmids: Path | None = None) -> Iterator[Note]:
     concepts (`CID`) is a `Relation` between codes.
 
     path (Path): The file, plain or `.gz`.
-    pmids (Path | None): A file with the PMIDs to read, one per line; all when None.
     YIELDS (Note): One per document.
-    RAISES (ClinnerError): A file is missing, empty or not UTF-8, a mention cannot be read or has
-        impossible offsets, or a listed PMID is not there.
+    RAISES (ClinnerError): The file is missing, empty or not UTF-8, or a mention cannot be read or
+        has impossible offsets.
     """
-    notes = flag_duplicate_ids(_note(path, lines) for lines in _documents(path))
-    return notes if pmids is None else only_listed(notes, pmids)
+    return flag_duplicate_ids(_note(path, lines) for lines in _documents(path))
 
 
 def _documents(path: Path) -> Iterator[Lines]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from spacy.vocab import Vocab
 
 from spacy_clinner.corpora.docbin import read_docs
+from spacy_clinner.corpora.lines import decode
 from spacy_clinner.errors import ClinnerError
 
 # Two texts that share more than this part of their word 8-grams are copies of one another.
@@ -38,12 +39,14 @@ def _texts(path: Path) -> Iterator[str]:
             yield from (doc.text for doc in read_docs(path, Vocab()))
             return
         if path.is_dir():
-            yield from (file.read_text(encoding="utf8") for file in sorted(path.rglob("*.txt")))
+            yield from (decode(file.read_bytes(), file) for file in sorted(path.rglob("*.txt")))
             return
         csv.field_size_limit(LONGEST_FIELD)
         opened = lzma.open if path.suffix == ".xz" else open
         with opened(path, "rt", encoding="utf8", newline="") as file:
             yield from (row[COLUMN] for row in csv.DictReader(file))
+    except ClinnerError:
+        raise
     except (OSError, EOFError, ValueError, KeyError, csv.Error, lzma.LZMAError) as error:
         raise ClinnerError(
             f"{path}: neither a .spacy file, a folder, nor CSV with a column {COLUMN} "

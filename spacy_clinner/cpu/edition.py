@@ -12,7 +12,6 @@ import srsly
 from numpy.typing import NDArray
 from spacy import util
 from spacy.language import Language
-from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
@@ -181,11 +180,10 @@ def counts(nlp: Language, path: Path) -> NDArray[np.int64]:
     nlp (Language): The pipeline.
     path (Path): A .spacy file with gold spans.
     RETURNS (NDArray[int64]): As `span_counts`, shape (documents, 3).
-    RAISES (ClinnerError): The file has no gold spans of a layer that the pipeline predicts.
+    RAISES (ClinnerError): The file cannot be read, or has no gold spans of a layer that the
+        pipeline predicts.
     """
-    gold = read_docs(path, nlp.vocab)
-    predicted = nlp.pipe([doc.text for doc in gold])
-    examples = [Example(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
+    examples = spans.predict_examples(nlp, path)
     spans.use_ents_as_layer(examples)
     layers = spans.predicted_layers(examples)
     if not layers:

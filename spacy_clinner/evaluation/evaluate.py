@@ -1,48 +1,59 @@
 """Score a pipeline on a converted corpus: metrics.json, and the errors to look through."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import srsly
+from spacy.scorer import Scorer
 from spacy.training import Example
 
-from spacy_clinner.corpora.docbin import read_docs
-from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import error_report, spans
 from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
-from spacy_clinner.evaluation.calibration import expected_calibration_error, plot_reliability
+from spacy_clinner.evaluation.intervals import f_difference, f_score, span_counts
 from spacy_clinner.evaluation.relations import relations
+from spacy_clinner.evaluation.reliability import expected_calibration_error, plot_reliability
 from spacy_clinner.files import written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.progress import Progress, quiet
 
 
-def evaluate(model: Path, corpus: Path, out: Path, *, progress: Progress = quiet) -> dict[str, Any]:
+def evaluate(
+    model: Path,
+    corpus: Path,
+    out: Path,
+    *,
+    against: Path | None = None,
+    progress: Progress = quiet,
+) -> dict[str, Any]:
     """Run a pipeline over the texts of a corpus and compare with its gold spans.
 
     model (Path): The trained pipeline.
     corpus (Path): A .spacy file.
     out (Path): Folder that gets `metrics.json`, `reliability.png`, and `errors.jsonl` and
         `errors.html`, which quote the notes.
+    against (Path | None): Another pipeline, to tell the difference from.
     progress (Progress): Shows how far it is.
-    RETURNS (dict[str, Any]): What `metrics.json` holds.
-    RAISES (ClinnerError): Model or corpus cannot be read, or the corpus is empty.
+    RETURNS (dict[str, Any]): What `metrics.json` holds; `scores` in it are spaCy's own, those of
+        `nlp.evaluate`.
+    RAISES (ClinnerError): A model or the corpus cannot be read, or the corpus is empty.
     """
     nlp = load_pipeline(model)
-    gold = read_docs(corpus, nlp.vocab)
-    if not gold:
-        raise ClinnerError(f"{corpus}: holds no note.")
-    texts = (doc.text for doc in gold)
-    predicted = progress(nlp.pipe(texts), "Predicting", len(gold))
-    examples = [Example(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
+    examples = spans.predict_examples(nlp, corpus, progress)
+    scores = Scorer(nlp).score(examples)
     spans.use_ents_as_layer(examples)
     layers = spans.predicted_layers(examples)
     metrics = {
-        "notes": len(gold),
+        "notes": len(examples),
+        "scores": scores,
         "strict": spans.strict(examples, layers),
         "relaxed": spans.relaxed(examples, layers),
         "tokens": spans.tokens(examples, layers),
     }
+    if against is not None:
+        others = spans.predict_examples(load_pipeline(against), corpus, progress)
+        spans.use_ents_as_layer(others)
+        metrics["against"] = {"model": against.name, "strict": differences(examples, others)}
     confidences = {layer: spans.confidences(examples, layer) for layer in layers}
     confidences = {layer: pair for layer, pair in confidences.items() if len(pair[0])}
     metrics["calibration_error"] = {
@@ -67,3 +78,23 @@ def evaluate(model: Path, corpus: Path, out: Path, *, progress: Progress = quiet
         srsly.write_json(path, metrics)
     error_report.write_errors(examples, layers, out)
     return metrics
+
+
+def differences(
+    examples: Sequence[Example], others: Sequence[Example]
+) -> dict[str, dict[str, float]]:
+    """How much better a pipeline is than another, on the notes of one corpus.
+
+    examples (Sequence[Example]), others (Sequence[Example]): What each predicted, in one order.
+    RETURNS (dict[str, dict[str, float]]): By layer that both predict, and "all" for these
+        together: f (strict F1 of the other, 0 to 1), and value, low and high, the difference in
+        points of 100 with its 95 % interval.
+    """
+    both = set(spans.predicted_layers(others))
+    layers = [layer for layer in spans.predicted_layers(examples) if layer in both]
+    found = {}
+    for name, among in [*((layer, [layer]) for layer in layers), ("all", layers)]:
+        ours, theirs = span_counts(examples, among), span_counts(others, among)
+        other = float(f_score(theirs.sum(axis=0)))
+        found[name] = {"f": other, **f_difference(ours, theirs)._asdict()}
+    return found

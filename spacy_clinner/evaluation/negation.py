@@ -20,6 +20,8 @@ from spacy_clinner.pipeline.relations.scorer import links
 from spacy_clinner.schemes import load
 
 GROUP = "gold"
+# What MTSamples links negations to.
+LABEL, LAYER = "PROBLEM", "clinical"
 
 
 class Mention(NamedTuple):
@@ -40,15 +42,13 @@ class Judged(NamedTuple):
     evidence: tuple[str, ...]
 
 
-def linked_negation(note: Note, label: str = "PROBLEM", layer: str = "clinical") -> list[Mention]:
-    """Mentions of a label; negated where a relation links them to a NEGATION modifier.
+def linked_negation(note: Note) -> list[Mention]:
+    """The problems of a note; negated where a relation links them to a NEGATION modifier.
 
     note (Note): A note of MTSamples.
-    label (str): The label of the mentions to judge.
-    layer (str): Its layer.
     RETURNS (list[Mention]): In reading order.
     """
-    written = {**load("modifiers").written, **load(layer).written}
+    written = {**load("modifiers").written, **load(LAYER).written}
     labels = {span.id: written.get(span.label, span.label) for span in note.spans}
     negations = {span_id for span_id, name in labels.items() if name == "NEGATION"}
     negated = {
@@ -58,9 +58,9 @@ def linked_negation(note: Note, label: str = "PROBLEM", layer: str = "clinical")
         if there in negations
     }
     mentions = {
-        Mention(span.start, span.end, label, span.id in negated)
+        Mention(span.start, span.end, LABEL, span.id in negated)
         for span in note.spans
-        if labels[span.id] == label
+        if labels[span.id] == LABEL
     }
     return sorted(mentions)
 
@@ -154,17 +154,14 @@ def without_annotation(reference: Doc, layer: str) -> Doc:
     return doc
 
 
-def judge_with_relations(
-    nlp: Language, references: Sequence[Doc], label: str = "PROBLEM", layer: str = "clinical"
-) -> dict[str, list[Judged]]:
-    """Take a trained pipeline's verdict on gold spans, by each way to combine rules and relations.
+def judge_with_relations(nlp: Language, references: Sequence[Doc]) -> dict[str, list[Judged]]:
+    """Take a pipeline's verdict on gold problems, by each way to combine rules and relations.
 
     The pipeline gets the gold spans of every layer, entities and modifiers, and links them itself.
 
     nlp (Language): A pipeline with `clinner_relations` and `clinner_context`.
-    references (Sequence[Doc]): Gold documents with spans and relations.
-    label (str): The label of the mentions to judge; a relation to a NEGATION negates them.
-    layer (str): Its layer.
+    references (Sequence[Doc]): Gold documents with spans and relations; a relation to a NEGATION
+        negates a problem.
     RETURNS (dict[str, list[Judged]]): By the value of `combine`.
     RAISES (ClinnerError): The pipeline lacks one of the two components.
     """
@@ -178,7 +175,7 @@ def judge_with_relations(
     left_out = [
         names[factory] for factory in ("clinner_ner", "clinner_context") if factory in names
     ]
-    given = [without_annotation(reference, layer) for reference in references]
+    given = [without_annotation(reference, LAYER) for reference in references]
     with nlp.select_pipes(disable=left_out):
         docs = list(nlp.pipe(given, batch_size=8))
     context = cast(ClinicalContext, nlp.get_pipe(names["clinner_context"]))
@@ -188,16 +185,16 @@ def judge_with_relations(
         judged[context.combine] = [
             verdict
             for doc, reference in zip(docs, references, strict=True)
-            for verdict in _verdicts(context(doc), reference, label, layer)
+            for verdict in _verdicts(context(doc), reference)
         ]
     context.combine = chosen
     return judged
 
 
-def _verdicts(doc: Doc, reference: Doc, label: str, layer: str) -> Iterator[Judged]:
+def _verdicts(doc: Doc, reference: Doc) -> Iterator[Judged]:
     negated = {link.head for link in links(reference) if link.tail.label == "NEGATION"}
-    for span in doc.spans.get(layer, ()):
-        if span.label_ == label:
-            mention = Mention(span.start_char, span.end_char, label, span_key(span) in negated)
+    for span in doc.spans.get(LAYER, ()):
+        if span.label_ == LABEL:
+            mention = Mention(span.start_char, span.end_char, LABEL, span_key(span) in negated)
             said = assertion(span)
             yield Judged(doc.text, mention, said.negated is True, said.evidence)

@@ -1,17 +1,24 @@
 """Scores of predicted spans against gold: strict, relaxed and per token."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.scorer import Scorer
-from spacy.tokens import Doc, Span
+from spacy.language import Language
+from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_clinner.annotation import store
-from spacy_clinner.annotation.spans import span_key
+from spacy_clinner.annotation.spans import SpanKey, group_of, span_key
+from spacy_clinner.corpora.docbin import read_docs
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.intervals import f_interval, span_counts
 from spacy_clinner.pipeline.ner.scorer import score_layers
+from spacy_clinner.progress import Progress, quiet
 
 Score = dict[str, Any]
 
@@ -22,6 +29,22 @@ def annotated_layers(examples: Sequence[Example]) -> list[str]:
     for example in examples:
         found.update(dict.fromkeys(example.reference.spans))
     return list(found)
+
+
+def predict_examples(nlp: Language, corpus: Path, progress: Progress = quiet) -> list[Example]:
+    """Run a pipeline over the texts of a corpus.
+
+    nlp (Language): The pipeline.
+    corpus (Path): A .spacy file with gold spans.
+    progress (Progress): Shows how far it is.
+    RETURNS (list[Example]): Predicted and reference docs, in the order of the file.
+    RAISES (ClinnerError): The corpus cannot be read, or holds no note.
+    """
+    gold = read_docs(corpus, nlp.vocab)
+    if not gold:
+        raise ClinnerError(f"{corpus}: holds no note.")
+    predicted = progress(nlp.pipe([doc.text for doc in gold]), "Predicting", len(gold))
+    return [Example(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
 
 
 def use_ents_as_layer(examples: Sequence[Example]) -> None:
@@ -43,38 +66,35 @@ def predicted_layers(examples: Sequence[Example]) -> list[str]:
 
 
 def strict(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Score]:
-    """Micro precision, recall and F1 by exact offsets and label, through spaCy's Scorer.
+    """Micro precision, recall and F1 by exact offsets and label, as `score_layers` gives them.
 
     examples (Sequence[Example]): Predicted and reference docs.
     layers (Sequence[str]): The layers to score; a doc that does not annotate one is left out.
     RETURNS (dict[str, Score]): By layer, and "all" for the layers together: p, r, f, gold (the
-        number of gold spans), and, for each layer, per_type with the same for each label.
+        number of gold spans), interval (of the F1, see `f_interval`) and, for each layer, per_type
+        with the first four for each label.
     """
-    scores = {layer: _strict(examples, layer) for layer in layers}
-    pooled = score_layers(examples, layers=layers)
-    gold = sum(score["gold"] for score in scores.values())
-    scores["all"] = {letter: pooled[f"layers_{letter}"] for letter in "prf"} | {"gold": gold}
+    found = score_layers(examples, layers=layers)
+    scores: dict[str, Score] = {}
+    for layer in layers:
+        gold = Counter(key.label for e in examples for key in _keys(e.reference, layer))
+        per_type = found[f"spans_{layer}_per_type"] or {}
+        scores[layer] = {
+            **{letter: found[f"spans_{layer}_{letter}"] or 0.0 for letter in "prf"},
+            "gold": gold.total(),
+            "interval": f_interval(span_counts(examples, [layer])),
+            "per_type": {label: {**s, "gold": gold[label]} for label, s in per_type.items()},
+        }
+    scores["all"] = {
+        **{letter: found[f"layers_{letter}"] for letter in "prf"},
+        "gold": sum(score["gold"] for score in scores.values()),
+        "interval": f_interval(span_counts(examples, layers)),
+    }
     return scores
 
 
-def _strict(examples: Sequence[Example], layer: str) -> Score:
-    def spans(doc: Doc, _: str) -> list[Span]:
-        return list(doc.spans.get(layer, ()))
-
-    scored = [e for e in examples if layer in e.reference.spans]
-    found = Scorer.score_spans(scored, "spans", getter=spans, allow_overlap=True, labeled=True)
-    counts: dict[str, int] = {}
-    for example in scored:
-        for span in spans(example.reference, ""):
-            counts[span.label_] = counts.get(span.label_, 0) + 1
-    per_type = found.get("spans_per_type") or {}
-    return {
-        "p": found.get("spans_p") or 0.0,
-        "r": found.get("spans_r") or 0.0,
-        "f": found.get("spans_f") or 0.0,
-        "gold": sum(counts.values()),
-        "per_type": {k: {**v, "gold": counts.get(k, 0)} for k, v in sorted(per_type.items())},
-    }
+def _keys(doc: Doc, layer: str) -> set[SpanKey]:
+    return set(map(span_key, group_of(doc, layer)))
 
 
 def relaxed(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Score]:
@@ -143,32 +163,53 @@ def tokens(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Scor
 
     examples (Sequence[Example]): Predicted and reference docs.
     layers (Sequence[str]): The layers to score. Each reference token has one label, or none.
-    RETURNS (dict[str, Score]): By layer: macro_f (unweighted mean of the labels' F1, "no label"
-        left out) and mcc (Matthews correlation over all classes, "no label" included).
+    RETURNS (dict[str, Score]): By layer: `macro_f` and `mcc` (see `matthews`).
     """
-    from sklearn.metrics import f1_score, matthews_corrcoef
-
     scores = {}
     for layer in layers:
         scored = [e for e in examples if layer in e.reference.spans]
-        gold = np.concatenate([_token_labels(e, e.reference, layer) for e in scored])
-        guess = np.concatenate([_token_labels(e, e.predicted, layer) for e in scored])
-        labels = sorted(set(gold.tolist()) - {""})
-        scores[layer] = {
-            "macro_f": float(
-                f1_score(gold, guess, labels=labels, average="macro", zero_division=0)
-            ),
-            "mcc": float(matthews_corrcoef(gold, guess)),
-        }
+        gold = [label for e in scored for label in _token_labels(e, e.reference, layer)]
+        guess = [label for e in scored for label in _token_labels(e, e.predicted, layer)]
+        scores[layer] = {"macro_f": macro_f(gold, guess), "mcc": matthews(gold, guess)}
     return scores
 
 
-def _token_labels(example: Example, doc: Doc, layer: str) -> NDArray[Any]:
-    labels = np.full(len(example.reference), "", dtype=object)
-    group = doc.spans.get(layer, ())
-    spans = list(group)
+def macro_f(gold: Sequence[str], guess: Sequence[str]) -> float:
+    """The unweighted mean of the labels' F1.
+
+    gold (Sequence[str]), guess (Sequence[str]): A label, or "", for each token.
+    RETURNS (float): 0 to 1, over the labels in gold; 0 where there is none.
+    """
+    right, wanted, found = _token_counts(gold, guess)
+    scores = [2 * right[k] / (wanted[k] + found[k]) for k in wanted if k]
+    return sum(scores) / len(scores) if scores else 0.0
+
+
+def matthews(gold: Sequence[str], guess: Sequence[str]) -> float:
+    """Matthews correlation over all classes, "no label" included (R_K of Gorodkin, 2004).
+
+    gold (Sequence[str]), guess (Sequence[str]): A label, or "", for each token.
+    RETURNS (float): -1 to 1; 0 where gold or guess is of one class only.
+    """
+    right, wanted, found = _token_counts(gold, guess)
+    n = len(gold)
+    both = right.total() * n - sum(wanted[k] * found[k] for k in wanted)
+    each = [n * n - sum(count * count for count in side.values()) for side in (wanted, found)]
+    return both / math.sqrt(each[0] * each[1]) if all(each) else 0.0
+
+
+def _token_counts(
+    gold: Sequence[str], guess: Sequence[str]
+) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    right = Counter(g for g, p in zip(gold, guess, strict=True) if g == p)
+    return right, Counter(gold), Counter(guess)
+
+
+def _token_labels(example: Example, doc: Doc, layer: str) -> list[str]:
+    labels = [""] * len(example.reference)
+    spans = list(doc.spans.get(layer, ()))
     if doc is example.predicted:
         spans = example.get_aligned_spans_x2y(spans, allow_overlap=True)
     for span in spans:
-        labels[span.start : span.end] = span.label_
+        labels[span.start : span.end] = [span.label_] * len(span)
     return labels

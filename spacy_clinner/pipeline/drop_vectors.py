@@ -5,7 +5,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 
-@Language.factory("clinner_drop_vectors", assigns=["doc.tensor"])
+@Language.factory("clinner_drop_vectors")
 def create_drop_vectors(nlp: Language, name: str) -> "VectorDropper":  # noqa: ARG001
     """Create the component; see `VectorDropper`."""
     return VectorDropper()

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import srsly
+from pydantic import BaseModel
 
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import read_toml
+from spacy_clinner.validation import checked
 
 FOLDER = Path(__file__).parent
 
@@ -28,6 +30,26 @@ class Label:
     semantic_group: str = ""
     aliases: tuple[str, ...] = ()
     color: str = ""
+
+
+class LabelEntry(BaseModel, extra="forbid", strict=True):
+    """A label as a scheme file has it; the fields are those of `Label`."""
+
+    description: str | None = None
+    semantic_group: str = ""
+    aliases: list[str] = []
+    color: str = ""
+
+
+class SchemeFile(BaseModel, extra="forbid", strict=True):
+    """A scheme file; the fields are those of `Scheme`."""
+
+    layer: str
+    labels: dict[str, LabelEntry]
+    pairs: dict[str, list[str]] = {}
+    views: dict[str, dict[str, str]] = {}
+    left_out: list[str] = []
+    entities: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,57 +120,22 @@ def scheme_of(data: Mapping[str, Any], source: str) -> Scheme:
     """
     if not data.get("layer") or not data.get("labels"):
         raise ClinnerError(f'{source}: a scheme needs `layer = "..."` and a [labels] table.')
-    _check(source, data)
+    found = checked(SchemeFile, data, source)
     labels = {
         name: Label(
             name,
-            entry.get("description", name),
-            entry.get("semantic_group", ""),
-            tuple(entry.get("aliases", ())),
-            entry.get("color", ""),
+            name if entry.description is None else entry.description,
+            entry.semantic_group,
+            tuple(entry.aliases),
+            entry.color,
         )
-        for name, entry in data["labels"].items()
+        for name, entry in found.labels.items()
     }
     written = {alias: label.name for label in labels.values() for alias in label.aliases}
     written.update({name: name for name in labels})
-    pairs = {entity: tuple(modifiers) for entity, modifiers in data.get("pairs", {}).items()}
-    left_out = frozenset(data.get("left_out", ()))
-    views = data.get("views", {})
-    entities = data.get("entities", True)
-    return Scheme(data["layer"], labels, pairs, views, written, left_out, entities)
-
-
-def _check(source: str, data: Mapping[str, Any]) -> None:
-    """Stop at a value of the wrong shape, and say which is wanted."""
-
-    def require(right: bool, what: str) -> None:
-        if not right:
-            raise ClinnerError(f"{source}: {what}.")
-
-    require(isinstance(data["layer"], str), 'layer must be a string, layer = "..."')
-    require(_strings(data.get("left_out", [])), "left_out must be a list of strings")
-    require(isinstance(data.get("entities", True), bool), "entities must be true or false")
-    for name in ("labels", "pairs", "views"):
-        require(isinstance(data.get(name, {}), dict), f"{name} must be a table, [{name}]")
-    for name, entry in data["labels"].items():
-        require(
-            isinstance(entry, dict),
-            f'label {name} must be a table, [labels.{name}] with description = "..."',
-        )
-        for key in ("description", "semantic_group", "color"):
-            require(isinstance(entry.get(key, ""), str), f"{key} of {name} must be a string")
-        require(_strings(entry.get("aliases", [])), f"aliases of {name} must be a list of strings")
-    for name, modifiers in data.get("pairs", {}).items():
-        require(_strings(modifiers), f"pairs of {name} must be a list of labels")
-    for name, view in data.get("views", {}).items():
-        require(
-            isinstance(view, dict) and _strings(list(view.values())),
-            f'view {name} must be a table, [views.{name}] with LABEL = "NEW_NAME"',
-        )
-
-
-def _strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    pairs = {entity: tuple(modifiers) for entity, modifiers in found.pairs.items()}
+    left_out = frozenset(found.left_out)
+    return Scheme(found.layer, labels, pairs, found.views, written, left_out, found.entities)
 
 
 @cache

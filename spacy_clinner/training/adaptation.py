@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import folder_written_whole
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -101,7 +102,9 @@ def adapt(
             if len(learner.losses) % LOG_STEPS == 0:
                 log(f"ℹ step {len(learner.losses)} of {n_steps}: loss {learner.loss:.3f}")
         learner.save(checkpoint)
-    _write(learner.trained(), tokenizer, partial / "encoder", output)
+    with folder_written_whole(output.resolve()) as folder:
+        learner.trained().save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     shutil.rmtree(partial)
     return learner.loss
 
@@ -247,11 +250,3 @@ def mask(blocks: Blocks, rows: Ints, rng: np.random.Generator) -> tuple[Ints, Bo
     replaced = chosen & (how >= 0.9)
     inputs[replaced] = rng.integers(0, blocks.vocabulary, int(replaced.sum()))
     return inputs, chosen
-
-
-def _write(encoder: Any, tokenizer: Any, new: Path, to: Path) -> None:
-    encoder.save_pretrained(new)
-    tokenizer.save_pretrained(new)
-    if to.exists():
-        shutil.rmtree(to)
-    new.rename(to)

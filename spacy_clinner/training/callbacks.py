@@ -15,9 +15,9 @@ from spacy.util import registry, resolve_dot_names
 from spacy_clinner.annotation.said import get_relations
 from spacy_clinner.corpora.docbin import SCHEMES
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.evaluation.calibration import fit_temperatures
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.schemes import Scheme, of_layers
+from spacy_clinner.training.calibration import fit_temperatures
 from spacy_clinner.training.provenance import training_counts
 
 LENGTH = ("max_steps", "warmup_steps", "eval_frequency")
@@ -44,7 +44,8 @@ def create_fit_to_corpus(
     `max_steps`, `warmup_steps` and `eval_frequency` in [variables], those that are 0 are set.
     The saved config has all these values, in [training.optimizer] in place of variables.
 
-    epochs (float): Passes over the corpus, as long as `max_steps` is 0.
+    epochs (float): Passes over the corpus, as long as `max_steps` is 0; what
+        `[training] max_epochs` says wins.
     min_steps (int): The fewest updates.
     evaluations (int): How often to evaluate; updates are added until they are a multiple of it.
     warmup (float): The part of the updates in which the learning rate rises.
@@ -54,19 +55,43 @@ def create_fit_to_corpus(
     def fit(nlp: Language) -> None:
         references = [example.reference for example in _examples(nlp, "train_corpus")]
         fit_components(nlp, references, _scheme_files(nlp))
-        variables = nlp.config.get("variables", {})
-        if any(variables.get(name) == 0 for name in LENGTH):
-            steps = variables.get("max_steps") or epochs * _updates_per_pass(nlp, references)
-            least = 1 if variables.get("max_steps") else min_steps
-            found = length(steps, least, evaluations, warmup)
-            for name, value in found._asdict().items():
-                if variables.get(name) == 0:
-                    variables[name] = value
+        set_length(nlp, references, epochs, min_steps, evaluations, warmup)
         # `spacy debug data` makes the optimizer from this section as it stands.
         nlp.config["training"]["optimizer"] = nlp.config.interpolate()["training"]["optimizer"]
         log.info("components and length of the training are those of %d notes", len(references))
 
     return fit
+
+
+def set_length(
+    nlp: Language,
+    references: Sequence[Doc],
+    epochs: float,
+    min_steps: int,
+    evaluations: int,
+    warmup: float,
+) -> None:
+    """Set what of a training's length is left open, so that the schedule ends where it does.
+
+    nlp (Language): The pipeline, whose config is changed.
+    references (Sequence[Doc]): The corpus.
+    epochs (float), min_steps (int), evaluations (int), warmup (float): As in
+        `create_fit_to_corpus`.
+    """
+    variables, training = nlp.config.get("variables", {}), nlp.config["training"]
+    unset = [name for name in LENGTH if variables.get(name) == 0]
+    if not unset:
+        return
+    # --training.max_steps and --training.max_epochs say it in spaCy's own words.
+    given = variables.get("max_steps") or nlp.config.interpolate()["training"].get("max_steps")
+    if training.get("max_epochs", 0) > 0:
+        epochs, training["max_epochs"] = training["max_epochs"], 0
+    if given:
+        found = length(given, 1, evaluations, warmup)._replace(max_steps=given)
+    else:
+        passes = epochs * _updates_per_pass(nlp, references)
+        found = length(passes, min_steps, evaluations, warmup)
+    variables.update({name: value for name, value in found._asdict().items() if name in unset})
 
 
 def length(steps: float, min_steps: int, evaluations: int, warmup: float) -> Length:

@@ -14,7 +14,7 @@ from spacy.vocab import Vocab
 from spacy_clinner.corpora.catalog import SPLITS
 from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.training.settings import load_settings, resolve_encoder, validate
+from spacy_clinner.training.preparation import load_settings, resolve_encoder, validate
 
 FEW = 20
 

@@ -115,32 +115,22 @@ def create_recording_logger(progress_bar: bool = False) -> Callable[..., Any]:
     return setup
 
 
-def training_facts(
-    model: Path,
-    started: datetime,
-    *,
-    seconds: float | None = None,
-    words: int | None = None,
-    gpu_id: int = -1,
-) -> dict[str, Any]:
+def training_facts(model: Path, started: datetime, *, gpu_id: int = -1) -> dict[str, Any]:
     """What to remember of a training that has just ended, for the model card.
 
     model (Path): The trained pipeline, `model-best`.
     started (datetime): When the training began, with its time zone.
-    seconds (float | None): How long it took, over all its runs; by default, since `started`,
-        or what `clinner.RecordingLogger.v1` counted, if that is more.
-    words (int | None): Words read in training, repetitions included; by default what
-        `clinner.RecordingLogger.v1` counted in `model-last` beside the model, if it was used.
     gpu_id (int): The GPU, or -1 for the CPU.
-    RETURNS (dict[str, Any]): Plain data, to be written to `training.json` beside the model.
+    RETURNS (dict[str, Any]): Plain data, to be written to `training.json` beside the model. Words
+        (repetitions included) and seconds over all runs are those that `clinner.RecordingLogger.v1`
+        counted in `model-last` beside the model, if it was used.
     RAISES (ClinnerError): There is no trained pipeline.
     """
     counts = training_counts(model.parent / "model-last")
     elapsed = (datetime.now(UTC) - started).total_seconds()
     # Of a training that was resumed, `started` knows the last run only.
-    taken = seconds if seconds is not None else max(elapsed, counts.get("seconds", 0.0))
-    words = words if words is not None else counts.get("words")
-    timed = seconds if seconds is not None else counts.get("seconds", taken)
+    taken = max(elapsed, counts.get("seconds", 0.0))
+    words, timed = counts.get("words"), counts.get("seconds", taken)
     return {
         "started": started.astimezone(UTC).isoformat(timespec="seconds"),
         "seconds": round(taken, 1),

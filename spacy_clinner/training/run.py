@@ -11,7 +11,7 @@ import srsly
 from spacy.util import load_config
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.training import settings
+from spacy_clinner.training import preparation
 from spacy_clinner.training.callbacks import LENGTH, go_on
 from spacy_clinner.training.provenance import training_facts
 
@@ -47,16 +47,16 @@ def train(
     """
     if output.exists() and not output.is_dir():
         raise ClinnerError(f"{output}: a file, where the folder of the models is to be.")
-    given = settings.load_settings(config, overrides)
+    given = preparation.load_settings(config, overrides)
     overrides = dict(overrides)
     if silver:
         overrides["paths.train"] = [given["paths"]["train"], *map(str, silver)]
-        given = settings.load_settings(config, overrides)
+        given = preparation.load_settings(config, overrides)
     overrides = length_overrides(given, epochs) | overrides
-    settings.check_corpora(given)
+    preparation.check_corpora(given)
     if encoder := given.get("variables", {}).get("encoder"):
-        settings.resolve_encoder(str(encoder))
-    settings.use_gpu(gpu_id)
+        preparation.resolve_encoder(str(encoder))
+    preparation.use_gpu(gpu_id)
     partial, earlier = (
         output.resolve().with_name(f"{output.resolve().name}.{kind}")
         for kind in ("partial", "earlier")

@@ -235,8 +235,8 @@ def test_the_callback_trains_spacys_own_model_in_bf16(able, folders):
     nlp.add_pipe("transformer", config={"model": config})
     nlp.initialize()
     expected = model_of(nlp).predict([nlp.make_doc(NOTES[0])])
-    bf16.create_bf16_on_cpu("yes")(nlp)
-    bf16.create_bf16_on_cpu("auto")(nlp)
+    encoder_layer.create_bf16_on_cpu("yes")(nlp)
+    encoder_layer.create_bf16_on_cpu("auto")(nlp)
     assert_same(model_of(nlp).predict([nlp.make_doc(NOTES[0])]), expected)
     batch, _ = gradients(model_of(nlp), [nlp.make_doc(NOTES[0])])
     assert batch.model_output.last_hidden_state.dtype == torch.float32

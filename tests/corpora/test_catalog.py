@@ -3,9 +3,10 @@ from hashlib import sha256
 
 import pytest
 
-from spacy_clinner.corpora.catalog import find_corpus, read_catalog, read_splits
+from spacy_clinner.corpora.catalog import find_corpus, read_splits
 from spacy_clinner.corpora.docbin import convert
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import read_toml
 
 MINE = "[mine]\nformat = 'brat'\nlayers = ['clinical']\ntrain = ['x']\n"
 
@@ -28,7 +29,8 @@ def notes(folder, count):
 
 
 def test_the_projects_own_catalog_names_schemes_and_formats_that_exist(root):
-    corpora = read_catalog(root / "configs/corpora.toml")
+    catalog = root / "configs/corpora.toml"
+    corpora = {name: find_corpus(name, catalog) for name in read_toml(catalog, "missing")}
     assert {"sample", "mtsamples", "maccrobat", "ncbi", "bc5cdr"} <= set(corpora)
     assert corpora["mtsamples"].schemes[0].layer == "clinical"
 
@@ -87,12 +89,12 @@ def test_holding_out_every_note_is_refused(tmp_path, write):
 )
 def test_a_catalog_that_is_not_right_is_refused_with_the_reason(write, text, says):
     with pytest.raises(ClinnerError, match=says):
-        read_catalog(write(text))
+        find_corpus("mine", write(text))
 
 
 def test_a_catalog_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ClinnerError, match=r"none\.toml"):
-        read_catalog(tmp_path / "none.toml")
+        find_corpus("mine", tmp_path / "none.toml")
 
 
 def test_a_bad_entry_does_not_stop_the_others(write):

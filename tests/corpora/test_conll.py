@@ -78,14 +78,10 @@ def test_any_number_of_columns_and_tabs_around_words_with_spaces(corpus):
     assert found(note) == [("81 mg", "DOSE")]
 
 
-def test_the_tags_may_be_in_another_column(corpus):
+def test_the_tags_are_the_last_column(corpus):
     path = corpus("fever B-X 0.9\ntoday O 0.8\n")
-    (note,) = read_conll(path, tag_column=1)
-    assert found(note) == [("fever", "X")]
-    with pytest.raises(ClinnerError, match=r"notes\.conll:1: the tag is not O"):
+    with pytest.raises(ClinnerError, match=r"notes\.conll:1: the tag is not O.* last column"):
         list(read_conll(path))
-    with pytest.raises(ClinnerError, match=r"notes\.conll:1: no column 7"):
-        list(read_conll(path, tag_column=7))
 
 
 def test_documents_take_their_id_from_their_first_line_or_their_number(corpus):

@@ -8,6 +8,7 @@ from spacy_clinner.corpora.checks import (
     SURFACE_DIFFERS,
     UNRESOLVED,
     WHITE_SPACE_DIFFERS,
+    only_listed,
 )
 from spacy_clinner.corpora.note import Comment, Note, NoteSpan, Relation
 from spacy_clinner.corpora.pubtator import (
@@ -153,13 +154,13 @@ def test_a_gzipped_file_and_carriage_returns_are_read(corpus, tmp_path):
 def test_a_split_file_picks_documents(corpus, tmp_path):
     path = corpus("", f"102|t|{TITLE}", f"102|a|{ABSTRACT}")
     (tmp_path / "dev.txt").write_text("102\n")
-    assert [note.id for note in read_pubtator(path, tmp_path / "dev.txt")] == ["102"]
+    assert [note.id for note in only_listed(read_pubtator(path), tmp_path / "dev.txt")] == ["102"]
 
 
 def test_a_split_file_of_another_corpus_stops(corpus, tmp_path):
     (tmp_path / "dev.txt").write_text("101\n999\n")
     with pytest.raises(ClinnerError, match=r"dev\.txt: 1 of 2 ids are not in the corpus, 999"):
-        list(read_pubtator(corpus(), tmp_path / "dev.txt"))
+        list(only_listed(read_pubtator(corpus()), tmp_path / "dev.txt"))
 
 
 @pytest.mark.parametrize(

@@ -58,3 +58,9 @@ def test_a_file_that_is_neither_is_one_message_that_names_it(tmp_path):
         read_texts([path])
     with pytest.raises(ClinnerError, match=r"missing\.spacy"):
         read_texts([tmp_path / "missing.spacy"])
+
+
+def test_a_text_that_is_not_utf8_is_named_with_its_line(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"No fever.\nTemp\xe9rature normal.\n")
+    with pytest.raises(ClinnerError, match=r"a\.txt:2: not UTF-8"):
+        read_texts([tmp_path])

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.training import Example
 
-from spacy_clinner.evaluation.intervals import f_difference, f_score, span_counts
+from spacy_clinner.evaluation.intervals import f_difference, f_interval, f_score, span_counts
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)).map(
@@ -25,6 +25,24 @@ def test_spans_are_right_with_the_same_offsets_and_label_in_an_annotated_layer(n
     guess, gold = doc(nlp, (3, 8), (12, 17)), doc(nlp, (3, 8), (3, 11))
     counts = span_counts([Example(guess, gold)], ["clinical", "modifiers"])
     assert counts.tolist() == [[1, 2, 2]]
+
+
+def test_a_document_that_annotates_no_layer_has_no_row(nlp):
+    guess, gold = doc(nlp, (3, 8)), doc(nlp, (3, 8), layer="ncbi")
+    assert span_counts([Example(guess, gold)], ["clinical"]).shape == (0, 3)
+    assert f_interval(span_counts([Example(guess, gold)], ["clinical"])) == (0, 0)
+
+
+@given(ROWS)
+def test_the_interval_of_a_score_lies_between_that_of_the_worst_and_the_best_document(rows):
+    counts = np.array(rows)
+    low, high = f_interval(counts)
+    each = f_score(counts)
+    assert each.min() - 1e-9 <= low <= high <= each.max() + 1e-9
+
+
+def test_notes_that_are_all_alike_leave_no_doubt():
+    assert f_interval(np.tile([8, 10, 10], (30, 1))) == pytest.approx((0.8, 0.8))
 
 
 def test_f1_is_the_harmonic_mean_of_precision_and_recall():

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -18,7 +19,7 @@ from spacy.lang.en import English
 from spacy.training import Example
 
 from spacy_clinner import schemes
-from spacy_clinner.corpora.catalog import read_catalog
+from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.model_card import (
     CardInputs,
@@ -224,6 +225,16 @@ def test_the_speed_table_takes_summaries_plain_numbers_and_systems_it_does_not_k
     assert r"| A \| system | – | – | – |" in card
 
 
+def test_scores_are_shown_by_kind_of_text(inputs, tmp_path):
+    own = {"strict": {"clinical": {"p": 0.5, "r": 0.25, "f": 1 / 3, "gold": 8}}, "notes": 4}
+    own["negated_end_to_end"] = {"clinical": {"PROBLEM": {"f": 0.8765}}}
+    srsly.write_json(tmp_path / "own.json", own)
+    given = replace(inputs(), kinds={"shorthand": tmp_path / "own.json"})
+    card = render(card_facts(given))
+    assert "### By kind of text" in card
+    assert "| shorthand | 4 | clinical | 8 | 50.0 | 25.0 | 33.3 | 87.7 |" in card
+
+
 def test_a_cpu_edition_shows_what_quantisation_took(inputs):
     before = changed(METRICS, ("strict", "clinical", "f"))
     card = render(card_facts(inputs(base_metrics=before)))
@@ -317,7 +328,9 @@ def test_the_shipped_probes_use_labels_of_their_layers():
 
 def test_every_corpus_of_the_catalog_has_its_source(root):
     sources = read_toml(root / "configs/sources.toml", "missing")
-    for name, corpus in read_catalog(root / "configs/corpora.toml").items():
+    catalog = root / "configs/corpora.toml"
+    for name in read_toml(catalog, "missing"):
+        corpus = find_corpus(name, catalog)
         for part in corpus.parts:
             found = source(sources, part.name)
             assert found["licence"], name
@@ -336,11 +349,12 @@ def test_the_step_writes_card_and_meta_with_the_facts_of_the_training_beside(
 ):
     given_inputs = inputs()
     folder = tmp_path / "trained"
-    folder.mkdir()
+    (folder / "model-last").mkdir(parents=True)
     spacy.load(model).to_disk(folder / "model-best")
-    recorded = provenance.training_facts(
-        folder / "model-best", datetime.now(UTC), seconds=3600.0, words=12345
+    srsly.write_json(
+        folder / "model-last" / "meta.json", {"training": {"seconds": 3600.0, "words": 12345}}
     )
+    recorded = provenance.training_facts(folder / "model-best", datetime.now(UTC))
     srsly.write_json(folder / "training.json", recorded)
     (tmp_path / "corpus" / "sample").mkdir(parents=True)
     given_inputs.conversion.rename(tmp_path / "corpus" / "sample" / "conversion.json")

@@ -1,4 +1,7 @@
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
@@ -29,6 +32,8 @@ def test_strict_scores_count_exact_spans_of_docs_that_annotate_the_layer(example
     assert scores["clinical"]["gold"] == 3
     assert scores["clinical"]["per_type"]["PROBLEM"]["f"] == pytest.approx(1 / 2)
     assert scores["ncbi"]["f"] == 0
+    assert scores["all"]["gold"] == 4
+    assert scores["all"]["interval"][0] <= scores["all"]["f"] <= scores["all"]["interval"][1]
 
 
 def test_relaxed_scores_count_any_overlap_with_the_right_label(examples):
@@ -48,6 +53,38 @@ def test_token_scores_are_macro_f1_and_matthews_correlation(examples):
     scores = spans.tokens(examples, ["clinical"])["clinical"]
     assert scores["macro_f"] == pytest.approx((4 / 5 + 0) / 2)
     assert 0 < scores["mcc"] < 1
+
+
+LABELS = st.lists(st.tuples(*[st.sampled_from(["", "DRUG", "TEST", "PROBLEM"])] * 2), min_size=1)
+
+
+def test_token_scores_are_those_of_known_tables():
+    # Two classes: (TP * TN - FP * FN) / sqrt(...) of 6, 3, 1, 2.
+    pairs = [("A", "A")] * 6 + [("", "")] * 3 + [("", "A")] * 1 + [("A", "")] * 2
+    assert spans.matthews(*zip(*pairs, strict=True)) == pytest.approx(16 / (7 * 8 * 4 * 5) ** 0.5)
+    assert spans.macro_f(*zip(*pairs, strict=True)) == pytest.approx(12 / 15)
+    # Three classes, as scikit-learn gives them.
+    gold, guess = ["", "A", "B", "A", "B", ""], ["", "A", "A", "A", "B", "B"]
+    assert spans.matthews(gold, guess) == pytest.approx(0.5222329678670935)
+    assert spans.macro_f(gold, guess) == pytest.approx((4 / 5 + 1 / 2) / 2)
+
+
+@given(LABELS)
+def test_matthews_correlation_is_the_correlation_of_the_classes(pairs):
+    gold, guess = zip(*pairs, strict=True)
+    classes = sorted({*gold, *guess})
+    one_hot = [np.array([[x == c for c in classes] for x in side], float) for side in (gold, guess)]
+    left, right = (side - side.mean(axis=0) for side in one_hot)
+    spread = ((left**2).sum() * (right**2).sum()) ** 0.5
+    expected = (left * right).sum() / spread if spread > 1e-9 else 0.0
+    assert spans.matthews(gold, guess) == pytest.approx(expected, abs=1e-9)
+
+
+@given(LABELS)
+def test_a_label_that_gold_lacks_counts_for_precision_alone(pairs):
+    gold, guess = zip(*pairs, strict=True)
+    assert 0 <= spans.macro_f(gold, guess) <= 1
+    assert spans.macro_f([""] * len(guess), guess) == 0.0
 
 
 def test_a_pipeline_that_only_sets_entities_is_scored_by_them(nlp, examples):

@@ -195,7 +195,10 @@ def test_added_cues_survive_disk_bytes_and_pickle(tmp_path: Path):
         ({"cues": {"x": {"category": "negated", "patterns": ["a (b"]}}}, "bracket"),
         ({"cues": {"x": {"category": "negated", "patterns": ["{y}"]}}}, "unknown group 'y'"),
         ({"cues": {"x": {"category": "negated", "patterns": ["a"], "window": -1}}}, "window"),
-        ({"cues": {"x": {"category": "negated", "patterns": ["a"], "scope": 1}}}, "unknown keys"),
+        (
+            {"cues": {"x": {"category": "negated", "patterns": ["a"], "scope": 1}}},
+            "unknown key 'scope'",
+        ),
         ({"disable": ["nope"]}, "no cue has the id 'nope'"),
         ({"combine": "both"}, "combine must be one of"),
         ({"sections": {"plan": "planned"}}, "not one of"),
@@ -242,6 +245,16 @@ def test_the_metadata_tells_spacy_what_is_needed_and_set():
         nlp.add_pipe(name)
     assert not any(nlp.analyze_pipes()["problems"].values())
     assert "span._.negated" in nlp.get_pipe_meta("clinner_context").assigns
+
+
+def test_span_groups_are_enough_for_it_and_the_analysis_of_the_pipeline_says_so():
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("span_ruler", config={"spans_key": "mine"})
+    ruler.add_patterns([{"label": "PROBLEM", "pattern": "fever"}])
+    nlp.add_pipe("clinner_context")
+    assert nlp.analyze_pipes()["problems"] == {"span_ruler": [], "clinner_context": []}
+    doc = nlp("No fever.")
+    assert doc.spans["mine"][0]._.negated
 
 
 @settings(max_examples=60)

@@ -16,7 +16,7 @@ from spacy.cli import app as spacy_commands
 from typer.testing import CliRunner
 
 from spacy_clinner.cli import app
-from spacy_clinner.corpora.catalog import read_catalog
+from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.schemes import read_scheme
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +141,7 @@ def test_the_catalog_entry_shown_for_a_corpus_of_ones_own_is_valid(root, tmp_pat
     path = tmp_path / "corpora.toml"
     (entry,) = blocks(root / "docs/how-to/own-corpus.md", "toml")
     path.write_text(entry, encoding="utf8")
-    assert read_catalog(path)["mine"].format == "brat"
+    assert find_corpus("mine", path).format == "brat"
 
 
 def test_the_schemes_shown_for_labels_of_ones_own_are_valid(root, tmp_path):

@@ -63,6 +63,22 @@ def test_a_number_of_updates_that_is_given_stays(pipeline):
     assert training["optimizer"]["learn_rate"]["warmup_steps"] == 7
 
 
+def test_a_length_in_spacys_own_words_is_that_of_the_schedule(pipeline):
+    pipeline.config["training"]["max_epochs"] = 40
+    create_fit_to_corpus(epochs=20, min_steps=5)(pipeline)
+    training = pipeline.config.interpolate()["training"]
+    assert (training["max_steps"], training["max_epochs"]) == (405, 0)
+    assert training["optimizer"]["learn_rate"]["total_steps"] == 405
+
+
+def test_updates_in_spacys_own_words_are_those_of_the_schedule(pipeline):
+    pipeline.config["training"]["max_steps"] = 100
+    create_fit_to_corpus(epochs=20)(pipeline)
+    training = pipeline.config.interpolate()["training"]
+    assert (training["max_steps"], training["eval_frequency"]) == (100, 12)
+    assert training["optimizer"]["learn_rate"]["total_steps"] == 100
+
+
 def test_a_length_in_passes_needs_batches_of_a_fixed_size(pipeline):
     pipeline.config["training"]["batcher"] = {"@batchers": "spacy.batch_by_sequence.v1",
                                               "size": {"@schedules": "compounding.v1", "start": 1,

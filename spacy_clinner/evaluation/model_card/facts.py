@@ -20,6 +20,7 @@ from spacy_clinner.training import provenance
 
 STATEMENTS = Path(__file__).with_name("statements.toml")
 SPLITS = ("train", "dev", "test")
+EVALUATE = "Run `spacy project run evaluate` first."
 # What the config of a transformer tells about its size.
 SHAPE = (
     "model_type",
@@ -49,6 +50,7 @@ class CardInputs:
     base_metrics (Path | None): Its metrics, to compare with.
     training (Path | None): The `training.json` of `training_facts`.
     benchmark (Path | None): What `scripts/benchmarks/speed.py` measured.
+    kinds (Mapping[str, Path]): By kind of text, what `evaluate` measured on notes of that kind.
     probes (Path): The sentences to ask.
     """
 
@@ -65,6 +67,7 @@ class CardInputs:
     base_metrics: Path | None = None
     training: Path | None = None
     benchmark: Path | None = None
+    kinds: Mapping[str, Path] = field(default_factory=dict)
     probes: Path = field(default=PROBES)
 
 
@@ -77,7 +80,7 @@ def card_facts(inputs: CardInputs) -> dict[str, Any]:
     RAISES (ClinnerError): A file is missing or not what it should be.
     """
     nlp = load_pipeline(inputs.model)
-    metrics = read_json(inputs.metrics, "Run `spacy project run evaluate` first.")
+    metrics = read_json(inputs.metrics, EVALUATE)
     if "strict" not in metrics:
         raise ClinnerError(f"{inputs.metrics}: not the metrics.json that `evaluate` writes.")
     sources = read_toml(inputs.sources, "no such file of sources.")
@@ -102,6 +105,7 @@ def card_facts(inputs: CardInputs) -> dict[str, Any]:
         "metrics": metrics,
         "base_metrics": _optional(inputs.base_metrics),
         "benchmark": _optional(inputs.benchmark),
+        "kinds": {kind: read_json(path, EVALUATE) for kind, path in inputs.kinds.items()},
         "probes": [asdict(o) for o in run_probes(nlp, read_probes(inputs.probes), layers)],
         "statements": read_toml(STATEMENTS, "missing."),
     }

@@ -154,7 +154,31 @@ def _data(facts: Facts) -> Iterator[str]:
         yield table(("reason", "count"), lost)
 
 
+def _kinds(kinds: Mapping[str, Any]) -> Iterator[str]:
+    """Strict scores by kind of text; a model is as good as it is on notes like the reader's."""
+    if not kinds:
+        return
+    rows = []
+    for kind, metrics in kinds.items():
+        strict, negated = metrics["strict"], metrics.get("negated_end_to_end") or {}
+        by_label = negated.get("clinical", {})
+        for layer, score in strict.items():
+            if layer == "all" and len(strict) < 3:
+                continue
+            cells = (number(score.get("gold")), *_prf(score))
+            problems = by_label.get("PROBLEM", {}).get("f") if layer == "clinical" else None
+            rows.append((kind, number(metrics.get("notes")), layer, *cells, percent(problems)))
+    yield "### By kind of text"
+    yield (
+        "Strict scores in percent; the last column is the F1 of negated PROBLEMs, end to end: "
+        "found exactly, and found to be negated."
+    )
+    columns = ("text", "documents", "layer", "gold", "P", "R", "F1", "negated")
+    yield table(columns, rows, left=3)
+
+
 def _scores(facts: Facts) -> Iterator[str]:
+    yield from _kinds(facts["kinds"])
     metrics, base = facts["metrics"], facts["base_metrics"]
     yield (
         f"On {number(metrics.get('notes'))} test documents, in percent. Strict: offsets and label "

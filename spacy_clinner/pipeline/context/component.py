@@ -18,8 +18,8 @@ from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
 from spacy_clinner.pipeline.context.rules import ContextRules, Found
 from spacy_clinner.pipeline.context.scorer import score_assertion
 from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Tokens, white_space
+from spacy_clinner.pipeline.layer_roles import linked_labels, modifier_groups
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
-from spacy_clinner.pipeline.schemes import linked_labels, modifier_groups
 from spacy_clinner.pipeline.sentences import sentence_starts
 from spacy_clinner.pipeline.settings import RuleComponent, Setting
 from spacy_clinner.pipeline.threads import one_at_a_time
@@ -291,7 +291,8 @@ def _heads(
 
 @Language.factory(
     "clinner_context",
-    requires=["doc.ents"],
+    # It reads doc.ents or doc.spans, whichever there is; `requires` has no word for "or".
+    requires=[],
     assigns=[
         "span._.negated",
         "span._.negation_cue",

@@ -1,28 +1,51 @@
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, NonNegativeInt
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import read_toml
 from spacy_clinner.pipeline.phrases import expand
+from spacy_clinner.validation import checked
 
 LEXICON = Path(__file__).parent / "lexicon.toml"
-CATEGORIES = (
-    "negated",
-    "uncertain",
-    "hypothetical",
-    "conditional",
-    "historical",
-    "family",
-    "other",
-)
-ROLES = ("pseudo", "terminator")
-DIRECTIONS = ("forward", "backward", "both", "inside")
-PLACES = ("", "answer", "sign")
-DOUBLES = ("", "links", "any")
+Category = Literal[
+    "negated", "uncertain", "hypothetical", "conditional", "historical", "family", "other"
+]
+CATEGORIES: tuple[str, ...] = get_args(Category)
+Role = Literal["pseudo", "terminator"]
+ROLES: tuple[str, ...] = get_args(Role)
 DEFAULT_WINDOW = 20
+
+
+T = TypeVar("T")
+# One name may stand without a list around it.
+Several = Annotated[
+    list[T],
+    BeforeValidator(lambda v: [v] if isinstance(v, str) else list(v) if type(v) is tuple else v),
+]
+
+
+class Entry(BaseModel, extra="forbid", strict=True):
+    """A table of the lexicon; the fields are explained at the head of `lexicon.toml`."""
+
+    category: Several[Category | Role] = []
+    patterns: Several[str] = []
+    direction: Literal["forward", "backward", "both", "inside"] = "forward"
+    window: NonNegativeInt = DEFAULT_WINDOW
+    alone: bool = False
+    lists: bool | None = None
+    within: bool = False
+    skips: Several[str] = []
+    ends: Several[Category] = list(get_args(Category))
+    resets: Several[Category] = []
+    hides: Several[Category] = []
+    apart: bool = False
+    place: Literal["", "answer", "sign"] = ""
+    doubles: Literal["", "links", "any"] = ""
 
 
 @dataclass(frozen=True)
@@ -62,10 +85,6 @@ class Cue:
     doubles: str = ""
 
 
-def _strings(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
-
-
 def make_cue(
     cue_id: str, entry: Mapping[str, Any], groups: Mapping[str, list[str]], where: str
 ) -> Cue:
@@ -79,66 +98,31 @@ def make_cue(
     RAISES (ClinnerError): An unknown key or value, or no pattern.
     """
     where = f"{where}: [{cue_id}]"
-    known = {"category", "direction", "patterns", "window", "alone", "lists"}
-    known |= {"within", "skips", "ends", "resets", "hides", "apart", "place", "doubles"}
-    if unknown := set(entry) - known:
-        raise ClinnerError(f"{where} has unknown keys: {', '.join(sorted(unknown))}.")
-    categories = _strings(entry.get("category", ()))
-    role = categories[0] if len(categories) == 1 and categories[0] in ROLES else "cue"
-    for given, allowed in (
-        (categories if role == "cue" else [], CATEGORIES),
-        ([entry.get("direction", "forward")], DIRECTIONS),
-        (_strings(entry.get("ends", ())), CATEGORIES),
-        (_strings(entry.get("resets", ())), CATEGORIES),
-        (_strings(entry.get("hides", ())), CATEGORIES),
-        ([entry.get("place", "")], PLACES),
-        ([entry.get("doubles", "")], DOUBLES),
-    ):
-        for value in given:
-            if value not in allowed:
-                raise ClinnerError(f"{where}: {value!r} is not one of {', '.join(allowed)}.")
-    patterns = _strings(entry.get("patterns", ()))
-    if not categories or not patterns:
+    found = checked(Entry, entry, where)
+    if not found.category or not found.patterns:
         raise ClinnerError(f"{where} needs a category and at least one pattern.")
-    window = entry.get("window", DEFAULT_WINDOW)
-    if not isinstance(window, int) or window < 0:
-        raise ClinnerError(
-            f"{where}: window must be a number of tokens, 0 or more; got {window!r}."
-        )
-    phrases = [phrase for pattern in patterns for phrase in expand(pattern, groups, where)]
+    role = found.category[0] if found.category[0] in ROLES else "cue"
+    if role != "cue" and len(found.category) > 1:
+        raise ClinnerError(f"{where}: {role} stands alone, without another category.")
+    phrases = [phrase for pattern in found.patterns for phrase in expand(pattern, groups, where)]
     return Cue(
         id=cue_id,
-        categories=frozenset(categories if role == "cue" else ()),
+        categories=frozenset(found.category if role == "cue" else ()),
         role=role,
-        direction=entry.get("direction", "forward"),
+        direction=found.direction,
         phrases=tuple(dict.fromkeys(phrases)),
-        window=window,
-        alone=bool(entry.get("alone", False)),
-        lists=bool(entry.get("lists", entry.get("direction", "forward") == "forward")),
-        within=bool(entry.get("within", False)),
-        skips=frozenset(_strings(entry.get("skips", ()))),
-        ends=frozenset(_strings(entry.get("ends", CATEGORIES)) if role == "terminator" else ()),
-        resets=frozenset(_strings(entry.get("resets", ()))),
-        hides=frozenset(_strings(entry.get("hides", ()))),
-        apart=bool(entry.get("apart", False)),
-        place=entry.get("place", ""),
-        doubles=entry.get("doubles", ""),
+        window=found.window,
+        alone=found.alone,
+        lists=found.direction == "forward" if found.lists is None else found.lists,
+        within=found.within,
+        skips=frozenset(found.skips),
+        ends=frozenset(found.ends if role == "terminator" else ()),
+        resets=frozenset(found.resets),
+        hides=frozenset(found.hides),
+        apart=found.apart,
+        place=found.place,
+        doubles=found.doubles,
     )
-
-
-def read_tables(path: Path) -> dict[str, Any]:
-    """Read a lexicon file as plain tables.
-
-    path (Path): A TOML file.
-    RETURNS (dict[str, Any]): Table by name; "groups" may be among them.
-    RAISES (ClinnerError): The file is missing or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf8"))
-    except OSError as error:
-        raise ClinnerError(f"{path}: cannot read the lexicon ({error.strerror}).") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ClinnerError(f"{path}: not a valid TOML file ({error}).") from None
 
 
 @dataclass(frozen=True)
@@ -154,12 +138,12 @@ class Lexicon:
 
 
 @cache
-def _read(path: Path) -> tuple[dict[str, list[str]], dict[str, Any], Lexicon]:
-    """A lexicon file: its groups, its cue tables, and the lexicon that they make."""
-    tables = read_tables(path)
+def _read() -> tuple[dict[str, list[str]], dict[str, Any], Lexicon]:
+    """The lexicon file: its groups, its cue tables, and the lexicon that they make."""
+    tables = read_toml(LEXICON, "missing.")
     groups = tables.pop("groups", {})
     sections = tables.pop("sections", {})
-    cues = {cue_id: make_cue(cue_id, entry, groups, path.name) for cue_id, entry in tables.items()}
+    cues = {name: make_cue(name, entry, groups, LEXICON.name) for name, entry in tables.items()}
     return groups, tables, Lexicon(cues, sections)
 
 
@@ -167,7 +151,6 @@ def load_lexicon(
     added: Mapping[str, Mapping[str, Any]] | None = None,
     disabled: Iterable[str] = (),
     sections: Mapping[str, str] | None = None,
-    path: Path = LEXICON,
 ) -> Lexicon:
     """Read the lexicon and apply a user's changes to it.
 
@@ -176,11 +159,10 @@ def load_lexicon(
         come on top of its own.
     disabled (Iterable[str]): Ids to leave out.
     sections (Mapping[str, str] | None): More section defaults; "" takes one away.
-    path (Path): The lexicon.
     RETURNS (Lexicon): The result.
     RAISES (ClinnerError): An entry that is not right, or an unknown id in `disabled`.
     """
-    groups, tables, known = _read(path)
+    groups, tables, known = _read()
     defaults = {**known.sections, **(sections or {})}
     for title, category in defaults.items():
         if category and category not in CATEGORIES:

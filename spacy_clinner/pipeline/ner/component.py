@@ -1,15 +1,12 @@
 """`clinner_ner`: named entity recognition in layers, with a confidence for each entity."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.errors import Errors
-from spacy.glossary import GLOSSARY
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
@@ -32,11 +29,12 @@ from spacy_clinner.pipeline.ner.layers import (
     set_ents,
     threshold_of,
 )
+from spacy_clinner.pipeline.ner.learned import LearnedLayers
 from spacy_clinner.pipeline.ner.scorer import score_layers
 from spacy_clinner.pipeline.ner.writing import write_layers
-from spacy_clinner.pipeline.settings import Configured, Setting
+from spacy_clinner.pipeline.settings import Setting
 from spacy_clinner.pipeline.streams import CANNOT_REHEARSE, pipe_by_tokens
-from spacy_clinner.schemes import Scheme, of_layers, scheme_of
+from spacy_clinner.schemes import of_layers
 
 DEFAULT_MODEL = Config().from_str("""
 [model]
@@ -112,7 +110,7 @@ def create_ner(
     )
 
 
-class LayeredNER(TrainablePipe, Configured):  # type: ignore[misc]
+class LayeredNER(LearnedLayers):
     """Recognise entities in several label schemes at once.
 
     Sets `doc.spans[layer]` for every layer, `doc.ents` from the layers in `ents_from`, and
@@ -164,82 +162,13 @@ class LayeredNER(TrainablePipe, Configured):  # type: ignore[misc]
         }
         if layers is not None:
             check_settings(name, self.settings, layers)
-        # What is learned. (Threshold, too: `spacy find-threshold` looks for it here.)
-        self.cfg: dict[str, Any] = {
-            "labels": {layer: [] for layer in layers or ()},
-            "schemes": {},
-            "threshold": self.settings["threshold"],
-        }
-        self.schemes: dict[str, Scheme] = {}
-        # Files of the corpus's own schemes, where a callback of the training found some.
-        self.scheme_files: list[str] = []
-        self._set_schemes(of_layers(layers or ()))
+        self.learn_nothing(layers or ())
         self.scorer = scorer
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The keys in `doc.spans` that this component sets."""
-        given = self.settings["layers"]
-        return tuple(self.layer_labels if given is None else given)
-
-    @property
-    def layer_labels(self) -> dict[str, list[str]]:
-        """The labels of each layer."""
-        return self.cfg["labels"]  # type: ignore[no-any-return]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels of all layers, each once."""
-        return tuple(dict.fromkeys(name for names in self.layer_labels.values() for name in names))
-
-    @property
-    def label_data(self) -> dict[str, list[str]]:
-        """What `initialize` takes as `labels`; written by `spacy init labels`."""
-        return {layer: list(names) for layer, names in self.layer_labels.items()}
 
     @property
     def temperatures(self) -> dict[str, float]:
         """Per layer what scores are divided by for the confidence; 1 where not fitted."""
         return self.model.attrs["temperatures"]  # type: ignore[no-any-return]
-
-    def add_label(self, label: str, layer: str | None = None) -> int:
-        """Add a label to a layer, before or after training.
-
-        label (str): The label.
-        layer (str | None): Its layer; may be left out when there is only one.
-        RETURNS (int): 1, or 0 when the layer has the label already.
-        RAISES (ClinnerError): The layer is unknown, or left out among several.
-        """
-        if layer is None and len(self.layers) == 1:
-            layer = self.layers[0]
-        if layer not in self.layer_labels:
-            raise ClinnerError(
-                f"{self.name}: cannot add label {label!r} to layer {layer!r}. "
-                f"Say which of these layers it belongs to: {', '.join(self.layers)}."
-            )
-        if label in self.layer_labels[layer]:
-            return 0
-        self._set_labels({**self.label_data, layer: [*self.layer_labels[layer], label]})
-        return 1
-
-    def _set_labels(self, labels: dict[str, list[str]]) -> None:
-        # Before `initialize` the number of scores is open: labels may still be added freely.
-        if self.model.get_ref("output_layer").has_dim("nO") and labels != self.layer_labels:
-            resize_heads(self.model, self.layer_labels, labels)
-        self.cfg["labels"] = labels
-        self._add_strings()
-
-    def _add_strings(self) -> None:
-        for string in (*self.layer_labels, *self.labels):
-            self.vocab.strings.add(string)
-        for scheme in self.schemes.values():
-            for label in scheme.labels.values():
-                GLOSSARY.setdefault(label.name, label.description)
-
-    def _set_schemes(self, found: Mapping[str, Scheme]) -> None:
-        self.schemes = dict(found)
-        self.cfg["schemes"] = {layer: scheme.as_data() for layer, scheme in found.items()}
-        self._add_strings()
 
     def initialize(
         self,
@@ -280,8 +209,8 @@ class LayeredNER(TrainablePipe, Configured):  # type: ignore[misc]
                 )
         if not self.model.get_ref("output_layer").has_dim("nO"):
             resize_heads(self.model, {}, merged)
-        self._set_labels(merged)
-        self._set_schemes(of_layers(merged, [*(schemes or ()), *self.scheme_files]))
+        self.set_labels(merged)
+        self.set_schemes(of_layers(merged, [*(schemes or ()), *self.scheme_files]))
         check_settings(self.name, self.settings, tuple(merged))
         self._show_thresholds(nlp)
         sample = [example.x for example in islice(get_examples(), 10)]
@@ -423,46 +352,3 @@ class LayeredNER(TrainablePipe, Configured):  # type: ignore[misc]
         if any(not np.isfinite(loss) for loss in losses.values()):
             raise ValueError(Errors.E910.format(name=self.name))
         return losses, d_scores
-
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Give the component as bytes: what it learned."""
-        with self._learned_only():
-            data: bytes = super().to_bytes(exclude=exclude)
-        return data
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save what the component learned; its settings are in `nlp.config`."""
-        with self._learned_only():
-            super().to_disk(path, exclude=exclude)
-
-    @contextmanager
-    def _learned_only(self) -> Iterator[None]:
-        whole = self.cfg
-        self.cfg = {name: whole[name] for name in ("labels", "schemes")}
-        try:
-            yield
-        finally:
-            self.cfg = whole
-
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "LayeredNER":
-        """Load what was learned from bytes."""
-        super().from_bytes(bytes_data, exclude=exclude)
-        return self._loaded()
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LayeredNER":
-        """Load what was learned from a folder."""
-        super().from_disk(path, exclude=exclude)
-        return self._loaded()
-
-    def _loaded(self) -> "LayeredNER":
-        stored = self.cfg["threshold"]
-        if stored and not self.settings["threshold"]:
-            # Version 0.1 had a changed threshold there, and not in the config.
-            self.take({"threshold": stored})
-        self.cfg["threshold"] = self.settings["threshold"]
-        learned: dict[str, Any] = self.cfg["schemes"]
-        # Models of version 0.1 have labels alone.
-        found = {layer: scheme_of(data, self.name) for layer, data in learned.items()}
-        self._set_schemes({**of_layers(self.layer_labels), **found})
-        check_settings(self.name, self.settings, tuple(self.layer_labels))
-        return self

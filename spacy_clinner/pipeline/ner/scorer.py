@@ -25,8 +25,9 @@ def score_layers(
 
     examples (Iterable[Example]): The examples.
     layers (Iterable[str]): The layers to score.
-    ents_from (Sequence[str]): The layers that fill `doc.ents`. Where a reference annotates none
-        of them, its entities are of another layer, and are compared with the spans of that one.
+    ents_from (Sequence[str]): The layers that fill `doc.ents`. Where the entities of a reference
+        are of other layers, they are compared with the predicted spans of those; where it
+        annotates layers, and its entities are of none that is scored, it is left out.
     RETURNS (Dict[str, Any]): `layers_p`, `layers_r` and `layers_f` pooled over all layers (micro);
         for each layer `spans_LAYER_p`, `_r`, `_f` and `_per_type`, None where no document
         annotates it; and spaCy's `ents_p`, `ents_r`, `ents_f`, `ents_per_type`.
@@ -35,33 +36,61 @@ def score_layers(
     pooled = PRFScore()
     scores: dict[str, Any] = {}
     for layer in layers:
-        per_type: dict[str, PRFScore] = defaultdict(PRFScore)
         annotated = [example for example in examples if layer in example.reference.spans]
+        per_type: dict[str, PRFScore] = defaultdict(PRFScore)
         for example in annotated:
-            _count(per_type, example, layer)
+            for label, counted in count_spans(example, layer).items():
+                per_type[label] += counted
         total = sum(per_type.values(), PRFScore())
         pooled += total
         scores.update(_summary(f"spans_{layer}", total if annotated else None))
         types = {label: per_type[label].to_dict() for label in sorted(per_type)}
         scores[f"spans_{layer}_per_type"] = types if annotated else None
     scores.update(_summary("layers", pooled))
-    compared = (_with_entities_of_its_layer(example, layers, ents_from) for example in examples)
-    return {**scores, **get_ner_prf(compared)}
+    compared = (_with_comparable_entities(example, layers, ents_from) for example in examples)
+    return {**scores, **get_ner_prf(example for example in compared if example is not None)}
 
 
-def _with_entities_of_its_layer(
+def count_spans(example: Example, layer: str) -> dict[str, PRFScore]:
+    """Count the spans of a document that are right, wrong and missing, strictly.
+
+    example (Example): Predicted and reference doc.
+    layer (str): The layer; where the reference does not annotate it, nothing is counted.
+    RETURNS (Dict[str, PRFScore]): By label.
+    """
+    if layer not in example.reference.spans:
+        return {}
+    gold = set(map(span_key, group_of(example.reference, layer)))
+    predicted = set(map(span_key, group_of(example.predicted, layer)))
+    if example.predicted.text != example.reference.text:
+        # Offsets do not compare; spaCy's alignment of tokens does, at the cost of what it drops.
+        spans = example.predicted.spans.get(layer, [])
+        aligned = example.get_aligned_spans_x2y(spans, allow_overlap=True)
+        predicted = set(map(span_key, aligned))
+    counts: dict[str, PRFScore] = defaultdict(PRFScore)
+    for key in gold | predicted:
+        counts[key.label].tp += key in gold and key in predicted
+        counts[key.label].fp += key not in gold
+        counts[key.label].fn += key not in predicted
+    return counts
+
+
+def _with_comparable_entities(
     example: Example, layers: Sequence[str], ents_from: Sequence[str]
-) -> Example:
+) -> Example | None:
+    """With predicted entities of the layers that the gold ones are of; None where there is none."""
     gold = example.reference
-    if not ents_from or any(layer in gold.spans for layer in ents_from):
+    if not ents_from or not gold.spans:
         return example
     ents = set(map(span_key, gold.ents))
-    for layer in layers:
-        if layer in gold.spans and ents <= set(map(span_key, gold.spans[layer])):
-            predicted = example.predicted.copy()
-            predicted.set_ents(filter_spans(group_of(predicted, layer)))
-            return Example(predicted, gold)
-    return example
+    annotated = [layer for layer in dict.fromkeys((*ents_from, *layers)) if layer in gold.spans]
+    keys = {layer: set(map(span_key, gold.spans[layer])) for layer in annotated}
+    theirs = [layer for layer in annotated if (ents & keys[layer] if ents else not keys[layer])]
+    if not theirs or set(ents_from) <= set(theirs):
+        return example if theirs else None
+    predicted = example.predicted.copy()
+    predicted.set_ents(filter_spans([s for key in theirs for s in group_of(predicted, key)]))
+    return Example(predicted, gold)
 
 
 def _summary(prefix: str, score: PRFScore | None) -> dict[str, float | None]:
@@ -72,18 +101,3 @@ def _summary(prefix: str, score: PRFScore | None) -> dict[str, float | None]:
         f"{prefix}_r": score.recall,
         f"{prefix}_f": score.fscore,
     }
-
-
-def _count(per_type: dict[str, PRFScore], example: Example, layer: str) -> None:
-    gold = set(map(span_key, group_of(example.reference, layer)))
-    predicted = set(map(span_key, group_of(example.predicted, layer)))
-    if example.predicted.text != example.reference.text:
-        # Offsets do not compare; spaCy's alignment of tokens does, at the cost of what it drops.
-        spans = example.predicted.spans.get(layer, [])
-        aligned = example.get_aligned_spans_x2y(spans, allow_overlap=True)
-        predicted = set(map(span_key, aligned))
-    for label in {key.label for key in gold | predicted}:
-        per_type[label].score_set(
-            {key for key in predicted if key.label == label},
-            {key for key in gold if key.label == label},
-        )

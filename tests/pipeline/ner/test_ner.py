@@ -211,6 +211,38 @@ def test_a_layer_that_nobody_annotates_has_no_score(trained):
     assert scores["layers_f"] == 1.0
 
 
+def scored(trained, text, ents_of, **layers):
+    """The scores of a document whose entities are of a layer, or of none that it holds."""
+    doc = reference(trained, text, **layers)
+    doc.set_ents(list(doc.spans.get(ents_of, ())))
+    return trained.evaluate([Example(trained.make_doc(text), doc)])
+
+
+def test_entities_of_a_layer_that_is_not_scored_are_missing_and_not_wrong(trained):
+    other = {"ncbi": [(3, 8, "DISEASE")]}
+    assert scored(trained, "No fever .", "ncbi", **other)["ents_f"] is None
+    assert scored(trained, "No fever .", "ncbi", **other)["layers_f"] == 0.0
+    assert scored(trained, "No fever .", "ncbi", ncbi=[])["ents_f"] is None
+
+
+def test_no_entity_is_of_the_layer_that_has_none(trained):
+    signs = {"modifiers": [(0, 2, "NEGATION")]}
+    assert scored(trained, "No fever .", None, **signs)["ents_p"] is None
+    scores = scored(trained, "No fever .", "clinical", clinical=[], **signs)
+    assert scores["ents_p"] == 0.0
+    assert scores["spans_clinical_p"] == 0.0
+
+
+def test_of_two_layers_that_fill_the_entities_the_one_annotated_is_scored(trained):
+    ner = trained.get_pipe("ner")
+    ner.ents_from = ("clinical", "modifiers")
+    try:
+        scores = scored(trained, "No fever .", "modifiers", modifiers=[(0, 2, "NEGATION")])
+    finally:
+        ner.ents_from = ("clinical",)
+    assert scores["ents_f"] == 1.0
+
+
 def test_the_best_checkpoint_is_picked_on_all_layers():
     weights = make_nlp().config["training"]["score_weights"]
     assert weights["layers_f"] == 1.0

@@ -1,0 +1,157 @@
+"""What `clinner_ner` learned besides its weights: layers with their labels and schemes, and how
+they are saved."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from spacy.glossary import GLOSSARY
+from spacy.pipeline import TrainablePipe
+
+from spacy_clinner.architectures.layered_tagger import resize_heads
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.ner.layers import check_settings
+from spacy_clinner.pipeline.settings import Configured
+from spacy_clinner.schemes import Scheme, of_layers, scheme_of
+
+
+class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
+    """A component that learns layers of labels.
+
+    cfg (dict[str, Any]): What is learned: "labels" by layer, "schemes" as plain data.
+    schemes (dict[str, Scheme]): The schemes of those layers that have one.
+    scheme_files (list[str]): Files of the corpus's own schemes, where a callback of the training
+        found some.
+    """
+
+    cfg: dict[str, Any]
+    schemes: dict[str, Scheme]
+    scheme_files: list[str]
+
+    def learn_nothing(self, layers: Iterable[str]) -> None:
+        """Begin with layers that have no labels yet.
+
+        layers (Iterable[str]): The layers.
+        """
+        layers = list(layers)
+        self.cfg = {
+            "labels": {layer: [] for layer in layers},
+            "schemes": {},
+            # Not learned, but `spacy find-threshold` looks for it here.
+            "threshold": self.settings["threshold"],
+        }
+        self.scheme_files = []
+        self.schemes = {}
+        self.set_schemes(of_layers(layers))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The keys in `doc.spans` that this component sets."""
+        given = self.settings["layers"]
+        return tuple(self.layer_labels if given is None else given)
+
+    @property
+    def layer_labels(self) -> dict[str, list[str]]:
+        """The labels of each layer."""
+        return self.cfg["labels"]  # type: ignore[no-any-return]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of all layers, each once."""
+        return tuple(dict.fromkeys(name for names in self.layer_labels.values() for name in names))
+
+    @property
+    def label_data(self) -> dict[str, list[str]]:
+        """What `initialize` takes as `labels`; written by `spacy init labels`."""
+        return {layer: list(names) for layer, names in self.layer_labels.items()}
+
+    def add_label(self, label: str, layer: str | None = None) -> int:
+        """Add a label to a layer, before or after training.
+
+        label (str): The label.
+        layer (str | None): Its layer; may be left out when there is only one.
+        RETURNS (int): 1, or 0 when the layer has the label already.
+        RAISES (ClinnerError): The layer is unknown, or left out among several.
+        """
+        if layer is None and len(self.layers) == 1:
+            layer = self.layers[0]
+        if layer not in self.layer_labels:
+            raise ClinnerError(
+                f"{self.name}: cannot add label {label!r} to layer {layer!r}. "
+                f"Say which of these layers it belongs to: {', '.join(self.layers)}."
+            )
+        if label in self.layer_labels[layer]:
+            return 0
+        self.set_labels({**self.label_data, layer: [*self.layer_labels[layer], label]})
+        return 1
+
+    def set_labels(self, labels: dict[str, list[str]]) -> None:
+        """Replace the labels, and give the model a score for each new one.
+
+        labels (Dict[str, List[str]]): By layer.
+        """
+        # Before `initialize` the number of scores is open: labels may still be added freely.
+        if self.model.get_ref("output_layer").has_dim("nO") and labels != self.layer_labels:
+            resize_heads(self.model, self.layer_labels, labels)
+        self.cfg["labels"] = labels
+        self._add_strings()
+
+    def _add_strings(self) -> None:
+        for string in (*self.layer_labels, *self.labels):
+            self.vocab.strings.add(string)
+        for scheme in self.schemes.values():
+            for label in scheme.labels.values():
+                GLOSSARY.setdefault(label.name, label.description)
+
+    def set_schemes(self, found: Mapping[str, Scheme]) -> None:
+        """Replace the schemes.
+
+        found (Mapping[str, Scheme]): By layer.
+        """
+        self.schemes = dict(found)
+        self.cfg["schemes"] = {layer: scheme.as_data() for layer, scheme in found.items()}
+        self._add_strings()
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Give the component as bytes: what it learned."""
+        with self._learned_only():
+            data: bytes = super().to_bytes(exclude=exclude)
+        return data
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save what the component learned; its settings are in `nlp.config`."""
+        with self._learned_only():
+            super().to_disk(path, exclude=exclude)
+
+    @contextmanager
+    def _learned_only(self) -> Iterator[None]:
+        whole = self.cfg
+        self.cfg = {name: whole[name] for name in ("labels", "schemes")}
+        try:
+            yield
+        finally:
+            self.cfg = whole
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
+        """Load what was learned from bytes."""
+        super().from_bytes(bytes_data, exclude=exclude)
+        return self._loaded()
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
+        """Load what was learned from a folder."""
+        super().from_disk(path, exclude=exclude)
+        return self._loaded()
+
+    def _loaded(self) -> Self:
+        stored = self.cfg["threshold"]
+        if stored and not self.settings["threshold"]:
+            # Version 0.1 had a changed threshold there, and not in the config.
+            self.take({"threshold": stored})
+        self.cfg["threshold"] = self.settings["threshold"]
+        learned: dict[str, Any] = self.cfg["schemes"]
+        # Models of version 0.1 have labels alone.
+        found = {layer: scheme_of(data, self.name) for layer, data in learned.items()}
+        self.set_schemes({**of_layers(self.layer_labels), **found})
+        check_settings(self.name, self.settings, tuple(self.layer_labels))
+        return self

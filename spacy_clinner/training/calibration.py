@@ -1,0 +1,126 @@
+"""Calibration of confidences: temperatures fitted on dev."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.training import Example
+
+from spacy_clinner.annotation.spans import group_of, span_key
+from spacy_clinner.architectures.decoding import SpanArrays, span_posteriors, tag_scores, viterbi
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.ner.component import LayeredNER
+from spacy_clinner.pipeline.ner.layers import TokenBatch
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.25, 4.0
+
+
+@dataclass(frozen=True)
+class LayerSpans:
+    """The predicted spans of one layer, over the documents that annotate it.
+
+    logits (NDArray): The layer's scores, shape (tokens, 2 * labels + 1).
+    starts (Bools): Where a document starts, shape (tokens,).
+    spans (SpanArrays): The best spans; they do not depend on the temperature.
+    correct (Bools): Whether each is in the gold, label and both ends; shape (spans,).
+    """
+
+    logits: NDArray[np.float32]
+    starts: Bools
+    spans: SpanArrays
+    correct: Bools
+
+    def confidence(self, temperature: float) -> Floats:
+        """The confidence of each span at a temperature."""
+        return span_posteriors(tag_scores(self.logits, self.starts, temperature), self.spans)
+
+
+def fit_temperatures(
+    nlp: Language, examples: Iterable[Example], name: str = "ner"
+) -> dict[str, float]:
+    """Fit and set one temperature per layer, by the likelihood of which spans are correct.
+
+    nlp (Language): The trained pipeline; its `clinner_ner` component is changed.
+    examples (Iterable[Example]): Dev examples, not those that were trained on.
+    name (str): The component's name.
+    RETURNS (Dict[str, float]): The temperatures, for each layer with predicted spans.
+    RAISES (ClinnerError): The pipeline has no such component.
+    """
+    fitted = {}
+    ner = _component(nlp, name)
+    for layer, found in predicted_spans(nlp, examples, name).items():
+        if len(found.spans):
+            fitted[layer] = fit_temperature(found)
+    ner.temperatures.update(fitted)
+    return fitted
+
+
+def fit_temperature(found: LayerSpans) -> float:
+    """The temperature at which the confidences explain best which spans are correct.
+
+    found (LayerSpans): Predicted spans, at least one.
+    RETURNS (float): The minimiser of the negative log-likelihood, between 0.25 and 4.
+    """
+    grid = np.linspace(np.log(LOWEST_TEMPERATURE), np.log(HIGHEST_TEMPERATURE), 25)
+    for _ in range(3):  # each round looks 12 times closer at the best cell
+        losses = [log_loss(found.confidence(float(np.exp(log))), found.correct) for log in grid]
+        best = int(np.argmin(losses))
+        low, high = grid[max(0, best - 1)], grid[min(len(grid) - 1, best + 1)]
+        grid = np.linspace(low, high, 25)
+    return float(np.exp(grid[12]))
+
+
+def predicted_spans(
+    nlp: Language, examples: Iterable[Example], name: str = "ner"
+) -> dict[str, LayerSpans]:
+    """Predict the spans of each layer and compare them with the gold, ignoring thresholds.
+
+    nlp (Language): The trained pipeline.
+    examples (Iterable[Example]): Examples; a layer counts where `layer in reference.spans`.
+    name (str): The component's name.
+    RETURNS (Dict[str, LayerSpans]): By layer; layers that no example annotates are absent.
+    """
+    ner = _component(nlp, name)
+    examples = list(examples)
+    # What follows may remove the token vectors that the component listens to.
+    later = nlp.pipe_names[nlp.pipe_names.index(name) + 1 :]
+    with nlp.select_pipes(disable=later):
+        docs = list(nlp.pipe(example.reference.text for example in examples))
+    found = {}
+    for layer, labels in ner.layer_labels.items():
+        chosen = [at for at, eg in enumerate(examples) if layer in eg.reference.spans]
+        if not chosen:
+            continue
+        batch = TokenBatch.of([docs[at] for at in chosen])
+        logits = ner.layer_logits([docs[at] for at in chosen], batch)[layer]
+        spans = viterbi(tag_scores(logits, batch.starts))
+        gold = [set(map(span_key, group_of(examples[at].reference, layer))) for at in chosen]
+        rows = zip(*(column.tolist() for column in batch.locate(spans)),
+                   spans.label.tolist(), strict=True)  # fmt: skip
+        correct = []
+        for at, start, end, label in rows:
+            span = docs[chosen[at]][start:end]
+            correct.append((span.start_char, span.end_char, labels[label]) in gold[at])
+        found[layer] = LayerSpans(logits, batch.starts, spans, np.array(correct, dtype=bool))
+    return found
+
+
+def log_loss(confidence: Floats, correct: Bools) -> float:
+    """Mean negative log-likelihood of what is correct, given the confidences."""
+    likelihood = np.where(correct, confidence, 1.0 - confidence)
+    return float(-np.log(np.maximum(likelihood, 1e-12)).mean())
+
+
+def _component(nlp: Language, name: str) -> LayeredNER:
+    component = nlp.get_pipe(name) if nlp.has_pipe(name) else None
+    if not isinstance(component, LayeredNER):
+        raise ClinnerError(
+            f"The pipeline has no clinner_ner component named {name!r}; "
+            f"it has: {', '.join(nlp.pipe_names) or 'none'}."
+        )
+    return component

@@ -1,0 +1,63 @@
+import pytest
+import spacy
+import srsly
+from spacy.tokens import DocBin, Span
+
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.evaluate import evaluate
+
+NOTES = ["fever and cough", "no fever today", "cough since monday"] * 4
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    nlp = spacy.blank("en")
+    docs = [nlp.make_doc(text) for text in NOTES]
+    for doc in docs:
+        found = [Span(doc, t.i, t.i + 1, "PROBLEM") for t in doc if t.text in ("fever", "cough")]
+        doc.set_ents(found)
+        doc.spans["clinical"] = found
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "test.spacy")
+    return tmp_path / "test.spacy"
+
+
+def model(folder, *words, factory="entity_ruler"):
+    """A pipeline that finds words."""
+    nlp = spacy.blank("en")
+    config = {"spans_key": "clinical"} if factory == "span_ruler" else {}
+    ruler = nlp.add_pipe(factory, config=config)
+    ruler.add_patterns([{"label": "PROBLEM", "pattern": word} for word in words])
+    nlp.to_disk(folder)
+    return folder
+
+
+@pytest.mark.parametrize("factory", ["entity_ruler", "span_ruler"])
+def test_a_pipeline_is_told_from_another_on_the_same_notes(tmp_path, corpus, factory):
+    good = model(tmp_path / "good", "fever", "cough", factory=factory)
+    less = model(tmp_path / "less", "fever")
+    metrics = evaluate(good, corpus, tmp_path / "out", against=less)
+    assert metrics["strict"]["clinical"]["interval"] == (1.0, 1.0)
+    against = srsly.read_json(tmp_path / "out/metrics.json")["against"]
+    assert against["model"] == "less"
+    assert against["strict"]["all"] == against["strict"]["clinical"]
+    told = against["strict"]["clinical"]
+    assert told["f"] == pytest.approx(2 / 3)
+    assert told["value"] == pytest.approx(100 / 3)
+    assert 0 < told["low"] < told["value"] < told["high"]
+
+
+def test_a_pipeline_is_no_better_than_itself(tmp_path, corpus):
+    some = model(tmp_path / "some", "fever")
+    told = evaluate(some, corpus, tmp_path / "out", against=some)["against"]["strict"]["all"]
+    assert (told["value"], told["low"], told["high"]) == (0, 0, 0)
+
+
+def test_scores_of_spacys_own_are_among_the_metrics(tmp_path, corpus):
+    metrics = evaluate(model(tmp_path / "some", "fever"), corpus, tmp_path / "out")
+    assert metrics["scores"]["ents_f"] == metrics["strict"]["clinical"]["f"]
+
+
+def test_an_empty_corpus_cannot_be_scored(tmp_path):
+    DocBin().to_disk(tmp_path / "test.spacy")
+    with pytest.raises(ClinnerError, match="holds no note"):
+        evaluate(model(tmp_path / "some", "fever"), tmp_path / "test.spacy", tmp_path / "out")
