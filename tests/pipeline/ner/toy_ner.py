@@ -2,6 +2,7 @@
 
 from spacy.lang.en import English
 from spacy.training import Example
+from spacy.util import fix_random_seed
 
 NOTES = [
     ("Patient has chest pain today .", [(12, 22, "PROBLEM")], [(12, 17, "BODYLOC")]),
@@ -27,6 +28,8 @@ def examples_for(nlp):
 
 
 def make_nlp(**config):
+    # What is learned must not depend on the tests that ran before.
+    fix_random_seed(0)
     nlp = English()
     nlp.add_pipe("clinner_ner", name="ner", config={"layers": LAYERS, **config})
     return nlp
