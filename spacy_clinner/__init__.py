@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from spacy_clinner.tables.huggingface import to_entities
 
 __all__ = ["Assertion", "__version__", "assertion", "to_entities"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:
