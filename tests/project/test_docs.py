@@ -186,6 +186,12 @@ def test_every_room_has_a_page_in_the_reference(root):
     assert all(f"::: spacy_clinner.{room}\n" in text for room in rooms - {"cli"})
 
 
+def test_every_room_is_in_the_picture_of_the_house(root):
+    picture = blocks(root / "docs/architecture.md", "text")[0]
+    rooms = {path.parent.name for path in (root / "spacy_clinner").glob("*/__init__.py")}
+    assert all(re.search(rf"\b{room}\b", picture) for room in rooms)
+
+
 @pytest.mark.skipif(not find_spec("mkdocs"), reason="mkdocs is missing: pip install .[docs]")
 def test_the_pages_are_built_without_a_warning_and_load_nothing_from_elsewhere(root, tmp_path):
     env = dict(os.environ, PYTHONPATH=str(root / "tests/project/offline"))
