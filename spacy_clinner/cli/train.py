@@ -10,7 +10,8 @@ def command(
     out: Annotated[Path, typer.Argument(help="Folder that gets model-best and model-last")],
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the corpus; by default as CONFIG has it")
+        int | None,
+        typer.Option(help="Passes over the corpus; by default as CONFIG has it", min=0),
     ] = None,
     silver: Annotated[
         list[Path] | None,

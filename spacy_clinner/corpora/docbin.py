@@ -85,8 +85,8 @@ def convert(
     corpus (Corpus): The corpus, from the catalog.
     nlp (Language): The pipeline whose tokenizer to use.
     folder (Path): Gets `<split>.spacy`, `losses.jsonl` (one `Loss` a line), `conversion.json`
-        and `schemes.json`; each is written whole or not at all. The losses quote the notes: only
-        the user may read them (mode 0600).
+        and `schemes.json`; each is written whole or not at all. What holds or quotes the notes
+        only the user may read (mode 0600).
     strict (bool): With any loss, write `losses.jsonl` only.
     progress (Progress): Shows how far it is.
     RETURNS (Conversion): Counts and losses.
@@ -107,7 +107,7 @@ def convert(
     if strict and done.losses:
         return done
     for split in SPLITS:
-        with written_whole(folder / f"{split}.spacy") as path:
+        with written_whole(folder / f"{split}.spacy", private=True) as path:
             bins[split].to_disk(path)
     with written_whole(folder / "conversion.json") as path:
         srsly.write_json(path, done.as_json())

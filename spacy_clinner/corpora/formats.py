@@ -43,9 +43,9 @@ def reformat(
     """Convert a corpus from any format to one that keeps everything.
 
     source (Path): The corpus, as `read` takes it.
-    target (Path): What is written: a folder for brat, a file for jsonl.
+    target (Path): What is written: a folder for brat and markup, a file for jsonl.
     source_format (str): A key of `READERS`.
-    target_format (str): "brat" or "jsonl".
+    target_format (str): A key of `WRITERS`.
     progress (Progress): Shows how far it is.
     RETURNS (list[Note]): The notes, with the problems that their reader saw.
     RAISES (ClinnerError): A format is unknown, or a file cannot be read.

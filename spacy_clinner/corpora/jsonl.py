@@ -59,12 +59,12 @@ def write_jsonl(notes: Iterable[Note], path: Path) -> None:
     """Write notes so that `read_jsonl` reads them back without loss, problems included.
 
     notes (Iterable[Note]): The notes.
-    path (Path): The file; it appears once it is whole.
+    path (Path): The file; it appears once it is whole, and only the user may read it (mode 0600).
     """
     # Plain ASCII: no character in a line can be taken for its end, whatever reads it.
-    with written_whole(path) as partial, partial.open("w", encoding="ascii", newline="\n") as file:
-        for note in notes:
-            file.write(json.dumps({OWN: OWN_VERSION, **encode(note)}) + "\n")
+    lines = (json.dumps({OWN: OWN_VERSION, **encode(note)}) + "\n" for note in notes)
+    with written_whole(path, private=True) as partial:
+        partial.write_text("".join(lines), encoding="ascii", newline="\n")
 
 
 def _notes(path: Path) -> Iterator[Note]:

@@ -44,7 +44,10 @@ def _texts(path: Path) -> Iterator[str]:
         csv.field_size_limit(LONGEST_FIELD)
         opened = lzma.open if path.suffix == ".xz" else open
         with opened(path, "rt", encoding="utf8", newline="") as file:
-            yield from (row[COLUMN] for row in csv.DictReader(file))
+            rows = csv.DictReader(file)
+            if COLUMN not in (rows.fieldnames or ()):
+                raise KeyError(COLUMN)
+            yield from (row[COLUMN] or "" for row in rows)
     except ClinnerError:
         raise
     except (OSError, EOFError, ValueError, KeyError, csv.Error, lzma.LZMAError) as error:

@@ -53,7 +53,7 @@ def label(
     labelled = vote(found[:notes], teachers, layers, progress)
     labelled.sort(key=lambda pair: -pair[1])
     kept = [doc for doc, _ in labelled[: max(1, round(keep * len(labelled)))]]
-    with written_whole(out) as path:
+    with written_whole(out, private=True) as path:
         DocBin(docs=kept, store_user_data=True).to_disk(path)
     return kept, len(labelled)
 

@@ -34,13 +34,35 @@ def load_settings(config: Path, overrides: Mapping[str, Any]) -> Config:
     try:
         plain = load_config(config)
     except CONFIG_ERRORS as error:
-        raise ClinnerError(f"{config}: not a spaCy config ({one_line(error)}).") from None
-    for key in overrides:
+        raise ClinnerError(f"{config}: not a spaCy config ({_reason(error)}).") from None
+    for key, value in overrides.items():
         _check_key(config, plain, key)
+        if value is True and not isinstance(_value(plain, key), bool | None):
+            raise ClinnerError(f"--{key} needs a value behind it.")
     try:
         return load_config(config, overrides=dict(overrides), interpolate=True)
     except CONFIG_ERRORS as error:
         raise ClinnerError(f"{config}: cannot be resolved ({one_line(error)}).") from None
+
+
+def _reason(error: BaseException) -> str:
+    """What is wrong with a file that is no config, without its lines: it may be a note."""
+    while error is not None and not isinstance(error, configparser.Error):
+        if error.__cause__ is None and error.__context__ is None:
+            break
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno} stands in no [section]"
+    if isinstance(error, configparser.ParsingError):
+        return "lines " + ", ".join(str(number) for number, _ in error.errors)
+    return type(error).__name__
+
+
+def _value(settings: Mapping[str, Any], key: str) -> Any:
+    found: Any = settings
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def validate(config: Path, settings: Config) -> Config:

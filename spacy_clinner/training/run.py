@@ -56,6 +56,7 @@ def train(
     preparation.check_corpora(given)
     if encoder := given.get("variables", {}).get("encoder"):
         preparation.resolve_encoder(str(encoder))
+    preparation.validate(config, given)
     preparation.use_gpu(gpu_id)
     partial, earlier = (
         output.resolve().with_name(f"{output.resolve().name}.{kind}")

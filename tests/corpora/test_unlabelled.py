@@ -64,3 +64,12 @@ def test_a_text_that_is_not_utf8_is_named_with_its_line(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"No fever.\nTemp\xe9rature normal.\n")
     with pytest.raises(ClinnerError, match=r"a\.txt:2: not UTF-8"):
         read_texts([tmp_path])
+
+
+def test_a_short_row_has_no_text_and_a_missing_column_is_an_error(tmp_path):
+    short, other = tmp_path / "short.csv", tmp_path / "other.csv"
+    short.write_text('id,transcription\n1,"no fever"\n2\n', encoding="utf8")
+    other.write_text("id,words\n", encoding="utf8")
+    assert read_texts([short]) == ["no fever"]
+    with pytest.raises(ClinnerError, match="with a column transcription"):
+        read_texts([other])

@@ -131,3 +131,17 @@ def test_training_without_a_readable_train_and_dev_is_refused(tmp_path, corpus):
     for path, says in ((empty, "holds no note"), (broken, "not a .spacy file")):
         with pytest.raises(ClinnerError, match=says):
             check_corpora({"paths": {"train": str(corpus), "dev": str(path)}})
+
+
+def test_a_file_that_is_no_config_is_not_quoted(tmp_path):
+    note = tmp_path / "note.txt"
+    note.write_text("Quartermain has fever.\n", encoding="utf8")
+    with pytest.raises(ClinnerError, match="not a spaCy config") as caught:
+        load_settings(note, {})
+    assert "Quartermain" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_an_option_of_the_config_without_a_value_is_named(root):
+    with pytest.raises(ClinnerError, match=r"--paths\.train needs a value"):
+        load_settings(root / "configs/clinner.cfg", {"paths.train": True})
