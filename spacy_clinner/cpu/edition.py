@@ -18,8 +18,9 @@ from thinc.api import Config, Model
 import spacy_clinner
 from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.cpu.batches import WordpieceBatch, make_batches
-from spacy_clinner.cpu.encoder import CPUEncoder, Encoder, read_tokenizer
+from spacy_clinner.cpu.encoder import CPUEncoder
 from spacy_clinner.cpu.export import export_encoder, max_length, tokenizer_json
+from spacy_clinner.cpu.exported import Encoder, read_tokenizer
 from spacy_clinner.cpu.listeners import listening_config, swap_listeners
 from spacy_clinner.cpu.session import Precision
 from spacy_clinner.cpu.telemetry import without_hub

@@ -11,7 +11,7 @@ import srsly
 
 from spacy_clinner.architectures.transformer import most_wordpieces
 from spacy_clinner.cpu.batches import WordpieceBatch
-from spacy_clinner.cpu.encoder import Encoder
+from spacy_clinner.cpu.exported import Encoder
 from spacy_clinner.cpu.quantize import quantize
 from spacy_clinner.cpu.session import Precision, Session, import_openvino
 from spacy_clinner.cpu.telemetry import without_telemetry

@@ -15,8 +15,8 @@ from spacy.util import load_config, load_model_from_config
 
 from spacy_clinner.architectures.layered_tagger import score_slices
 from spacy_clinner.cpu.edition import optimize
-from spacy_clinner.cpu.encoder import read_tokenizer
 from spacy_clinner.cpu.export import max_length, tokenizer_json
+from spacy_clinner.cpu.exported import read_tokenizer
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.pipeline.ner.component import LayeredNER
