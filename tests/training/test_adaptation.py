@@ -27,7 +27,7 @@ def encoder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder")
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "head", "##ache", "."]
     (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf8")
-    BertWordPieceTokenizer(str(folder / "vocab.txt")).save(str(folder / "tokenizer.json"))
+    BertWordPieceTokenizer.from_file(str(folder / "vocab.txt")).save(str(folder / "tokenizer.json"))
     BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(pieces), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
