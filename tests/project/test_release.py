@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pages import blocks, commands
 
+import spacy_clinner
+
 FORBIDDEN = Path(__file__).parents[1] / "cpu" / "forbidden"
 RELEASED = "en_clinner_cpu"
 MEGABYTES = 30
@@ -67,6 +69,14 @@ def test_a_cpu_with_avx2_and_nothing_newer_finds_the_same(installed, root):
     newest, oldest = found
     # These notes are of a kind that this model was not trained on, so many spans are close calls.
     assert len(newest & oldest) > 0.97 * max(len(newest), len(oldest)) > 100
+
+
+def test_the_wheels_that_are_there_are_all_that_it_takes_besides_other_projects(wheel, root):
+    command = ["-m", "pip", "install", "--dry-run", "--quiet", "--no-index", "--no-deps"]
+    name, version = wheel.name.split("-")[:2]
+    places = ["--find-links", str(root / "packages")]
+    wanted = [f"{name}=={version}", f"spacy-clinner=={spacy_clinner.__version__}"]
+    subprocess.run([sys.executable, *command, *places, *wanted], check=True)
 
 
 def test_the_card_is_of_the_wheel_that_is_there(wheel, root):
