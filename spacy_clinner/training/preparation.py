@@ -36,8 +36,8 @@ def load_settings(config: Path, overrides: Mapping[str, Any]) -> Config:
     except CONFIG_ERRORS as error:
         raise ClinnerError(f"{config}: not a spaCy config ({_reason(error)}).") from None
     for key, value in overrides.items():
-        _check_key(config, plain, key)
-        if value is True and not isinstance(_value(plain, key), bool | None):
+        own = _own_value(config, plain, key)
+        if value is True and not isinstance(own, bool | None):
             raise ClinnerError(f"--{key} needs a value behind it.")
     try:
         return load_config(config, overrides=dict(overrides), interpolate=True)
@@ -47,22 +47,16 @@ def load_settings(config: Path, overrides: Mapping[str, Any]) -> Config:
 
 def _reason(error: BaseException) -> str:
     """What is wrong with a file that is no config, without its lines: it may be a note."""
-    while error is not None and not isinstance(error, configparser.Error):
-        if error.__cause__ is None and error.__context__ is None:
+    while not isinstance(error, configparser.Error):
+        cause = error.__cause__ or error.__context__
+        if cause is None:
             break
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+        error = cause
     if isinstance(error, configparser.MissingSectionHeaderError):
         return f"line {error.lineno} stands in no [section]"
     if isinstance(error, configparser.ParsingError):
         return "lines " + ", ".join(str(number) for number, _ in error.errors)
     return type(error).__name__
-
-
-def _value(settings: Mapping[str, Any], key: str) -> Any:
-    found: Any = settings
-    for name in key.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
 
 
 def validate(config: Path, settings: Config) -> Config:
@@ -134,7 +128,8 @@ def check_corpora(settings: Mapping[str, Any]) -> None:
                 raise ClinnerError(f"{path}: holds no note, so there is nothing to learn or score.")
 
 
-def _check_key(config: Path, settings: Mapping[str, Any], key: str) -> None:
+def _own_value(config: Path, settings: Mapping[str, Any], key: str) -> Any:
+    """What a config has under a dotted key; raises where it has no such key."""
     *sections, name = key.split(".")
     found: Any = settings
     for section in sections:
@@ -149,6 +144,7 @@ def _check_key(config: Path, settings: Mapping[str, Any], key: str) -> None:
         raise ClinnerError(
             f"--{key}: {config} has no {name} in [{'.'.join(sections)}]. Known: {known}."
         )
+    return found.get(name)
 
 
 def _in_hub_cache(name: str) -> bool:
