@@ -100,7 +100,9 @@ def set_sheet(doc: Doc, sheet: Sheet) -> None:
     doc (Doc): The document.
     sheet (Sheet): The sheet; where its text is another one, what fits is taken of it.
     """
-    _put(doc, join_sheets(doc.text, [(0, sheet)]))
+    text = doc.text
+    same = sheet["text"] == text
+    _put(doc, Sheet(**sheet) if same else join_sheets(text, [(0, sheet)]))
 
 
 def values(span: Span) -> Mapping[str, Any]:
