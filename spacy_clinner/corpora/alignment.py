@@ -1,15 +1,16 @@
 """`Note` -> `Doc`: gold spans on token boundaries, and a `Loss` for each that could not stay."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_clinner.annotation import said, store
+from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.corpora.checks import SURFACE_DIFFERS, WHITE_SPACE_DIFFERS
 from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
 from spacy_clinner.corpora.polarity import DOUBT, read_polarity
@@ -69,9 +70,17 @@ class Aligner:
     nlp (Language): The pipeline whose tokenizer to use; its components do not run.
     layers (tuple[Scheme, ...]): The layers that the corpus annotates.
     view (str | None): The view of the schemes to apply.
+    annotated (Sequence[str]): The labels that the corpus annotates, as they are in the layers (in
+        the view, if there is one); () for all of them. Spans with others are left out.
     """
 
-    def __init__(self, nlp: Language, layers: tuple[Scheme, ...], view: str | None = None) -> None:
+    def __init__(
+        self,
+        nlp: Language,
+        layers: tuple[Scheme, ...],
+        view: str | None = None,
+        annotated: Sequence[str] = (),
+    ) -> None:
         if view and not any(view in scheme.views for scheme in layers):
             raise ClinnerError(
                 f"no view {view!r} in the layers {', '.join(s.layer for s in layers)}; "
@@ -80,6 +89,18 @@ class Aligner:
         self.nlp = nlp
         self.layers = layers
         self.view = view
+        names = {scheme.layer: self._names(scheme) for scheme in layers}
+        self.annotated = {
+            layer: [name for name in annotated if name in known] for layer, known in names.items()
+        }
+        known = set().union(*names.values())
+        empty = [layer for layer, found in self.annotated.items() if not found]
+        if annotated and (empty or not known.issuperset(annotated)):
+            wrong = [name for name in annotated if name not in known] or [f"none of {empty[0]}"]
+            raise ClinnerError(
+                f"labels = [...] of the catalog names {wrong[0]}; it must name those labels of "
+                f"each layer that are annotated, of these: {', '.join(sorted(known))}."
+            )
 
     def align(self, note: Note) -> tuple[Doc, list[Loss]]:
         """Align one note.
@@ -106,7 +127,9 @@ class Aligner:
         for layer, candidates in by_layer.items():
             chosen, dropped = _without_overlaps(candidates)
             fates.update((gold.id, [reason]) for gold, reason in dropped)
-            doc.spans[layer] = [placed.span for placed in chosen]
+            some = {LABELS: self.annotated[layer]} if self.annotated[layer] else {}
+            spans = [placed.span for placed in chosen]
+            doc.spans[layer] = SpanGroup(doc, name=layer, attrs=some, spans=spans)
             kept.update((placed.gold.id, placed) for placed in chosen)
         doc.set_ents(list(doc.spans[self.layers[0].layer]))
         doc.user_data["note_id"] = note.id
@@ -115,15 +138,21 @@ class Aligner:
         return doc, losses
 
     def left_out(self, note: Note) -> int:
-        """How many spans of a note the view, or the scheme itself, leaves out."""
+        """How many spans of a note the view, the scheme or the catalog's labels leave out."""
         return sum(self._label(note, gold)[1] is None for gold in note.spans)
+
+    def _names(self, scheme: Scheme) -> set[str]:
+        view = scheme.views.get(self.view) if self.view else None
+        return set(scheme.labels if view is None else view.values())
 
     def _label(self, note: Note, gold: NoteSpan) -> tuple[str, str | None]:
         for scheme in self.layers:
             found = scheme.written.get(gold.label)
             if found is not None:
                 view = scheme.views.get(self.view) if self.view else None
-                return scheme.layer, found if view is None else view.get(found)
+                name = found if view is None else view.get(found)
+                some = self.annotated[scheme.layer]
+                return scheme.layer, name if not some or name in some else None
             if gold.label in scheme.left_out:
                 return scheme.layer, None
         known = ", ".join(label for scheme in self.layers for label in scheme.labels)
@@ -277,8 +306,26 @@ def _without_overlaps(
     return sorted(kept.values(), key=lambda placed: placed.span.start), dropped
 
 
+def text_key(note: Note) -> str:
+    """What makes a note's text the same as another's: all but white space and case."""
+    return "".join(note.text.casefold().split())
+
+
+def scored_texts(notes: Iterable[tuple[str, Note]]) -> dict[str, str]:
+    """The texts that some corpus of a mixture scores.
+
+    notes (Iterable[tuple[str, Note]]): Split and note, of all the corpora.
+    RETURNS (dict[str, str]): "test" or "dev" for each text that is in it, by `text_key`.
+    """
+    notes = list(notes)
+    of_split = {split: [note for s, note in notes if s == split] for split in ("dev", "test")}
+    return {text_key(note): split for split, found in of_split.items() for note in found}
+
+
 def drop_duplicates(
-    notes: Iterable[tuple[str, Note]], losses: list[Loss]
+    notes: Iterable[tuple[str, Note]],
+    losses: list[Loss],
+    elsewhere: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[str, Note]]:
     """Each text once; texts that differ only in white space and case are the same (MTSamples
     holds tokenised copies of four of its notes, two of them in the other split). Nothing else is
@@ -289,17 +336,25 @@ def drop_duplicates(
 
     notes (Iterable[tuple[str, Note]]): Split and note.
     losses (list[Loss]): A line is appended for every note left out.
+    elsewhere (Mapping[str, str] | None): Texts that are scored in a corpus of the same mixture, as
+        `scored_texts` gives them. In one split, two corpora may each annotate a text in layers of
+        their own.
     YIELDS (tuple[str, Note]): Split and note, in the given order.
     """
     given = list(notes)
-    texts = ["".join(note.text.casefold().split()) for _, note in given]
+    texts = [text_key(note) for _, note in given]
     first: dict[str, int] = {}
     for at in sorted(range(len(given)), key=lambda at: SCORED_FIRST.index(given[at][0])):
         first.setdefault(texts[at], at)
     for at, (split, note) in enumerate(given):
         kept_split, kept = given[first[texts[at]]]
-        if first[texts[at]] == at:
-            yield split, note
+        other = (elsewhere or {}).get(texts[at], split)
+        if first[texts[at]] != at:
+            kept_in, kept_id = kept_split, kept.id
+        elif SCORED_FIRST.index(other) < SCORED_FIRST.index(split):
+            kept_in, kept_id = f"{other} of another corpus", ""
         else:
-            reason = f"{NOTE}: left out of {split}, same text as one in {kept_split}"
-            losses.append(Loss(note.id, note.source, None, None, None, None, kept.id, reason))
+            yield split, note
+            continue
+        reason = f"{NOTE}: left out of {split}, same text as one in {kept_in}"
+        losses.append(Loss(note.id, note.source, None, None, None, None, kept_id, reason))

@@ -43,7 +43,8 @@ def read_jsonl(path: Path) -> Iterator[Note]:
     """Read JSON records, one per line or as one list.
 
     The shape is found for every record: clinner's own (all that a `Note` holds), Prodigy
-    (`spans`; examples not accepted are left out, and counted in the log), doccano (`label`,
+    (`spans`, which may also be lists of start, end and label; examples not accepted are left out,
+    and counted in the log), doccano (`label`,
     `labels`, or `entities` with `relations`) or Label Studio (`data.text` and `annotations`, of
     which the first that is not cancelled counts, or the one marked as ground truth).
 
@@ -275,7 +276,11 @@ def _dicts(value: Any, where: str) -> list[Record]:
 
 
 def _read_prodigy(record: Record, draft: _Draft) -> None:
-    for span in _dicts(record["spans"], draft.where):
+    for span in _list(record["spans"], draft.where):
+        if isinstance(span, list) and len(span) == 3:
+            draft.add_span(*span)
+            continue
+        span = _record(span, draft.where)
         start, end = span.get("start"), span.get("end")
         draft.add_span(start, end, span.get("label"), (start, end), span.get("text"))
     for relation in _dicts(record.get("relations"), draft.where):

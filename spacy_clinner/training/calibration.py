@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.training import Example
 
-from spacy_clinner.annotation.spans import group_of, span_key
+from spacy_clinner.annotation.spans import SpanKey, annotated_labels, group_of, span_key
 from spacy_clinner.architectures.decoding import SpanArrays, span_posteriors, tag_scores, viterbi
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.ner.component import LayeredNER
@@ -83,7 +83,8 @@ def predicted_spans(
     nlp (Language): The trained pipeline.
     examples (Iterable[Example]): Examples; a layer counts where `layer in reference.spans`.
     name (str): The component's name.
-    RETURNS (Dict[str, LayerSpans]): By layer; layers that no example annotates are absent.
+    RETURNS (Dict[str, LayerSpans]): By layer; layers that no example annotates are absent, and so
+        are spans of labels that an example does not annotate.
     """
     ner = _component(nlp, name)
     examples = list(examples)
@@ -96,17 +97,23 @@ def predicted_spans(
         chosen = [at for at, eg in enumerate(examples) if layer in eg.reference.spans]
         if not chosen:
             continue
-        batch = TokenBatch.of([docs[at] for at in chosen])
-        logits = ner.layer_logits([docs[at] for at in chosen], batch)[layer]
+        guesses = [docs[at] for at in chosen]
+        batch = TokenBatch.of(guesses)
+        logits = ner.layer_logits(guesses, batch)[layer]
         spans = viterbi(tag_scores(logits, batch.starts))
-        gold = [set(map(span_key, group_of(examples[at].reference, layer))) for at in chosen]
-        rows = zip(*(column.tolist() for column in batch.locate(spans)),
-                   spans.label.tolist(), strict=True)  # fmt: skip
-        correct = []
-        for at, start, end, label in rows:
-            span = docs[chosen[at]][start:end]
-            correct.append((span.start_char, span.end_char, labels[label]) in gold[at])
-        found[layer] = LayerSpans(logits, batch.starts, spans, np.array(correct, dtype=bool))
+        doc, start, end = (column.tolist() for column in batch.locate(spans))
+        rows = zip(doc, start, end, spans.label.tolist(), strict=True)
+        keys = [(doc, SpanKey(guesses[doc][start].idx, guesses[doc][start:end].end_char, labels[n]))
+                for doc, start, end, n in rows]  # fmt: skip
+        references = [examples[at].reference for at in chosen]
+        known = [annotated_labels(reference, layer) for reference in references]
+        gold = [set(map(span_key, group_of(reference, layer))) for reference in references]
+        judged = [known[doc] is None or key.label in known[doc] for doc, key in keys]
+        correct = [key in gold[doc] for doc, key in keys]
+        use = np.array(judged, dtype=bool)
+        found[layer] = LayerSpans(
+            logits, batch.starts, spans[use], np.array(correct, dtype=bool)[use]
+        )
     return found
 
 

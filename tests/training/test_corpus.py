@@ -41,7 +41,7 @@ def test_evenly_each_corpus_gives_as_many_tokens_as_the_largest(tmp_path):
     path = write(tmp_path / "a.spacy", docs)
     read = list(create_corpus(path, size_exponent=0.0)(NLP))
     assert [next(iter(e.reference.spans)) for e in read].count("b") == 4
-    assert passes_by_corpus([docs], 0.5) == {(0, ("a",)): 1.0, (0, ("b",)): 2.0}
+    assert passes_by_corpus([docs], 0.5) == {(0, (("a", ()),)): 1.0, (0, (("b", ()),)): 2.0}
 
 
 def test_two_files_of_the_same_layers_are_two_corpora(tmp_path):
@@ -79,7 +79,7 @@ def test_no_document_is_ever_left_out_and_the_order_stays(sizes, exponent, seed)
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_the_largest_corpus_is_read_once_whatever_the_exponent(exponent):
     docs = [doc_of("a", 30), doc_of("b", 3)]
-    assert passes_by_corpus([docs], exponent)[0, ("a",)] == 1.0
+    assert passes_by_corpus([docs], exponent)[0, (("a", ()),)] == 1.0
 
 
 def read_layers(reader):

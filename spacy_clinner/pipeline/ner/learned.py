@@ -97,6 +97,37 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         self.cfg["labels"] = labels
         self._add_strings()
 
+    def keep_layers(self, layers: Iterable[str]) -> None:
+        """Forget all layers but some, weights and settings included.
+
+        layers (Iterable[str]): Those that stay.
+        RAISES (ClinnerError): One is unknown, or none is left to set or to fill `doc.ents`.
+        """
+        kept = [layer for layer in self.layer_labels if layer in set(layers)]
+        if unknown := [layer for layer in layers if layer not in kept]:
+            raise ClinnerError(
+                f"{self.name}: has no layer {unknown[0]!r}; it has {', '.join(self.layer_labels)}."
+            )
+        now = self.settings
+        settings = {
+            option: now[option] and [layer for layer in now[option] if layer in kept]
+            for option in ("layers", "ents_from")
+        }
+        if isinstance(now["threshold"], dict):
+            settings["threshold"] = {k: v for k, v in now["threshold"].items() if k in kept}
+        if [] in (kept, settings["layers"]) or (now["ents_from"] and not settings["ents_from"]):
+            raise ClinnerError(
+                f"{self.name}: of the layers to keep, none is set or fills doc.ents; "
+                f"keep one of {', '.join(now['ents_from'] or self.layers)}."
+            )
+        self.set_labels({layer: self.layer_labels[layer] for layer in kept})
+        self.schemes = {layer: scheme for layer, scheme in self.schemes.items() if layer in kept}
+        self.set_schemes(self.schemes)
+        temperatures = self.model.attrs["temperatures"]
+        self.model.attrs["temperatures"] = {k: t for k, t in temperatures.items() if k in kept}
+        self.take(settings)
+        self.cfg["threshold"] = self.settings["threshold"]
+
     def _add_strings(self) -> None:
         for string in (*self.layer_labels, *self.labels):
             self.vocab.strings.add(string)
