@@ -15,6 +15,10 @@ import spacy
 import typer
 from distillation.documents import labels_of, of_docs
 from rich.progress import track
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import load_config, registry
 
 from spacy_clinner.cli import run
 from spacy_clinner.corpora.docbin import read_docs
@@ -34,11 +38,10 @@ def prepare(
     out: Annotated[Path, typer.Argument(help="Folder for the arrays")],
     config: Annotated[Path, typer.Option(help="What to learn from")] = CONFIG,
 ) -> None:
-    """Turn corpora and texts into arrays."""
+    """Turn corpora and texts into arrays; arrays of texts that are there already are kept."""
     from transformers import AutoTokenizer
 
-    with config.open("rb") as file:
-        given = tomllib.load(file)
+    given = tomllib.loads(config.read_text(encoding="utf8"))
     out.mkdir(parents=True, exist_ok=True)
     tokenizers: list[Any] = [AutoTokenizer.from_pretrained(name) for name in (student, teacher)]  # type: ignore[no-untyped-call]
     nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
@@ -46,14 +49,15 @@ def prepare(
     others = [*given["evaluate"]["files"], *given["folds"]["corpora"], *given["folds"]["beside"]]
     for name in others:
         files.setdefault(name, f"held{len(files)}")
-    docs = {name: list(read_docs(Path(name), nlp.vocab)) for name in files}
+    docs = {name: named(nlp, name) for name in files}
     labels = labels_of(docs[name] for name in given["gold"])
     for name, file in files.items():
         found = of_docs(docs[name], tokenizers[0], labels, lambda r, n=name: track(r, n))
         found.save(out / f"{file}.npz")
     for name, texts in given["texts"].items():
-        blank = [nlp.make_doc(text) for text in chosen(texts, given)]
-        of_docs(blank, tokenizers[0], {}, lambda r, n=name: track(r, n)).save(out / f"{name}.npz")
+        if not (path := out / f"{name}.npz").exists():
+            blank = [nlp.make_doc(text) for text in chosen(texts, given)]
+            of_docs(blank, tokenizers[0], {}, lambda r, n=name: track(r, n)).save(path)
     plan = {
         "labels": labels,
         "gold": {files[name]: share for name, share in given["gold"].items()},
@@ -76,13 +80,40 @@ def several() -> None:
     """Commands by name."""
 
 
+def named(nlp: Language, name: str) -> list[Doc]:
+    """The documents of FILE, of FILE#LAYER those that annotate the layer, and of FILE*COPIES so
+    many augmented ones of each.
+
+    nlp (Language): A pipeline with the tokenizer.
+    name (str): The name.
+    RETURNS (list[Doc]): The documents.
+    """
+    file, _, copies = name.partition("*")
+    file, _, layer = file.partition("#")
+    docs = [d for d in read_docs(Path(file), nlp.vocab) if not layer or layer in d.spans]
+    if not copies:
+        return docs
+    rates = load_config("configs/clinner.cfg").interpolate()["corpora"]["train"]["augmenter"]
+    augment = registry.resolve({"augmenter": rates | {"level": 1.0}})["augmenter"]
+    found = []
+    for doc in docs * int(copies):
+        blank = Doc(nlp.vocab, [t.text for t in doc], [bool(t.whitespace_) for t in doc])
+        found += [e.reference for e in augment(nlp, Example(blank, doc)) if e.reference is not doc]
+    return found
+
+
 def chosen(texts: dict[str, Any], given: dict[str, Any]) -> list[str]:
     """Texts without those that are evaluated on; long files give no more than `limit` texts."""
     held = [Path(name) for name in (*given["evaluate"]["files"], *given["folds"]["corpora"])]
     held += [Path(name) for name in given["dev"]["files"]]
     found = []
     for file in texts["files"]:
-        some = [t for t in read_texts([Path(file)], held) if len(t.split()) >= FEWEST_WORDS]
+        if "#" in file:
+            # Converted corpora have no copies of what is evaluated.
+            every = [doc.text for doc in named(spacy.blank("en"), file)]
+        else:
+            every = read_texts([Path(file)], held)
+        some = [text for text in every if len(text.split()) >= FEWEST_WORDS]
         random.Random(0).shuffle(some)
         found += some[: texts["limit"]]
     return found

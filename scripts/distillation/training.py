@@ -39,7 +39,7 @@ def timed_steps(
             group["lr"] = group["top"] * factor
 
         def step(loss: Tensor) -> None:
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             optimizer.zero_grad()
