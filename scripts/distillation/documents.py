@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from distillation.arrays import NOT_ANNOTATED, Array, Arrays
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from distillation.arrays import NOT_ANNOTATED, Array, Arrays
 from spacy_clinner.architectures.transformer_batch import read_fast
 from spacy_clinner.pipeline.ner.layers import TokenBatch, gold_tags
 from spacy_clinner.tokenization.windows import get_line_windows

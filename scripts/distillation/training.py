@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from distillation.learning import Array, Special, Tagger, Windows, batches
 from torch import Tensor, nn
+
+from distillation.learning import Array, Special, Tagger, Windows, batches
 
 WARMUP = 0.08
 HEAD_RATE = 10.0
