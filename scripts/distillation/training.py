@@ -158,7 +158,7 @@ def drawer(sources: Sequence[tuple[Windows, Array, float]], size: int, seed: int
         streams.append(
             endless(lambda w=lengths, r=rows: batches(w, rng.permutation(r), size, rng))  # type: ignore[misc]
         )
-    shares = np.array([share for *_, share in sources])
+    shares = np.array([share for *_, share in sources], dtype=float)
     shares /= shares.sum()
 
     def draw(random: np.random.Generator) -> tuple[Windows, Array]:
