@@ -8,7 +8,7 @@ from typing import Any
 
 import spacy_clinner
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.tables import model as models
+from spacy_clinner.tables import pipelines
 from spacy_clinner.tables.engines import ENGINES
 from spacy_clinner.tables.engines.power import Power
 from spacy_clinner.tables.pieces import Piece, Pieces
@@ -17,6 +17,7 @@ from spacy_clinner.tables.sinks.sink import Entry, Sink
 from spacy_clinner.tables.worker import Job
 
 FINISHED = "finished"
+NOT_COMPARED = ("settings", "processed_at")
 
 
 @dataclass
@@ -82,7 +83,7 @@ def run(
     YIELDS (Total): The same one after each piece, and before the first: what is done already.
     RAISES (ClinnerError): What is asked is not what the run began with.
     """
-    described = models.describe(job.model)
+    described = pipelines.describe(job.model)
     begun = run_entry(job, described, pieces)
     stored, entries = sink.start(begun)
     check_same(stored, begun)
@@ -106,7 +107,7 @@ def run(
         sink.write({"piece": number, FINISHED: True}, {})
 
 
-def run_entry(job: Job, model: models.Model, pieces: Pieces) -> Entry:
+def run_entry(job: Job, model: pipelines.Model, pieces: Pieces) -> Entry:
     """What the ledger says of a run, and what a run that goes on is compared with.
 
     job (Job), model (Model), pieces (Pieces): What is asked.
@@ -142,11 +143,7 @@ def check_same(stored: Entry, now: Entry) -> None:
     """
     before, after = (
         {
-            **{
-                key: value
-                for key, value in entry.items()
-                if key not in ("settings", "processed_at")
-            },
+            **{key: value for key, value in entry.items() if key not in NOT_COMPARED},
             **{f"the setting {key}": value for key, value in entry.get("settings", {}).items()},
         }
         for entry in (stored, now)

@@ -12,11 +12,11 @@ from spacy.language import Language
 
 from spacy_clinner.tables.annotate import annotate, texts_of
 from spacy_clinner.tables.conditions import Condition, rows_that_fit
-from spacy_clinner.tables.formats import FORMATS
-from spacy_clinner.tables.model import load
 from spacy_clinner.tables.pieces import Piece
+from spacy_clinner.tables.pipelines import load
 from spacy_clinner.tables.schemas import Tables
 from spacy_clinner.tables.sinks.sink import Entry
+from spacy_clinner.tables.table_formats import FORMATS
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def run_local(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Resul
     YIELDS (Result): In the order of the pieces.
     RAISES (ClinnerError): The model cannot be loaded, or the system ended a process.
     """
-    processes = power.processes or default_processes(power, job)
+    processes = power.processes or default_processes(job)
     if processes == 1:
         worker = Worker(job, power.threads)
         yield from map(worker, pieces)
@@ -54,10 +54,9 @@ def run_local(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Resul
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def default_processes(power: Power, job: Job) -> int:
+def default_processes(job: Job) -> int:
     """The number of processes that is fastest.
 
-    power (Power): Tells what the model computes by.
     job (Job): Tells whether on a GPU.
     RETURNS (int): One for each core, as long as there is memory for them.
     """

@@ -57,10 +57,10 @@ class Files:
     request: Request
     schema: pa.Schema
 
-    def count(self) -> int | None:
+    def count(self) -> int:
         """RETURNS (int): The number of rows, for which files that do not tell it are read."""
         if self.reader.count is None:
-            return sum(batch.num_rows for batch in self.batches())
+            return sum(len(batch) for batch in self.batches())
         return sum(self.reader.count(path) for path in self.paths)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -115,7 +115,9 @@ def find(location: str) -> list[Path]:
         seen = [file for file in every if not any(part[0] in "._" for part in file.parts)]
         found = [path / file for file in seen if _kind(file) in READERS]
     else:
-        found = [Path(name) for name in glob.glob(location, recursive=True) if Path(name).is_file()]
+        # Path.glob takes no pattern that begins at the root.
+        names = glob.glob(location, recursive=True)  # noqa: PTH207
+        found = [Path(name) for name in names if Path(name).is_file()]
         if unknown := [file for file in found if _kind(file) not in READERS]:
             raise ClinnerError(f"{min(unknown)}: {_unknown()}")
     if not found:

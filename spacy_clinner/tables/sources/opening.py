@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -55,7 +55,7 @@ def storable(text: str) -> str:
 
 
 @contextmanager
-def _bytes(path: Path) -> Iterator[IO[bytes]]:
+def _bytes(path: Path) -> Iterator[Any]:
     if path.suffix.lower() == ".gz":
         with gzip.open(path) as file:
             yield file

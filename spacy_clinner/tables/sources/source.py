@@ -39,8 +39,9 @@ class Request:
 class Source(Protocol):
     """A table of notes, which can be read again and gives the same rows in the same order."""
 
-    schema: pa.Schema
-    """The columns of the request, and `FAULT` where the source knows of any."""
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the request, and `FAULT` where the source knows of any."""
 
     def count(self) -> int | None:
         """RETURNS (int | None): The number of rows; None where only reading them would tell."""

@@ -4,10 +4,12 @@ import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import spacy
 from spacy import util
 from spacy.language import Language
+from thinc.api import require_gpu
 
 from spacy_clinner.errors import ClinnerError, one_line
 
@@ -66,7 +68,7 @@ def load(model: str, threads: int = 0, gpu_id: int = -1) -> Language:
     """
     try:
         if gpu_id >= 0:
-            spacy.require_gpu(gpu_id)
+            require_gpu(gpu_id)
         nlp = spacy.load(model)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise ClinnerError(
@@ -79,7 +81,8 @@ def load(model: str, threads: int = 0, gpu_id: int = -1) -> Language:
         for name in nlp.pipe_names:
             if nlp.get_pipe_meta(name).factory == "clinner_cpu_encoder":
                 # Its session starts with the first note.
-                nlp.get_pipe(name).threads = threads
+                encoder: Any = nlp.get_pipe(name)
+                encoder.threads = threads
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(threads)
     return nlp
