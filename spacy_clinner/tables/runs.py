@@ -40,6 +40,7 @@ class Total:
         self.notes.update(entry["notes"])
         self.entities.update(entry["entities"])
         self.words += entry["words"]
+        self.rows = entry["rows"]
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,6 @@ def run(
         sink.write(result.entry, result.tables)
         number += 1
         total.add(result.entry)
-        total.rows = result.rows_read
         yield total
     if not finished:
         sink.write({"piece": number, FINISHED: True}, {})
@@ -151,13 +151,13 @@ def check_same(stored: Entry, now: Entry) -> None:
     for key in dict.fromkeys((*before, *after)):
         if before.get(key) != after.get(key):
             raise ClinnerError(
-                f"This run was begun with another {key.replace('_', ' ')}: {before.get(key)!r}, "
-                f"now {after.get(key)!r}. Give what it was begun with, or a new place to write to."
+                f"{key.replace('_', ' ').capitalize()} was {before.get(key)!r} when this run began, "
+                f"and is {after.get(key)!r} now. Give what it began with, or a new place to write."
             )
 
 
 def _changed(number: int, what: str) -> str:
     return (
         f"The input has changed: in piece {number} {what} when this run did it. Give the notes "
-        f"that it was begun with, or a new place to write to."
+        f"that it began with, or a new place to write."
     )
