@@ -86,6 +86,7 @@ def run(
     """
     described = pipelines.describe(job.model)
     begun = run_entry(job, described, pieces)
+    begun["settings"].update(sink.settings)
     stored, entries = sink.start(begun)
     check_same(stored, begun)
     finished = bool(entries) and FINISHED in entries[-1]
@@ -144,15 +145,15 @@ def check_same(stored: Entry, now: Entry) -> None:
     before, after = (
         {
             **{key: value for key, value in entry.items() if key not in NOT_COMPARED},
-            **{f"the setting {key}": value for key, value in entry.get("settings", {}).items()},
+            **{f"setting {key}": value for key, value in entry.get("settings", {}).items()},
         }
         for entry in (stored, now)
     )
     for key in dict.fromkeys((*before, *after)):
         if before.get(key) != after.get(key):
             raise ClinnerError(
-                f"{key.replace('_', ' ').capitalize()} was {before.get(key)!r} when this run began, "
-                f"and is {after.get(key)!r} now. Give what it began with, or a new place to write."
+                f"The {key.replace('_', ' ')} was {before.get(key)!r} when this run began, and is "
+                f"{after.get(key)!r} now. Give what it began with, or a new place to write."
             )
 
 
