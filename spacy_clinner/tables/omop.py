@@ -209,4 +209,4 @@ def _snippet(texts: Mapping[str, str] | None, entity: Mapping[str, Any]) -> str 
 
 def _storable(text: str) -> str:
     """A text without NUL, which databases refuse; offsets stay."""
-    return text.replace("\0", " ")
+    return text.replace("\0", "\ufffd")

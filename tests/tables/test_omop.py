@@ -122,7 +122,10 @@ def test_linked_modifiers_are_pairs_with_no_comma_in_them():
 def test_modifiers_are_cut_between_pairs_never_in_one(pairs):
     joined = join_pairs(pairs) or ""
     assert len(joined) <= MODIFIERS
-    whole = [f"{k}={' '.join(v.replace(chr(0), ' ').replace(',', ';').split())}" for k, v in pairs]
+    whole = [
+        f"{k}={' '.join(v.replace(chr(0), chr(0xFFFD)).replace(',', ';').split())}"
+        for k, v in pairs
+    ]
     kept = joined.split(",") if joined else []
     assert kept == whole[: len(kept)]
     assert len(kept) == len(whole) or len(",".join(whole[: len(kept) + 1])) > MODIFIERS
