@@ -36,7 +36,8 @@ def open_database(url: str) -> Engine:
     RAISES (ClinnerError): It is no such URL, or its driver is not installed.
     """
     try:
-        return sa.create_engine(url, hide_parameters=True)
+        # No connection outlives its use: workers are started in between.
+        return sa.create_engine(url, hide_parameters=True, poolclass=sa.NullPool)
     except (NoSuchModuleError, ArgumentError) as error:
         raise ClinnerError(
             f"The database URL cannot be read ({one_line(error)}). It must be one of SQLAlchemy's, "
@@ -70,16 +71,25 @@ def _reason(error: SQLAlchemyError) -> str:
     return f"{type(cause).__name__}: {first}".rstrip(". :")
 
 
-def table_of(name: str, schema: pa.Schema) -> sa.Table:
+def table_of(name: str, schema: pa.Schema, *, key: str | None = None) -> sa.Table:
     """The table of a database for an Arrow schema.
 
     name (str): Its name.
     schema (pyarrow.Schema): Its columns. What `max_length` in a field's metadata says is the length
         of its strings; lists and structs are JSON.
+    key (str | None): The column that is the primary key.
     RETURNS (Table): The table.
     """
     columns = [
-        sa.Column(field.name, _kind(field), nullable=field.nullable, quote=True) for field in schema
+        sa.Column(
+            field.name,
+            _kind(field),
+            nullable=field.nullable,
+            primary_key=field.name == key,
+            autoincrement=False,
+            quote=True,
+        )
+        for field in schema
     ]
     return sa.Table(name, sa.MetaData(), *columns)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.concepts import Codes, find
 from spacy_clinner.tables.judgement import Judgement, judge
+from spacy_clinner.tables.numbering import COUNTS
 
 CDM_VERSION = "5.4"
 SNIPPET, VARIANT, SYSTEM, MODIFIERS = 250, 250, 250, 2000
@@ -26,7 +27,7 @@ def _varchar(name: str, length: int, *, required: bool = False) -> pa.Field:
 # some sites.
 NOTE_NLP = pa.schema(
     [
-        pa.field("note_nlp_id", pa.int64(), nullable=False),
+        pa.field("note_nlp_id", pa.int64(), nullable=False, metadata={COUNTS: b"yes"}),
         pa.field("note_id", pa.int64(), nullable=False),
         pa.field("section_concept_id", pa.int32()),
         _varchar("snippet", SNIPPET),

@@ -1,12 +1,8 @@
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
-
-# Where the package that brings PostgreSQL looks for a folder, and warns where there is none.
-os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
 
 @pytest.fixture(scope="session")
