@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from spacy_clinner.errors import ClinnerError, one_line
+from spacy_clinner.tables.database_urls import needs_extra
 
 KINDS: tuple[tuple[Callable[[pa.DataType], bool], Any], ...] = (
     (pa.types.is_boolean, sa.Boolean()),
@@ -36,17 +37,13 @@ def open_database(url: str) -> Engine:
     RAISES (ClinnerError): It is no such URL, or its driver is not installed.
     """
     try:
-        # No connection outlives its use: workers are started in between.
-        return sa.create_engine(url, hide_parameters=True, poolclass=sa.NullPool)
+        with needs_extra():
+            # No connection outlives its use.
+            return sa.create_engine(url, hide_parameters=True, poolclass=sa.NullPool)
     except (NoSuchModuleError, ArgumentError) as error:
         raise ClinnerError(
             f"The database URL cannot be read ({one_line(error)}). It must be one of SQLAlchemy's, "
             f"such as postgresql+psycopg://user@host/name, sqlite:///file or duckdb:///file."
-        ) from None
-    except ModuleNotFoundError as error:
-        raise ClinnerError(
-            f"The driver of this database is not installed ({error.name}). SQLite, DuckDB and "
-            f"PostgreSQL come with the extra: pip install 'spacy-clinner[databases]'."
         ) from None
 
 

@@ -41,8 +41,8 @@ KINDS = {
 }
 BUNDLES = pa.schema(
     [
-        pa.field("note_id", pa.string(), nullable=False),
         pa.field("bundle", pa.string(), nullable=False),
+        pa.field("note_id", pa.string(), nullable=False),
     ],
     metadata={"fhir_version": "4.0.1", "table": "bundles"},
 )
@@ -63,8 +63,8 @@ def bundles(
     codes (Codes | None): Codes of terms, as `read_codes` gives them.
     patient (str | None): The column of `notes` with the ids of patients; without one, the
         subject of each resource is unknown.
-    RETURNS (pyarrow.Table): `note_id` and `bundle`, JSON in one line, with the schema `BUNDLES`:
-        a row for each note that did not fail.
+    RETURNS (pyarrow.Table): `bundle`, JSON in one line, and `note_id`, with the schema `BUNDLES`: a
+        row for each note that did not fail.
     """
     found, linked = defaultdict(list), defaultdict(list)
     for entity in entities.to_pylist():

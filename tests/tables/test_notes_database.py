@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.database_urls import is_database, source_key
 from spacy_clinner.tables.databases import open_database
-from spacy_clinner.tables.sources.notes_database import is_database, open_notes
+from spacy_clinner.tables.sources.notes_database import open_notes
 from spacy_clinner.tables.sources.source import FAULT, ROWS_AT_ONCE, Request
 
 CREATE = (
@@ -62,7 +63,10 @@ def test_columns_that_are_kept_have_types(notes):
 
 
 def test_a_query_is_read_with_all_its_signs(notes):
-    query = "WITH n AS (SELECT * FROM notes) SELECT * FROM n WHERE body LIKE '%in.' AND ':x' <> '';"
+    query = (
+        "WITH n AS (SELECT * FROM notes) SELECT * FROM n "
+        "WHERE body LIKE '%in.' AND ':x' <> '' -- 2026"
+    )
     _, table = read(notes, query=query)
     assert table["note_id"].to_pylist() == [1]
 
@@ -157,3 +161,9 @@ def test_a_server_that_is_not_there_is_told_without_the_password():
 def test_an_url_is_a_database_and_a_path_is_none():
     assert is_database("duckdb:///x.duckdb")
     assert not is_database("C:/notes.csv")
+
+
+def test_a_password_is_no_part_of_what_tells_runs_apart():
+    url = "postgresql://me:{}@host/x"
+    assert source_key(url.format("a"), {}) == source_key(url.format("b"), {})
+    assert source_key(url, {"query": "SELECT 1"}) != source_key(url, {"query": "SELECT 2"})

@@ -8,7 +8,7 @@ from spacy_clinner.tables.omop import NOTE_NLP, note_nlp
 from spacy_clinner.tables.schemas import ENTITIES
 from spacy_clinner.tables.sinks.database import Database
 
-RUN = {"model": "en_clinner", "version": "0.2.0"}
+RUN = {"source": "a", "model": "en_clinner", "version": "0.2.0"}
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def opened(database):
     """Sinks of a database, which are closed in the end."""
     sinks = []
 
-    def open_sink(run="a"):
-        sinks.append(Database(database, run))
+    def open_sink():
+        sinks.append(Database(database))
         return sinks[-1]
 
     yield open_sink
@@ -46,9 +46,9 @@ def test_a_run_begins_and_goes_on(opened, database):
 
 
 def test_runs_of_other_notes_stand_in_the_same_tables(opened, database):
-    for run in ("a", "b"):
-        sink = opened(run)
-        assert sink.start(RUN) == (RUN, [])
+    for run in (RUN, RUN | {"source": "b"}):
+        sink = opened()
+        assert sink.start(run) == (run, [])
         sink.write(*piece(0, entity()))
         sink.close()
     assert len(stored(database, "entities", ENTITIES)) == 2
@@ -68,8 +68,8 @@ def test_a_piece_is_there_with_its_entry_or_not_at_all(opened, database):
 def test_numbers_go_on_from_the_last_that_is_there(opened, database):
     made = note_nlp(entities(entity(), entity(start=30)), links())
     for run in ("a", "b"):
-        sink = opened(run)
-        sink.start(RUN)
+        sink = opened()
+        sink.start(RUN | {"source": run})
         sink.write({"piece": 0}, {"note_nlp": made})
         sink.write({"piece": 1}, {"note_nlp": made.slice(0, 0)})
         sink.write({"piece": 2}, {"note_nlp": made})
