@@ -133,13 +133,19 @@ class Seen:
         twice = np.ones(len(keys), dtype=bool)
         twice[first] = False
         for run in self.runs:
-            at = np.minimum(np.searchsorted(run, keys), len(run) - 1)
-            twice |= run[at] == keys
+            twice |= _are_in(run, keys)
+            new = new[~_are_in(run, new)]
         if len(new):
             self.runs.append(new)
         while len(self.runs) > 1 and 2 * len(self.runs[-1]) > len(self.runs[-2]):
-            self.runs[-2:] = [np.unique(np.concatenate(self.runs[-2:]))]
+            self.runs[-2:] = [np.sort(np.concatenate(self.runs[-2:]))]
         return twice
+
+
+def _are_in(run: NDArray[np.bytes_], keys: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+    at = np.minimum(np.searchsorted(run, keys), len(run) - 1)
+    found: NDArray[np.bool_] = run[at] == keys
+    return found
 
 
 def _lengths(texts: pa.Array) -> list[int]:

@@ -43,6 +43,7 @@ class Total:
         self.notes.update(entry["notes"])
         self.entities.update(entry["entities"])
         self.words += entry["words"]
+        self.rows = entry["rows"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def run(
     """
     described = pipelines.describe(job.model)
     begun = run_entry(job, described, pieces)
+    begun["settings"].update(sink.settings)
     stored, entries = sink.start(begun)
     check_same(stored, begun)
     finished = bool(entries) and FINISHED in entries[-1]
@@ -106,7 +108,6 @@ def run(
         sink.write(result.entry, {n: numbered(t, first) for n, t in result.tables.items()})
         number += 1
         total.add(result.entry)
-        total.rows = result.rows_read
         yield total
     if not finished:
         sink.write({"piece": number, FINISHED: True}, {})
@@ -150,20 +151,20 @@ def check_same(stored: Entry, now: Entry) -> None:
     before, after = (
         {
             **{key: value for key, value in entry.items() if key not in NOT_COMPARED},
-            **{f"the setting {key}": value for key, value in entry.get("settings", {}).items()},
+            **{f"setting {key}": value for key, value in entry.get("settings", {}).items()},
         }
         for entry in (stored, now)
     )
     for key in dict.fromkeys((*before, *after)):
         if before.get(key) != after.get(key):
             raise ClinnerError(
-                f"This run was begun with another {key.replace('_', ' ')}: {before.get(key)!r}, "
-                f"now {after.get(key)!r}. Give what it was begun with, or a new place to write to."
+                f"The {key.replace('_', ' ')} was {before.get(key)!r} when this run began, and is "
+                f"{after.get(key)!r} now. Give what it began with, or a new place to write."
             )
 
 
 def _changed(number: int, what: str) -> str:
     return (
         f"The input has changed: in piece {number} {what} when this run did it. Give the notes "
-        f"that it was begun with, or a new place to write to."
+        f"that it began with, or a new place to write."
     )

@@ -50,15 +50,13 @@ class Job:
 class Result:
     """A piece that is annotated.
 
-    entry (dict[str, Any]): Its entry in the ledger: number, digest, and how many notes, entities
-        and words it has.
+    entry (dict[str, Any]): Its entry in the ledger: number, rows of the source up to its end,
+        digest, and how many notes, entities and words it has.
     tables (Mapping[str, pa.Table]): What is written, by name.
-    rows_read (int): Rows of the source up to its end.
     """
 
     entry: Entry
     tables: Mapping[str, pa.Table]
-    rows_read: int
 
 
 class Worker:
@@ -91,6 +89,7 @@ class Worker:
         return Result(
             {
                 "piece": piece.number,
+                "rows": piece.rows_read,
                 "sha256": piece.digest,
                 "notes": counts(found.notes["status"]),
                 "entities": counts(
@@ -101,7 +100,6 @@ class Worker:
                 "words": sum(len(text.split()) for text in texts if text is not None),
             },
             FORMATS[job.format].make(found, texts, job.options),
-            piece.rows_read,
         )
 
 

@@ -28,6 +28,7 @@ class Folder:
 
     def __init__(self, path: Path, files: str) -> None:
         self.path = path
+        self.settings: Entry = {"files": files}
         self.ending, self.write_file = FILE_KINDS[files]
         self.ledger: IO[bytes] | None = None
 
@@ -82,8 +83,8 @@ class Folder:
         self.ledger.truncate(len(whole))
         self.ledger.seek(len(whole))
         try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError:
+            return [dict(json.loads(line)) for line in whole.splitlines()]
+        except (ValueError, TypeError):
             raise ClinnerError(
                 f"{self.path / LEDGER}: no ledger of this command. Name a new folder."
             ) from None

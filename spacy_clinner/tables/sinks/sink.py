@@ -13,6 +13,10 @@ class Sink(Protocol):
     """Where tables go, a piece at a time. A piece is there whole, with its entry in the ledger, or
     not at all, however the run ends."""
 
+    @property
+    def settings(self) -> Entry:
+        """What a run that goes on must have in common with its beginning, as JSON values."""
+
     def start(self, run: Entry) -> tuple[Entry, list[Entry]]:
         """Begin a run, or go on with it.
 

@@ -1,6 +1,7 @@
 """Files of notes: one, those of a folder or of a glob, plain or compressed."""
 
 import glob
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from spacy_clinner.tables.sources import delimited, json_lines, parquet_files, t
 from spacy_clinner.tables.sources.source import Request, Source
 
 COMPRESSED = (".gz", ".zst")
+PACKED_OTHERWISE = (".parquet", ".pq", ".txt")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def open_files(request: Request) -> Source:
         )
     reader = READERS[kinds[0]]
     if kinds == [".txt"]:
-        request = text_files.within(request)
+        request = text_files.within(request, folder_of(request.location))
     schema = reader.schema(paths[0], request)
     for path in paths[1:]:
         other = reader.schema(path, request)
@@ -111,23 +113,35 @@ def find(location: str) -> list[Path]:
             raise ClinnerError(f"{path}: {_unknown()}")
         return [path]
     if path.is_dir():
-        every = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
-        seen = [file for file in every if not any(part[0] in "._" for part in file.parts)]
-        found = [path / file for file in seen if _kind(file) in READERS]
+        found = [file for file in path.rglob("*") if _kind(file) in READERS]
     else:
         # Path.glob takes no pattern that begins at the root.
-        names = glob.glob(location, recursive=True)  # noqa: PTH207
-        found = [Path(name) for name in names if Path(name).is_file()]
-        if unknown := [file for file in found if _kind(file) not in READERS]:
-            raise ClinnerError(f"{min(unknown)}: {_unknown()}")
+        found = [Path(name) for name in glob.glob(location, recursive=True)]  # noqa: PTH207
+    folder = folder_of(location)
+    found = [
+        file
+        for file in found
+        if file.is_file() and not any(p[0] in "._" for p in file.relative_to(folder).parts)
+    ]
+    if unknown := [file for file in found if _kind(file) not in READERS]:
+        raise ClinnerError(f"{min(unknown)}: {_unknown()}")
     if not found:
         raise ClinnerError(f"{location}: no notes there. {_unknown().capitalize()}")
     return sorted(found)
 
 
+def folder_of(location: str) -> Path:
+    """RETURNS (Path): What stands before the first sign of a glob; the folder of a file."""
+    parts = Path(location).parts
+    plain = itertools.takewhile(lambda part: not glob.has_magic(part), parts)
+    folder = Path(*plain)
+    return folder.parent if folder.is_file() else folder
+
+
 def _kind(path: Path) -> str:
-    name = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
-    return name.suffix.lower()
+    kind = path.suffix.lower()
+    within = path.with_suffix("").suffix.lower()
+    return within if kind in COMPRESSED and within not in PACKED_OTHERWISE else kind
 
 
 def _unknown() -> str:

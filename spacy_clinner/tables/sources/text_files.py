@@ -13,10 +13,11 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FOLDER = "folder"
 
 
-def within(request: Request) -> Request:
+def within(request: Request, folder: Path) -> Request:
     """The request with the folder that ids are told from.
 
     request (Request): For text files.
+    folder (Path): The folder.
     RETURNS (Request): The same, with an option.
     RAISES (ClinnerError): It asks for columns that text files do not have.
     """
@@ -25,12 +26,6 @@ def within(request: Request) -> Request:
             f"{request.location}: text files have no columns to keep "
             f"({', '.join(request.keep)}); what they have is an id and a text."
         )
-    # A glob's folder is what stands before its first sign.
-    parts = Path(request.location).parts
-    plain = [part for at, part in enumerate(parts) if not any("*" in p or "?" in p or "[" in p
-             for p in parts[: at + 1])]  # fmt: skip
-    folder = Path(*plain)
-    folder = folder.parent if folder.is_file() else folder
     return replace(request, options={**request.options, FOLDER: folder})
 
 
