@@ -16,6 +16,11 @@ def is_database(location: str) -> bool:
     return "://" in location
 
 
+def without_password(location: str) -> str:
+    """A location as it may be shown."""
+    return PASSWORD.sub(r"\1@", location)
+
+
 def source_key(location: str, options: Mapping[str, Any]) -> str:
     """What tells the notes of one run in a database from those of another.
 
@@ -23,7 +28,7 @@ def source_key(location: str, options: Mapping[str, Any]) -> str:
     options (Mapping[str, Any]): `query` or `table`.
     RETURNS (str): SHA-256, hexadecimal. A password is no part of it.
     """
-    parts = (PASSWORD.sub(r"\1@", location), *(str(v) for _, v in sorted(options.items())))
+    parts = (without_password(location), *(str(v) for _, v in sorted(options.items())))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
