@@ -93,4 +93,4 @@ def test_ids_of_note_nlp_are_those_of_an_unbroken_run(model, clinic, tmp_path):
         assert found == [(at + 1, at) for at in range(NOTES)]
     other = clinner(tmp_path, *command, "--possible", "N")
     assert other.returncode == 2
-    assert "another setting options" in " ".join(other.stderr.split())
+    assert "The setting options was" in " ".join(other.stderr.split())

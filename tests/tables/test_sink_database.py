@@ -8,7 +8,7 @@ from spacy_clinner.tables.omop import NOTE_NLP, note_nlp
 from spacy_clinner.tables.schemas import ENTITIES
 from spacy_clinner.tables.sinks.database import Database
 
-RUN = {"source": "a", "model": "en_clinner", "version": "0.2.0"}
+RUN = {"source": "a", "version": "0.2.0", "settings": {"format": "tables"}}
 
 
 @pytest.fixture
@@ -45,13 +45,13 @@ def test_a_run_begins_and_goes_on(opened, database):
     assert [row["start"] for row in stored(database, "entities", ENTITIES)] == [7, 30]
 
 
-def test_runs_of_other_notes_stand_in_the_same_tables(opened, database):
-    for run in (RUN, RUN | {"source": "b"}):
+def test_runs_of_other_notes_or_formats_stand_in_the_same_database(opened, database):
+    for run in (RUN, RUN | {"source": "b"}, RUN | {"settings": {"format": "omop"}}):
         sink = opened()
         assert sink.start(run) == (run, [])
         sink.write(*piece(0, entity()))
         sink.close()
-    assert len(stored(database, "entities", ENTITIES)) == 2
+    assert len(stored(database, "entities", ENTITIES)) == 3
 
 
 def test_a_piece_is_there_with_its_entry_or_not_at_all(opened, database):

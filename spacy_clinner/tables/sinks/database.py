@@ -16,7 +16,7 @@ RUN = -1
 LEDGER = sa.Table(
     "clinner_ledger",
     sa.MetaData(),
-    sa.Column("run", sa.String(64), primary_key=True),
+    sa.Column("run", sa.String(100), primary_key=True),
     sa.Column("piece", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("entry", sa.Text, nullable=False),
 )
@@ -27,19 +27,19 @@ class Database:
     """Tables of a database; a `Sink`. A piece's rows and its entry in the ledger are one
     transaction.
 
-    url (str): The SQLAlchemy URL. There may be runs of other notes in it; `source` in a run's entry
-        tells them apart.
+    url (str): The SQLAlchemy URL. There may be runs of other notes, or in other formats, in it.
     """
 
     def __init__(self, url: str) -> None:
         self.engine = open_database(url)
+        self.settings: Entry = {}
         self.run = ""
         self.made: dict[str, sa.Table] = {}
         self.connection: Connection | None = None
 
     def start(self, run: Entry) -> tuple[Entry, list[Entry]]:
         """Begin a run or go on with it; see `Sink`."""
-        self.run = run["source"]
+        self.run = f"{run['settings']['format']}:{run['source']}"
         with named_errors(self.engine, DOING):
             self.connection = self.engine.connect()
             if self.engine.dialect.name == "sqlite":
