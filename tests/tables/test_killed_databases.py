@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import spacy
+import sqlalchemy as sa
 from commands import clinner
 
 from spacy_clinner.tables.databases import create, insert, open_database, table_of
@@ -82,10 +83,31 @@ def test_notes_go_from_a_database_into_it_once_though_the_run_is_killed(model, c
     assert len(rows_of(clinic, "SELECT DISTINCT processed_at FROM entities")) == 1
 
 
+@pytest.fixture
+def breaks_at_third_piece():
+    """The transaction of the third piece fails when all is in it."""
+    seen = []
+
+    def look(connection, cursor, statement, parameters, context, executemany):
+        if statement.startswith("INSERT INTO clinner_ledger"):
+            seen.append(statement)
+            if len(seen) == 4:
+                raise sa.exc.OperationalError(statement, None, RuntimeError("no more space"))
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", look)
+    yield seen
+    sa.event.remove(sa.Engine, "after_cursor_execute", look)
+
+
 @pytest.mark.parametrize("database", ["duckdb"], indirect=True)
-def test_ids_of_note_nlp_are_those_of_an_unbroken_run(model, clinic, tmp_path):
+def test_ids_of_note_nlp_are_those_of_an_unbroken_run(
+    model, clinic, tmp_path, breaks_at_third_piece
+):
     command = arguments(model, clinic, "--format", "omop")
-    assert killed_after(3, *command) == (True, "")
+    broken = clinner(tmp_path, *command)
+    assert broken.returncode == 2
+    assert "cannot write the tables (RuntimeError: no more space)" in broken.stderr
+    assert rows_of(clinic, "SELECT count(*) FROM note_nlp") == [(2 * PIECE,)]
     for _ in range(2):
         again = clinner(tmp_path, *command)
         assert again.returncode == 0, again.stderr
