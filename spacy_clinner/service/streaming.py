@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +53,7 @@ class Stream:
     words: int = 0
     _left: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def answers(self) -> AsyncIterator[bytes]:
+    async def answers(self) -> AsyncGenerator[bytes]:
         """YIELDS (bytes): A line for each that is read, in order; more are read only when these
         are taken."""
         sent: asyncio.Queue[Sent | None] = asyncio.Queue(AHEAD)
@@ -194,11 +194,11 @@ class LineResponse(Response):
     """An answer that is made while the body is still read, which Starlette's own would read itself
     to see whether the caller is gone.
 
-    answers (Callable[[], AsyncIterator[bytes]]): Gives the lines.
+    answers (Callable[[], AsyncGenerator[bytes]]): Gives the lines.
     seconds (float): How long a caller may take to read a line.
     """
 
-    def __init__(self, answers: Callable[[], AsyncIterator[bytes]], seconds: float) -> None:
+    def __init__(self, answers: Callable[[], AsyncGenerator[bytes]], seconds: float) -> None:
         super().__init__(media_type=MEDIA_TYPE)
         del self.headers["content-length"]
         self.answers = answers
