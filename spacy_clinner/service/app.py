@@ -68,7 +68,8 @@ def create_app(
     app.include_router(routes.public)
     app.include_router(routes.guarded)
     add_documentation(app)
-    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    # Not a mount at "/", which would take what the API answers with 405.
+    app.router.default = StaticFiles(directory=PAGE, html=True)
     app.add_exception_handler(problems.Refused, problems.on_refused)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)
