@@ -67,7 +67,7 @@ def create_app(
     app.state.service = Service(nlp, limits, metrics, batches, api_key)
     app.include_router(routes.public)
     app.include_router(routes.guarded)
-    add_documentation(app)
+    add_documentation(app, app.state.service)
     # Not a mount at "/", which would take what the API answers with 405.
     app.router.default = StaticFiles(directory=PAGE, html=True)
     app.add_exception_handler(problems.Refused, problems.on_refused)
