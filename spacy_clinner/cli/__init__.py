@@ -22,6 +22,7 @@ from spacy_clinner.cli import (
     optimize,
     package,
     reformat,
+    serve,
     train,
     view,
 )
@@ -59,6 +60,7 @@ app.command("reformat")(reformat.command)
 app.command("annotate")(annotate.command)
 app.command("view")(view.command)
 app.command("benchmark")(benchmark.command)
+app.command("serve")(serve.command)
 
 
 def run(command: Callable[..., Any]) -> None:
