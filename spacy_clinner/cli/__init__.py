@@ -24,6 +24,7 @@ from spacy_clinner.cli import (
     optimize,
     package,
     reformat,
+    serve,
     train,
     view,
 )
@@ -83,6 +84,7 @@ app.command("package")(package.command)
 app.command("reformat")(reformat.command)
 app.command("view")(view.command)
 app.command("benchmark")(benchmark.command)
+app.command("serve")(serve.command)
 
 
 def run(command: Callable[..., Any]) -> None:
