@@ -20,6 +20,7 @@ from spacy_clinner.service.metrics import Metrics
 from spacy_clinner.service.microbatches import MicroBatches, QueueFull
 from spacy_clinner.service.model_facts import model_facts
 from spacy_clinner.service.problems import ProblemAnswer, Refused
+from spacy_clinner.view import MARKS
 
 Format = Literal["clinner", "huggingface", "comprehend-medical", "fhir"]
 
@@ -96,6 +97,12 @@ async def readyz(service: Here) -> dict[str, str]:
     if service.draining:
         raise Refused(503, "The service is ending.")
     return {"status": "ready"}
+
+
+@public.get("/marks.css", include_in_schema=False)
+async def marks() -> Response:
+    """How findings are marked, as `clinner view` has it."""
+    return Response(MARKS, media_type="text/css")
 
 
 @public.get("/metrics", response_class=Response)

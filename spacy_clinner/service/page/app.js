@@ -61,6 +61,7 @@ function take(answer, text) {
   const isSame = ({ layer, label, start }) =>
     layer === kept.layer && label === kept.label && start === kept.start;
   select((kept && state.findings.find(isSame)?.id) ?? null, false);
+  return shown().length;
 }
 
 /** What is shown follows from what was found and what was corrected. */
@@ -112,8 +113,20 @@ function select(id, move = true) {
   for (const view of [note, table, sections]) view.select(id);
   drawDetails();
   draw();
-  if (id && move) byId("details-title").focus({ preventScroll: true });
+  if (id && move) {
+    byId("details-title").focus({ preventScroll: true });
+    reveal(id);
+  }
   if (!id && before && move) note.tagOf(before)?.focus({ preventScroll: true });
+}
+
+/** On a phone the details lie over the foot of the page: the mark must not be under them. */
+function reveal(id) {
+  const mark = note.tagOf(id)?.getBoundingClientRect();
+  const panel = byId("details").getBoundingClientRect();
+  if (mark?.height && mark.bottom > panel.top && mark.right > panel.left && mark.left < panel.right) {
+    scrollBy({ top: mark.top - innerHeight / 5 });
+  }
 }
 
 function drawDetails() {
@@ -217,6 +230,7 @@ for (const [id, by] of [["previous", -1], ["next", 1]]) {
     if (!to) return;
     select(to, false);
     note.tagOf(to)?.scrollIntoView({ block: "center" });
+    reveal(to);
   });
 }
 document.addEventListener("keydown", (event) => {
@@ -261,4 +275,6 @@ function know(model) {
   byId("adding-label").replaceChildren(...choice(choices, "").children);
 }
 
+// On a narrow screen the note comes first.
+byId("filters").open = matchMedia("(min-width: 64rem)").matches;
 input.start(know);

@@ -12,7 +12,7 @@ const LARGEST_FILE = 20_000_000;
 
 /**
  * service: what is asked. layers(): those to ask for. onAnswer(answer, text): what came, null for
- * an empty text. onSelection(span): what is selected in the text that was answered last, or null.
+ * an empty text; gives the number of findings shown. onSelection(span): what is selected in the text that was answered last, or null.
  * noteSelection(): what is selected in the marked note. answered(): the text that it shows.
  */
 export function createInput({ service, layers, onAnswer, onSelection, noteSelection, answered }) {
@@ -56,8 +56,9 @@ export function createInput({ service, layers, onAnswer, onSelection, noteSelect
       took = performance.now() - since;
       const failed = answer.notes?.[0]?.status === "failed";
       if (failed) throw new Error(`The model failed at this note: ${answer.notes[0].error}`);
-      say(`${count(answer.entities.length, "finding")} in ${Math.round(took).toLocaleString("en")} ms`);
-      return onAnswer(answer, text);
+      const number = onAnswer(answer, text);
+      const time = Math.round(took).toLocaleString("en");
+      return say(`${count(number, "finding")} shown · answered in ${time} ms`);
     } catch (error) {
       if (error.name !== "AbortError") refused(error);
       return undefined;

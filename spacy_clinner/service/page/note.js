@@ -127,6 +127,11 @@ export function createNoteView(root, color, onSelect) {
       cuts.add(Math.max(start, block.start)).add(Math.min(end, block.end));
     }
     const places = [...cuts].sort((one, other) => one - other);
+    const put = (start, end) => {
+      const node = document.createTextNode(text.slice(start, end));
+      block.nodes.push({ node, start });
+      return node;
+    };
     const made = [];
     let open = [];
     let next = 0;
@@ -134,14 +139,13 @@ export function createNoteView(root, color, onSelect) {
       const [start, end] = [places[at], places[at + 1]];
       open = open.filter((finding) => finding.end > start);
       while (over[next] && over[next].start <= start) open.push(over[(next += 1) - 1]);
-      const node = document.createTextNode(text.slice(start, end));
-      block.nodes.push({ node, start });
-      made.push(open.length ? marked(node, start, end, open) : node);
+      made.push(open.length ? marked(put, start, end, open) : put(start, end));
     }
     return made;
   }
 
-  function marked(node, start, end, open) {
+  /** A piece of text over which findings lie; `put` makes a node of a part of it. */
+  function marked(put, start, end, open) {
     // The shortest finding is on top; those under it are lines below the words.
     const over = [...open].sort((one, other) => one.end - one.start - (other.end - other.start));
     const [top, ...under] = over;
@@ -151,11 +155,14 @@ export function createNoteView(root, color, onSelect) {
     const style = { "--mark": color(top) };
     under.slice(0, 2).forEach((finding, at) => (style[`--under-${at + 1}`] = color(finding)));
     if (under.length) names.push("over");
+    const tags = over.filter((finding) => finding.end === end).map(tag);
+    // The label stays in one line with the last word.
+    const last = tags.length ? Math.max(start, end - (/\S{1,30}$/.exec(text.slice(start, end))?.[0].length ?? 0)) : end;
     return el(
       "mark",
       { class: names.join(" ").trim(), style, data: { over: over.map(({ id }) => id).join(" ") } },
-      el("span", {}, node),
-      ...over.filter((finding) => finding.end === end).map(tag),
+      last > start ? el("span", {}, put(start, last)) : null,
+      last < end ? el("span", { class: "keep" }, put(last, end), ...tags) : null,
     );
   }
 

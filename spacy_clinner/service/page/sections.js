@@ -99,7 +99,8 @@ export function createSectionsView(root, color, onSelect) {
     const rows = findings.map((finding) => {
       const cells = kind.columns.map(([name, of]) => {
         if (!of) return el("th", { scope: "row" }, opener(finding, text));
-        return el("td", { text: of(finding, text), data: { column: name } });
+        const filled = of(finding, text);
+        return el("td", { text: filled, data: { column: name, said: filled } });
       });
       return el("tr", { data: { row: finding.id } }, ...cells);
     });

@@ -33,11 +33,11 @@ export function createService() {
     },
     model: () => ask("v1/model"),
     examples: () => ask("v1/examples"),
-    annotate: (text, signal) =>
+    annotate: (text, layers, signal) =>
       ask("v1/annotate", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ notes: [{ id: "note", text }] }),
+        body: JSON.stringify({ notes: [{ id: "note", text }], layers }),
         signal,
       }),
   };

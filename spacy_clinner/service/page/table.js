@@ -84,7 +84,7 @@ export function createTableView(root, color, onSelect) {
     const cells = {
       finding: el("th", { scope: "row", class: "finding" }, open),
       label: el("td", { class: "label" }, label),
-      assertion: el("td", { class: "assertion", text: row.said }),
+      assertion: el("td", { class: "assertion", text: row.said, data: { said: row.said } }),
       confidence: el("td", { class: "confidence", text: percent(row.confidence) }),
       section: el("td", { class: "section", text: row.section }),
       linked: el("td", { class: "linked", text: row.linked }),
