@@ -1,0 +1,102 @@
+"""A pipeline that takes no time, a note for it, and what tests do with the page."""
+
+import re
+
+from spacy.language import Language
+from spacy.tokens import Span
+
+from spacy_clinner import schemes
+from spacy_clinner.annotation import said, store
+
+NOTE = """Chief complaint:
+Severe chest pain 😀 for 2 days.
+
+History of present illness:
+Denies fever. Possible pneumonia. Mother had breast cancer.
+
+Medications:
+1. Aspirin 81 mg PO daily
+2. Lisinopril 10 mg PO BID
+
+Labs:
+Troponin 4.8 ng/mL. Return if dyspnea worsens.
+"""
+MARKUP = "<img src=x onerror=alert(1)>"
+# By layer and label, the words; by words, a confidence other than 0.9.
+WORDS = {
+    "clinical": {
+        "PROBLEM": "chest pain|fever|pneumonia|breast cancer|dyspnea|ألم",
+        "TREATMENT": "stent",
+        "DRUG": "aspirin|lisinopril",
+        "TEST": "troponin",
+    },
+    "modifiers": {
+        "NEGATION": "denies|no",
+        "SEVERITY": "severe|mild",
+        "BODYLOC": "chest|breast",
+        "TEMPORAL": r"\d+ days",
+        "STRENGTH": r"\d+ mg",
+        "ROUTE": "PO",
+        "FREQUENCY": "daily|BID",
+        "LABVALUE": r"[\d.]+ ng/mL",
+    },
+    "ncbi": {"DISEASE": "pain|pneumonia|breast cancer"},
+    "odd": {MARKUP: "oddity"},
+}
+CONFIDENCE = {"fever": 0.55, "pneumonia": 0.62, "dyspnea": 0.31}
+
+
+@Language.factory("toy_layers")
+class ToyLayers:
+    """Finds words, and links a modifier to the entities of its line."""
+
+    layers = tuple(WORDS)
+    schemes = {}
+    layer_labels = {layer: tuple(labels) for layer, labels in WORDS.items()}
+
+    def __init__(self, nlp, name):
+        self.name = name
+
+    def __call__(self, doc):
+        for layer, labels in WORDS.items():
+            doc.spans[layer] = sorted(
+                (
+                    self._span(doc, found, label, layer)
+                    for label, words in labels.items()
+                    for found in re.finditer(rf"(?<!\w)(?:{words})(?!\w)", doc.text, re.I)
+                ),
+                key=lambda span: span.start_char,
+            )
+        doc.set_ents(list(doc.spans["clinical"]))
+        legal = schemes.load("clinical").pairs
+        for head in doc.spans["clinical"]:
+            linked = [
+                (tail.label_, tail, 0.8)
+                for tail in doc.spans["modifiers"]
+                if tail.label_ in legal.get(head.label_, ()) and _line(tail) == _line(head)
+            ]
+            said.set_modifiers(head, linked)
+        return doc
+
+    def _span(self, doc, found, label, layer):
+        span = doc.char_span(*found.span(), label=label, span_id=layer, alignment_mode="expand")
+        store.set_values(span, layer=layer, confidence=CONFIDENCE.get(found[0].lower(), 0.9))
+        return span
+
+
+def _line(span: Span) -> int:
+    return span.doc.text.count("\n", 0, span.start_char)
+
+
+def write(page, text):
+    """Puts a text in and waits for its answer."""
+    with page.expect_response("**/v1/annotate") as answered:
+        page.fill("#text", text)
+    assert answered.value.ok, answered.value.text()
+    page.wait_for_function("document.querySelector('#status').textContent.includes('answered')")
+    page.wait_for_function("document.querySelector('#note').ariaBusy === 'false'")
+
+
+def tag(page, words, label="PROBLEM"):
+    """The mark of some words: its button."""
+    return page.locator(f'.tag[aria-label^="{words}, {label}"]')
