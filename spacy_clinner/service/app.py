@@ -2,23 +2,22 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from spacy.language import Language
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
 
 import spacy_clinner
 from spacy_clinner.service import problems, routes
+from spacy_clinner.service.documentation import add_documentation
 from spacy_clinner.service.gate import Gate
 from spacy_clinner.service.limits import Limits
 from spacy_clinner.service.metrics import Metrics
 from spacy_clinner.service.microbatches import MicroBatches
-
-PAGE = Path(__file__).parent / "page"
+from spacy_clinner.service.page_files import add_page
+from spacy_clinner.service.state import Service
 
 
 def create_app(
@@ -34,7 +33,7 @@ def create_app(
     limits (Limits | None): What callers may ask of it; None for the defaults.
     api_key (str | None): What callers must send as `Authorization: Bearer KEY`; None for nothing.
     cors (Sequence[str]): The origins whose pages may call it, besides its own.
-    RETURNS (FastAPI): The application. `app.state.service.draining = True` makes it end streams and
+    RETURNS (FastAPI): The application. `app.state.service.draining.set()` makes it end streams and
         call itself not ready.
     """
     limits = limits or Limits()
@@ -62,10 +61,11 @@ def create_app(
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    app.state.service = routes.Service(nlp, limits, metrics, batches, api_key)
+    app.state.service = Service(nlp, limits, metrics, batches, api_key)
     app.include_router(routes.public)
     app.include_router(routes.guarded)
-    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    add_documentation(app)
+    add_page(app)
     app.add_exception_handler(problems.Refused, problems.on_refused)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)

@@ -44,11 +44,9 @@ async def read(request: Request, limits: Limits) -> bytes:
     request (Request): The request.
     limits (Limits): Its size and time.
     RETURNS (bytes): The body.
-    RAISES (Refused): It is no JSON by its type, is too large, or does not come in time.
+    RAISES (Refused): 415, 413 or 408: it is no JSON by its type, too large, or too slow to come.
     """
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise Refused(415, "The body must be JSON: send Content-Type: application/json.")
+    check_type(request, "application/json")
     stated = request.headers.get("content-length", "0")
     if stated.isdigit() and int(stated) > limits.body:
         raise too_large(limits)
@@ -64,6 +62,18 @@ async def read(request: Request, limits: Limits) -> bytes:
     return bytes(body)
 
 
+def check_type(request: Request, *kinds: str) -> None:
+    """Check what a body is said to be: a browser asks before it sends another site's page's JSON.
+
+    request (Request): The request.
+    kinds (str): What it may be.
+    RAISES (Refused): 415.
+    """
+    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if said not in kinds:
+        raise Refused(415, f"The body is not what it must be: send Content-Type: {kinds[0]}.")
+
+
 def too_large(limits: Limits) -> Refused:
     """RETURNS (Refused): 413."""
     return Refused(
@@ -73,18 +83,19 @@ def too_large(limits: Limits) -> Refused:
     )
 
 
-def parse(model: type[M], body: bytes) -> M:
+def parse(model: type[M], body: bytes, what: str = "body") -> M:
     """Check a body.
 
     model (type[BaseModel]): What it must be.
     body (bytes): JSON.
+    what (str): What it is called in a message.
     RETURNS (BaseModel): The body.
     RAISES (Refused): 400 for what is no JSON, 422 for what is something else.
     """
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise refused_by_validation(error) from None
+        raise refused_by_validation(error, what) from None
 
 
 def check(asked: AnnotateIn, limits: Limits, layers: list[str]) -> None:
@@ -103,8 +114,17 @@ def check(asked: AnnotateIn, limits: Limits, layers: list[str]) -> None:
         )
     for at, note in enumerate(asked.notes):
         check_length(note.text, limits, f"notes[{at}].text")
-    unknown = [layer for layer in asked.layers or () if layer not in layers]
-    if unknown:
+    check_layers(asked.layers, layers)
+
+
+def check_layers(asked: list[str] | None, layers: list[str]) -> None:
+    """Check the layers that are asked for.
+
+    asked (list[str] | None): Their names.
+    layers (list[str]): The layers that the model has.
+    RAISES (Refused): 422: it lacks one.
+    """
+    if any(layer not in layers for layer in asked or ()):
         raise Refused(422, f"layers: the model has only {', '.join(layers)}.")
 
 

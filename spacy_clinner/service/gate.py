@@ -18,6 +18,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# Swagger UI has its pictures in its style sheet.
+POLICY_OF_DOCS = POLICY.replace("img-src 'self'", "img-src 'self' data:")
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -57,6 +59,8 @@ class Gate:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
+                if scope["path"].startswith("/docs"):
+                    headers["Content-Security-Policy"] = POLICY_OF_DOCS
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 if scope["path"].startswith("/v1/"):
@@ -68,8 +72,9 @@ class Gate:
         except Exception as error:
             _log_failure(request_id, error)
             if status:
-                # Half an answer must not look like a whole one: the server cuts the connection.
-                raise ConnectionError(f"request {request_id} failed") from None
+                # Half an answer must not look like a whole one: where it is not ended, the server
+                # cuts the connection.
+                return
             message = "The service failed. Its log says more under this id."
             await answer(Refused(500, message), request_id)(scope, receive, send_marked)
         finally:

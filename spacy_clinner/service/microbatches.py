@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_clinner.tables.reading import Failure, read
+
 # What is made of a document while it exists: documents do not outlive their batch.
-Shape = Callable[[Doc], Any]
+Shape = Callable[[Doc | Failure], Any]
 
 
 class QueueFull(Exception):
@@ -32,7 +34,7 @@ class Waiting:
     """A note that waits to be computed.
 
     text (str): The note.
-    shape (Callable[[Doc], Any]): What to make of its document.
+    shape (Callable[[Doc | Failure], Any]): What to make of its document.
     words (int): Its length in words, roughly.
     since (float): When it came, in seconds of the monotonic clock.
     result (asyncio.Future): Gets what `shape` made.
@@ -101,11 +103,12 @@ class MicroBatches:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    def add(self, texts: Sequence[str], shape: Shape) -> "list[asyncio.Future[Any]]":
+    def add(self, texts: Sequence[str], shapes: Sequence[Shape]) -> "list[asyncio.Future[Any]]":
         """Queue the notes of a request, all or none.
 
         texts (Sequence[str]): The notes.
-        shape (Callable[[Doc], Any]): What to make of each document; called in the thread.
+        shapes (Sequence[Callable[[Doc | Failure], Any]]): What to make of the document of each,
+            or of why there is none; called in the thread.
         RETURNS (list[asyncio.Future]): What was made of them, in order. Those that are cancelled
             are not computed, unless they are already.
         RAISES (QueueFull): Too many words wait. A request that finds none waiting is never too
@@ -118,7 +121,7 @@ class MicroBatches:
         now = time.monotonic()
         added = [
             Waiting(text, shape, size, now, loop.create_future())
-            for text, size in zip(texts, sizes, strict=True)
+            for text, shape, size in zip(texts, shapes, sizes, strict=True)
         ]
         self._waiting.extend(added)
         self.words += sum(sizes)
@@ -174,22 +177,15 @@ class MicroBatches:
         self._seconds_per_word = seconds / words
         self.on_batch(words, seconds)
 
-    def _made(self, batch: list[Waiting]) -> Iterable[tuple[Waiting, Any]]:
-        done = 0
-        try:
-            # New words are forgotten with the batch, or the vocabulary would grow for ever.
-            with self.nlp.memory_zone():
-                docs = self.nlp.pipe((note.text for note in batch), batch_size=len(batch))
-                for note, doc in zip(batch, docs, strict=True):
-                    yield note, note.shape(doc)
-                    done += 1
-        except Exception as error:
-            if len(batch) == 1:
-                yield batch[0], error
-                return
-            # One of them fails; the others do not fail with it.
-            for note in batch[done:]:
-                yield from self._made([note])
+    def _made(self, batch: list[Waiting]) -> Iterator[tuple[Waiting, Any]]:
+        # New words are forgotten with the batch, or the vocabulary would grow for ever.
+        with self.nlp.memory_zone():
+            for note, found in zip(batch, read(self.nlp, [n.text for n in batch]), strict=True):
+                try:
+                    made = note.shape(found)
+                except Exception as error:
+                    made = error
+                yield note, made
 
 
 def _settle(result: "asyncio.Future[Any]", made: Any) -> None:

@@ -55,10 +55,13 @@ class Refused(Exception):
         self.headers = dict(headers or {})
 
 
-def refused_by_validation(error: ValidationError | RequestValidationError) -> Refused:
+def refused_by_validation(
+    error: ValidationError | RequestValidationError, what: str = "body"
+) -> Refused:
     """A body or a parameter that is not what it must be.
 
     error (ValidationError | RequestValidationError): What pydantic found.
+    what (str): What was to be JSON, for the message.
     RETURNS (Refused): 400 for JSON that is none, 422 for everything else.
     """
     # What was sent stays out of the answer: it may be a note.
@@ -67,14 +70,23 @@ def refused_by_validation(error: ValidationError | RequestValidationError) -> Re
     else:
         faults = error.errors()
     if faults[0]["type"] == "json_invalid":
-        return Refused(400, f"The body is no JSON: {faults[0]['ctx']['error']}.")
-    places = [Place(where=_path(fault["loc"]), what=fault["msg"]) for fault in faults]
+        return Refused(400, f"The {what} is no JSON: {faults[0]['ctx']['error']}.")
+    places = [
+        Place(where=_path(fault["loc"]) or f"the {what}", what=fault["msg"]) for fault in faults
+    ]
     return Refused(422, f"{places[0].where}: {places[0].what}.", places)
 
 
 def _path(loc: Sequence[str | int]) -> str:
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-    return "".join(parts).removeprefix(".") or "the body"
+    return "".join(parts).removeprefix(".")
+
+
+def problem(refused: Refused, request_id: str) -> Problem:
+    """RETURNS (Problem): What a caller is told of a request that was refused."""
+    return Problem(
+        id=request_id, status=refused.status, message=refused.message, places=refused.places
+    )
 
 
 def answer(refused: Refused, request_id: str) -> Response:
@@ -84,10 +96,7 @@ def answer(refused: Refused, request_id: str) -> Response:
     request_id (str): What the log names the request.
     RETURNS (Response): The answer, which is JSON.
     """
-    problem = Problem(
-        id=request_id, status=refused.status, message=refused.message, places=refused.places
-    )
-    content = ProblemAnswer(error=problem).model_dump()
+    content = ProblemAnswer(error=problem(refused, request_id)).model_dump()
     return JSONResponse(content, refused.status, headers=refused.headers)
 
 

@@ -2,57 +2,20 @@
 
 import asyncio
 import hmac
-import json
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.security import HTTPBearer
 from prometheus_client.exposition import choose_encoder
-from spacy.language import Language
-from spacy.tokens import Doc
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from spacy_clinner.service import bodies
+from spacy_clinner.service import bodies, streaming
+from spacy_clinner.service.answers import Asked, Format, Made, joined, shape_of
 from spacy_clinner.service.examples import examples
-from spacy_clinner.service.limits import Limits
-from spacy_clinner.service.metrics import Metrics
-from spacy_clinner.service.microbatches import MicroBatches, QueueFull
-from spacy_clinner.service.model_facts import model_facts
+from spacy_clinner.service.microbatches import QueueFull
 from spacy_clinner.service.problems import ProblemAnswer, Refused
-from spacy_clinner.view import MARKS
-
-Format = Literal["clinner", "huggingface", "comprehend-medical", "fhir"]
-
-
-@dataclass
-class Service:
-    """What the routes need, as `app.state.service`.
-
-    nlp (Language): The pipeline.
-    limits (Limits): What callers may ask.
-    metrics (Metrics): What is counted.
-    batches (MicroBatches): Computes the notes.
-    api_key (str | None): What callers must send; None for nothing.
-    draining (bool): The process is about to end.
-    facts (dict[str, Any]): What `/v1/model` says.
-    """
-
-    nlp: Language
-    limits: Limits
-    metrics: Metrics
-    batches: MicroBatches
-    api_key: str | None = None
-    draining: bool = False
-    facts: dict[str, Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.facts = model_facts(self.nlp, self.limits)
-
-    @property
-    def layers(self) -> list[str]:
-        """The layers that the model has."""
-        return [layer["name"] for layer in self.facts["layers"]]
+from spacy_clinner.service.state import Service
 
 
 def service_of(request: Request) -> Service:
@@ -62,6 +25,8 @@ def service_of(request: Request) -> Service:
 
 
 Here = Annotated[Service, Depends(service_of)]
+# Only told of in OpenAPI: `check_key` answers.
+bearer = HTTPBearer(auto_error=False, description="Where the service was started with a key.")
 
 
 def check_key(request: Request, service: Here) -> None:
@@ -81,8 +46,19 @@ def check_key(request: Request, service: Here) -> None:
         )
 
 
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": ProblemAnswer} for status in statuses}
+
+
+def _json(schema: str) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{schema}"}}
+
+
 public = APIRouter()
-guarded = APIRouter(prefix="/v1", dependencies=[Depends(check_key)])
+guarded = APIRouter(
+    prefix="/v1", dependencies=[Depends(bearer), Depends(check_key)], responses=_problems(401)
+)
+ANYTHING: dict[str, Any] = {"type": "object"}
 
 
 @public.get("/healthz")
@@ -91,21 +67,19 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@public.get("/readyz", responses={503: {"model": ProblemAnswer}})
+@public.get("/readyz", responses=_problems(503))
 async def readyz(service: Here) -> dict[str, str]:
     """Whether requests should be sent here."""
-    if service.draining:
+    if service.draining.is_set():
         raise Refused(503, "The service is ending.")
     return {"status": "ready"}
 
 
-@public.get("/marks.css", include_in_schema=False)
-async def marks() -> Response:
-    """How findings are marked, as `clinner view` has it."""
-    return Response(MARKS, media_type="text/css")
-
-
-@public.get("/metrics", response_class=Response)
+@public.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(request: Request, service: Here) -> Response:
     """Counts for Prometheus; no text of a note is among them."""
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
@@ -114,49 +88,110 @@ async def metrics(request: Request, service: Here) -> Response:
 
 
 @guarded.get("/model")
-async def model(service: Here) -> Response:
+async def model(service: Here) -> dict[str, Any]:
     """What the model finds, which version it is, and what it scored on gold."""
-    return JSONResponse(service.facts)
+    return service.facts
 
 
 @guarded.get("/examples")
-async def example_notes() -> Response:
+async def example_notes() -> dict[str, list[dict[str, str]]]:
     """Five invented notes to try."""
-    return JSONResponse({"examples": examples()})
+    return {"examples": examples()}
 
 
-@guarded.post("/annotate")
+@guarded.post(
+    "/annotate",
+    response_class=JSONResponse,
+    responses={
+        200: {
+            "description": "By note what was found, in the order of the request: as `clinner "
+            "annotate` writes it, or with `format` a list in the shape of another service.",
+            "content": {"application/json": {"schema": {"anyOf": [
+                {"$ref": "#/components/schemas/Annotated"}, {"type": "array"},
+            ]}}},
+        },
+        **_problems(400, 408, 413, 415, 422, 500, 503, 504),
+    },
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": _json("AnnotateIn")}}
+    },
+)  # fmt: skip
 async def annotate(
-    request: Request,
-    service: Here,
-    format: Annotated[Format, Query()] = "clinner",  # noqa: ARG001
+    request: Request, service: Here, format: Annotated[Format, Query()] = "clinner"
 ) -> Response:
-    """Annotate notes."""
+    """Find the entities of notes, what is asserted of each, and the modifiers linked to it."""
     body = await bodies.read(request, service.limits)
-    asked = bodies.parse(bodies.AnnotateIn, body)
-    bodies.check(asked, service.limits, service.layers)
+    sent = bodies.parse(bodies.AnnotateIn, body)
+    bodies.check(sent, service.limits, service.layers)
+    layers = None if sent.layers is None else tuple(sent.layers)
+    asked = Asked(format, layers, sent.threshold or 0.0)
+    made = await _made(request, service, asked, sent.notes)
+    request.state.notes = len(made)
+    request.state.words = sum(note.words for note in made)
+    return Response(joined(asked, [note.json for note in made]), media_type="application/json")
 
-    def shape(doc: Doc) -> tuple[int, str]:
-        from spacy_clinner.tables.huggingface import to_entities
 
-        return len(doc.text.split()), json.dumps(to_entities(doc, asked.layers))
-
+async def _made(
+    request: Request, service: Service, asked: Asked, notes: list[bodies.NoteIn]
+) -> list[Made]:
+    """Compute the notes of a request, unless the caller hangs up or the time is over."""
+    shapes = [shape_of(service.nlp, asked, note.id, note.text) for note in notes]
     try:
-        pending = service.batches.add([note.text for note in asked.notes], shape)
+        pending = asyncio.gather(*service.batches.add([note.text for note in notes], shapes))
     except QueueFull as full:
         raise Refused(
             503,
             f"Too many words wait already. Try again in {full.seconds} s.",
             headers={"Retry-After": str(full.seconds)},
         ) from None
+    gone = asyncio.create_task(_gone(request))
     try:
         async with asyncio.timeout(service.limits.seconds):
-            made = await asyncio.gather(*pending)
+            await asyncio.wait((pending, gone), return_when=asyncio.FIRST_COMPLETED)
     except TimeoutError:
         raise Refused(
             504, f"Not done within {service.limits.seconds:g} seconds. Send fewer notes at once."
         ) from None
-    request.state.notes = len(made)
-    request.state.words = sum(words for words, _ in made)
-    content = "[" + ",".join(found for _, found in made) + "]"
-    return Response(content, media_type="application/json")
+    else:
+        if not pending.done():
+            raise Refused(499, "The caller hung up.")
+        return pending.result()
+    finally:
+        gone.cancel()
+        pending.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+@guarded.post(
+    "/annotate/stream",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A line for each line of the request, in order: a note as in "
+            "`/v1/annotate`, or `{\"line\": ..., \"error\": ...}`.",
+            "content": {streaming.MEDIA_TYPE: _json("Note")},
+        },
+        **_problems(415, 422),
+    },
+    openapi_extra={
+        "requestBody": {"required": True, "content": {streaming.MEDIA_TYPE: _json("NoteIn")}}
+    },
+)  # fmt: skip
+async def annotate_stream(
+    request: Request,
+    service: Here,
+    format: Annotated[Format, Query()] = "clinner",
+    layers: Annotated[list[str] | None, Query()] = None,
+    threshold: Annotated[float, Query(ge=0, le=1, allow_inf_nan=False)] = 0.0,
+) -> Response:
+    """Annotate a file of any length, a note a line. Read the answer while you send: nothing is read
+    that is ahead of what you take."""
+    bodies.check_type(request, *streaming.MEDIA_TYPES)
+    bodies.check_layers(layers, service.layers)
+    asked = Asked(format, None if layers is None else tuple(layers), threshold)
+    stream = streaming.Stream(request, service, asked)
+    return streaming.LineResponse(stream.answers, service.limits.seconds)

@@ -27,7 +27,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what is running."""
         app: FastAPI = self.config.app  # type: ignore[assignment]
-        app.state.service.draining = True
+        app.state.service.draining.set()
         super().handle_exit(sig, frame)
 
 

@@ -117,7 +117,8 @@ def test_what_the_service_refuses_is_said_in_its_words(open_page, serve, toy):
     assert "larger than 100 bytes" in page.inner_text("#alert")
 
 
-def test_a_service_that_is_gone_is_said_and_the_last_findings_stay(page):
+def test_a_service_that_is_gone_is_said_and_the_last_findings_stay(open_page):
+    page = open_page(is_clean=False)
     write(page, NOTE)
     before = marks(page)
     page.route("**/v1/annotate", lambda route: route.abort())

@@ -1,9 +1,10 @@
 """A pipeline that takes no time, a note for it, and what tests do with the page."""
 
 import re
+from collections import defaultdict
+from itertools import accumulate
 
 from spacy.language import Language
-from spacy.tokens import Span
 
 from spacy_clinner import schemes
 from spacy_clinner.annotation import said, store
@@ -69,23 +70,20 @@ class ToyLayers:
             )
         doc.set_ents(list(doc.spans["clinical"]))
         legal = schemes.load("clinical").pairs
+        line_of = list(accumulate(doc.text, lambda line, sign: line + (sign == "\n"), initial=0))
+        by_line = defaultdict(list)
+        for tail in doc.spans["modifiers"]:
+            by_line[line_of[tail.start_char]].append((tail.label_, tail, 0.8))
         for head in doc.spans["clinical"]:
-            linked = [
-                (tail.label_, tail, 0.8)
-                for tail in doc.spans["modifiers"]
-                if tail.label_ in legal.get(head.label_, ()) and _line(tail) == _line(head)
-            ]
-            said.set_modifiers(head, linked)
+            near = by_line[line_of[head.start_char]]
+            may = legal.get(head.label_, ())
+            said.set_modifiers(head, [link for link in near if link[0] in may])
         return doc
 
     def _span(self, doc, found, label, layer):
         span = doc.char_span(*found.span(), label=label, span_id=layer, alignment_mode="expand")
         store.set_values(span, layer=layer, confidence=CONFIDENCE.get(found[0].lower(), 0.9))
         return span
-
-
-def _line(span: Span) -> int:
-    return span.doc.text.count("\n", 0, span.start_char)
 
 
 def write(page, text):
