@@ -2,7 +2,6 @@
 
 import { choice, el, title } from "./dom.js";
 import { decided, percent, said, words } from "./findings.js";
-import { trimmed } from "./note.js";
 
 const ASSERTIONS = [
   "present",
@@ -116,8 +115,9 @@ function edges(finding, text, onCorrect, onSelected) {
       title: name,
       on: {
         click: () => {
-          const place = trimmed({ ...finding, [edge]: wordEdge(text, finding[edge], by) }, text);
-          if (place) onCorrect({ ...place });
+          const place = { start: finding.start, end: finding.end };
+          place[edge] = wordEdge(text, finding[edge], by, edge);
+          if (place.start < place.end) onCorrect(place);
         },
       },
     });
@@ -145,18 +145,18 @@ function edges(finding, text, onCorrect, onSelected) {
   );
 }
 
-/** The next edge of a word, before or behind a place. */
-export function wordEdge(text, place, by) {
-  const isWord = (at) => /[\p{L}\p{N}]/u.test(text.slice(at, at + 2).match(/^./su)?.[0] ?? "");
-  let at = place;
-  if (by < 0) {
-    while (at > 0 && !isWord(at - 1)) at -= 1;
-    while (at > 0 && isWord(at - 1)) at -= 1;
-  } else {
-    while (at < text.length && isWord(at)) at += 1;
-    while (at < text.length && !isWord(at)) at += 1;
-  }
-  return at;
+const WORD = /[\p{L}\p{N}]+|[^\s\p{L}\p{N}]/gu;
+// Characters before and behind a place in which the next word is looked for.
+const NEAR = 300;
+
+/** Where the next word begins (`edge` "start") or ends ("end"), before or behind a place. */
+export function wordEdge(text, place, by, edge) {
+  const from = Math.max(0, place - NEAR);
+  const edges = [...text.slice(from, place + NEAR).matchAll(WORD)].map(
+    ({ index, 0: word }) => from + index + (edge === "end" ? word.length : 0),
+  );
+  const next = by < 0 ? edges.findLast((at) => at < place) : edges.find((at) => at > place);
+  return next ?? place;
 }
 
 function linking(finding, text, modifiers, onCorrect) {

@@ -54,8 +54,7 @@ export function createInput({ service, layers, onAnswer, onSelection, noteSelect
       // Whoever typed on gets the answer to what stands there now, not this one.
       if (request.signal.aborted) return undefined;
       took = performance.now() - since;
-      const failed = answer.notes?.[0]?.status === "failed";
-      if (failed) throw new Error(`The model failed at this note: ${answer.notes[0].error}`);
+      if (answer.status === "failed") throw new Error(`The model failed here: ${answer.error}`);
       const number = onAnswer(answer, text);
       const time = Math.round(took).toLocaleString("en");
       return say(`${count(number, "finding")} shown · answered in ${time} ms`);

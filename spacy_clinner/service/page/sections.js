@@ -75,7 +75,8 @@ export function createSectionsView(root, color, onSelect) {
     const bySection = new Map();
     for (const finding of findings) {
       const name = finding.section ?? "";
-      bySection.set(name, [...(bySection.get(name) ?? []), finding]);
+      const inIt = bySection.get(name) ?? bySection.set(name, []).get(name);
+      inIt.push(finding);
     }
     const drawn = [...bySection].map(([name, inIt]) => {
       const kinds = new Map(KINDS.map((kind) => [kind, []]));

@@ -33,13 +33,11 @@ export function createService() {
     },
     model: () => ask("v1/model"),
     examples: () => ask("v1/examples"),
-    annotate: (text, layers, signal) =>
-      ask("v1/annotate", {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ notes: [{ id: "note", text }], layers }),
-        signal,
-      }),
+    async annotate(text, layers, signal) {
+      const body = JSON.stringify({ notes: [{ id: "note", text }], layers });
+      const headers = { "Content-Type": "application/json" };
+      return (await ask("v1/annotate", { method: "POST", headers, body, signal })).notes[0];
+    },
   };
 }
 

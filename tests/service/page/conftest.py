@@ -7,10 +7,8 @@ import time
 
 import pytest
 import spacy
-
-pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 import uvicorn
+from playwright.sync_api import sync_playwright
 from toy_layers import NOTE, write
 
 from spacy_clinner.service.app import create_app
@@ -62,7 +60,7 @@ def address(serve, toy):
 def browser():
     if CHROMIUM is None:
         pytest.skip("there is no chromium: apt-get install chromium")
-    with playwright.sync_playwright() as running:
+    with sync_playwright() as running:
         # In a container its sandbox cannot start, and it opens nothing but our own page.
         launched = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield launched

@@ -5,7 +5,9 @@ from toy_layers import NOTE, write
 
 
 def column(page, name):
-    return page.eval_on_selector_all(f"#view-table tbody .{name}", "all => all.map(c => c.innerText)")
+    return page.eval_on_selector_all(
+        f"#view-table tbody .{name}", "all => all.map(c => c.innerText)"
+    )
 
 
 def test_views_are_chosen_by_arrow_keys(annotated):
@@ -72,7 +74,12 @@ def test_sections_have_problems_drugs_and_tests_with_their_columns(annotated):
             "all => all.map(row => [...row.cells].map(cell => cell.innerText))"
         )
 
-    assert rows("Chief complaint", "Problems")[1][:4] == ["chest pain", "present", "chest", "Severe"]
+    assert rows("Chief complaint", "Problems")[1][:4] == [
+        "chest pain",
+        "present",
+        "chest",
+        "Severe",
+    ]
     assert [row[:2] for row in rows("History of present illness", "Problems")[1:]] == [
         ["fever", "absent"],
         ["pneumonia", "possible"],
@@ -83,6 +90,6 @@ def test_sections_have_problems_drugs_and_tests_with_their_columns(annotated):
         ["Aspirin", "81 mg", "PO", "daily", ""],
         ["Lisinopril", "10 mg", "PO", "BID", ""],
     ]
-    assert rows("Labs", "Tests")[1][:2] == ["Troponin", "4.8 ng/mL"]
+    assert rows("Laboratory", "Tests")[1][:2] == ["Troponin", "4.8 ng/mL"]
     annotated.get_by_role("button", name="Lisinopril").click()
     assert "10 mg" in annotated.inner_text("#details")

@@ -52,11 +52,10 @@ class ToyLayers:
     """Finds words, and links a modifier to the entities of its line."""
 
     layers = tuple(WORDS)
-    schemes = {}
-    layer_labels = {layer: tuple(labels) for layer, labels in WORDS.items()}
 
-    def __init__(self, nlp, name):
+    def __init__(self, nlp: Language, name: str) -> None:
         self.name = name
+        self.layer_labels = {layer: tuple(labels) for layer, labels in WORDS.items()}
 
     def __call__(self, doc):
         for layer, labels in WORDS.items():
@@ -89,10 +88,20 @@ class ToyLayers:
 def write(page, text):
     """Puts a text in and waits for its answer."""
     with page.expect_response("**/v1/annotate") as answered:
-        page.fill("#text", text)
+        # As pasting does it; typing a long text takes long.
+        page.evaluate(
+            """text => {
+                const area = document.querySelector("#text");
+                area.value = text;
+                area.dispatchEvent(new Event("input", {bubbles: true}));
+            }""",
+            text,
+        )
     assert answered.value.ok, answered.value.text()
-    page.wait_for_function("document.querySelector('#status').textContent.includes('answered')")
-    page.wait_for_function("document.querySelector('#note').ariaBusy === 'false'")
+    page.wait_for_function(
+        "() => document.querySelector('#status').textContent.includes('answered')"
+    )
+    page.wait_for_function("() => document.querySelector('#note').ariaBusy === 'false'")
 
 
 def tag(page, words, label="PROBLEM"):
