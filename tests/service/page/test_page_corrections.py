@@ -16,7 +16,9 @@ def details(page):
 
 def test_a_label_is_changed(annotated):
     tag(annotated, "pneumonia").click()
-    annotated.get_by_role("combobox", name="Label", exact=True).select_option("TREATMENT")
+    label = annotated.get_by_role("combobox", name="Label", exact=True)
+    label.focus()
+    label.select_option("TREATMENT")
     assert ("pneumonia", "TREATMENT") in shown(annotated)
     assert ("pneumonia", "PROBLEM") not in shown(annotated)
     assert "Changed by you" in details(annotated)

@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toy_layers import MARKUP, tag, write
+from toy_layers import MARKUP, TYPE, tag, write
 
 
 def offsets(page):
@@ -34,6 +34,7 @@ def test_markup_in_a_label_is_text(page):
     assert mark.inner_text() == MARKUP
     mark.click()
     assert page.inner_text("#details-title").split("\n") == ["oddity", MARKUP]
+    page.get_by_role("checkbox", name="clinical").uncheck()
     for view in ("Table", "By section"):
         page.get_by_role("tab", name=view).click()
         assert page.locator("main img").count() == 0
@@ -67,13 +68,8 @@ def test_text_from_right_to_left_is_shown_so_with_its_marks(page):
 
 def test_halves_of_surrogate_pairs_are_replaced_and_move_nothing(page):
     with page.expect_response("**/v1/annotate") as answered:
-        page.evaluate(
-            """() => {
-                const area = document.querySelector("#text");
-                area.value = "a\\ud800 \\udc00b \\ude00\\ud83d fever \\ud83d\\ude00 dyspnea \\ud83d";
-                area.dispatchEvent(new Event("input", {bubbles: true}));
-            }"""
-        )
+        text = r'"a\ud800 \udc00b \ude00\ud83d fever \ud83d\ude00 dyspnea \ud83d"'
+        page.evaluate(f"({TYPE})({text})")
     assert answered.value.ok
     tag(page, "fever").click()
     assert offsets(page) == "9–14"
@@ -83,7 +79,11 @@ def test_halves_of_surrogate_pairs_are_replaced_and_move_nothing(page):
 
 
 def test_a_note_of_controls_and_of_one_line_without_end_is_shown(page):
-    write(page, "\x00\x07\x1b\u2028\u0085 fever \u202e chest pain " + "x" * 30_000 + " dyspnea")
+    write(
+        page,
+        "\x00\x07\x1b\u2028\u0085 fever \u202e chest pain " + "x" * 30_000 + " dyspnea",
+        how="type",
+    )
     assert page.locator("#note .tag").count() == 3
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

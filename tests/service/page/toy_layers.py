@@ -46,6 +46,12 @@ WORDS = {
 }
 CONFIDENCE = {"fever": 0.55, "pneumonia": 0.62, "dyspnea": 0.31}
 
+TYPE = """text => {
+    const area = document.querySelector("#text");
+    area.value = text;
+    area.dispatchEvent(new Event("input", {bubbles: true}));
+}"""
+
 
 @Language.factory("toy_layers")
 class ToyLayers:
@@ -53,7 +59,7 @@ class ToyLayers:
 
     layers = tuple(WORDS)
 
-    def __init__(self, nlp: Language, name: str) -> None:
+    def __init__(self, nlp: Language, name: str) -> None:  # noqa: ARG002
         self.name = name
         self.layer_labels = {layer: tuple(labels) for layer, labels in WORDS.items()}
 
@@ -85,22 +91,19 @@ class ToyLayers:
         return span
 
 
-def write(page, text):
-    """Puts a text in and waits for its answer."""
+def write(page, text, how="open"):
+    """Puts a text in and waits for its answer.
+
+    how: "open" gives it as a file, which is sent at once; "type" as keys do.
+    """
     with page.expect_response("**/v1/annotate") as answered:
-        # As pasting does it; typing a long text takes long.
-        page.evaluate(
-            """text => {
-                const area = document.querySelector("#text");
-                area.value = text;
-                area.dispatchEvent(new Event("input", {bubbles: true}));
-            }""",
-            text,
-        )
+        if how == "open":
+            file = {"name": "note.txt", "mimeType": "text/plain", "buffer": text.encode()}
+            page.set_input_files("#file", file)
+        else:
+            page.evaluate(TYPE, text)
     assert answered.value.ok, answered.value.text()
-    page.wait_for_function(
-        "() => document.querySelector('#status').textContent.includes('answered')"
-    )
+    page.wait_for_function("() => document.querySelector('#status').innerText.includes('answered')")
     page.wait_for_function("() => document.querySelector('#note').ariaBusy === 'false'")
 
 
