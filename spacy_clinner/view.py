@@ -22,8 +22,7 @@ COLORS = {
 }
 OTHER_COLOR = "#e6e2f1"
 MARK = (
-    '<mark class="{state}" style="--mark:{bg}" title="{details}">'
-    "<span>{text}</span>{label}</mark>"
+    '<mark class="{state}" style="--mark:{bg}" title="{details}"><span>{text}</span>{label}</mark>'
 )
 # Shared with the page of `clinner serve`.
 MARKS = (Path(__file__).parent / "marks.css").read_text(encoding="utf8")

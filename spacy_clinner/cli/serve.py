@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spacy_clinner.errors import ClinnerError
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 KEY = "CLINNER_API_KEY"
 
@@ -34,28 +36,18 @@ def command(
     """Serve MODEL: an API for programs at /v1, and a page for people at /."""
     import logging
     import sys
+    from concurrent.futures import ThreadPoolExecutor
 
-    try:
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise ClinnerError(
-            f"`clinner serve` needs {error.name}, which is not installed. "
-            'Install it with: pip install "spacy-clinner[serve]"'
-        ) from None
-    import spacy
-
+    check_installed()
     from spacy_clinner.service import server
-    from spacy_clinner.service.app import create_app
     from spacy_clinner.service.limits import Limits
 
-    os.environ.pop(KEY, None)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
+    # Of its lines only those that tell of something wrong.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    limits = Limits(max_body, max_note, max_notes, queue, timeout, batch, wait)
+    # Before the model is loaded, so that a port that is taken is told at once.
     taken = server.bind(host, port)
     if not server.is_loopback(taken) and not api_key:
         typer.secho(
@@ -64,13 +56,46 @@ def command(
             fg="yellow",
             err=True,
         )
+    nlp = load(model, max_note)
+    with ThreadPoolExecutor(1) as thread:
+        # What is compiled when first needed is not for the first caller to wait for.
+        warm = thread.submit(nlp, "No fever.")
+        from spacy_clinner.service.app import create_app
+
+        warm.result()
+    limits = Limits(max_body, max_note, max_notes, queue, timeout, batch, wait)
+    app = create_app(nlp, limits, api_key=api_key or None, cors=cors or ())
+    server.serve(app, taken, seconds=timeout)
+
+
+def check_installed() -> None:
+    """Check for the extra.
+
+    RAISES (ClinnerError): One of its packages is missing.
+    """
+    from importlib.util import find_spec
+
+    for name in ("fastapi", "fastapi_offline", "prometheus_client", "pyarrow", "uvicorn"):
+        if find_spec(name) is None:
+            raise ClinnerError(
+                f"`clinner serve` needs {name}, which is not installed. "
+                'Install it with: pip install "spacy-clinner[serve]"'
+            )
+
+
+def load(model: str, max_note: int) -> Language:
+    """Load a pipeline.
+
+    model (str): Its name or folder.
+    max_note (int): Characters of the longest note.
+    RETURNS (Language): The pipeline.
+    RAISES (ClinnerError): There is none.
+    """
+    import spacy
+
     try:
         nlp = spacy.load(model)
     except OSError:
         raise ClinnerError(f"{model}: no such pipeline, neither installed nor a folder.") from None
     nlp.max_length = max(nlp.max_length, max_note)
-    # What is compiled when first needed is not for the first caller to wait for.
-    nlp("No fever.")
-    server.serve(
-        create_app(nlp, limits, api_key=api_key or None, cors=cors or ()), taken, seconds=timeout
-    )
+    return nlp

@@ -13,12 +13,13 @@ FOLDER = Path(__file__).parent / "page"
 
 
 def add_page(app: FastAPI) -> None:
-    """Serve the page at `/`. To be added last: it answers every path that nothing else does.
+    """Serve the page at `/`: every path that nothing else answers is one of its files.
 
     app (FastAPI): The service.
     """
     app.add_route("/marks.css", marks, include_in_schema=False)
-    app.mount("/", StaticFiles(directory=FOLDER, html=True), name="page")
+    # Not a mount at "/", which would take what the API answers with 405.
+    app.router.default = StaticFiles(directory=FOLDER, html=True)
 
 
 async def marks(_: Request) -> Response:

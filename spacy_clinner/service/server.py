@@ -74,6 +74,7 @@ def serve(app: FastAPI, taken: socket.socket, *, seconds: float) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
+        ws="none",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=max(1, round(seconds)),

@@ -7,12 +7,7 @@ import time
 
 import pytest
 import spacy
-import uvicorn
-from playwright.sync_api import sync_playwright
 from toy_layers import NOTE, write
-
-from spacy_clinner.service.app import create_app
-from spacy_clinner.service.limits import Limits
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -29,12 +24,18 @@ def toy():
 @pytest.fixture(scope="session")
 def serve():
     """Starts the service, in a thread: gives its address."""
+    for package in ("fastapi", "fastapi_offline", "prometheus_client", "pyarrow"):
+        pytest.importorskip(package, reason=f"{package} is missing: pip install .[serve,test]")
+    uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is missing: pip install .[serve]")
+    from spacy_clinner.service.app import create_app
+    from spacy_clinner.service.limits import Limits
+
     started = []
 
-    def start(nlp, limits=None, **options):
+    def start(nlp, api_key=None, **limits):
         taken = socket.socket()
         taken.bind(("127.0.0.1", 0))
-        app = create_app(nlp, limits, **options)
+        app = create_app(nlp, Limits(**limits), api_key=api_key)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, args=([taken],))
         thread.start()
@@ -53,14 +54,16 @@ def serve():
 @pytest.fixture(scope="session")
 def address(serve, toy):
     """The service with the toy pipeline, and with limits that a test can reach."""
-    return serve(toy, Limits(note=150_000))
+    return serve(toy, note=150_000)
 
 
 @pytest.fixture(scope="session")
 def browser():
     if CHROMIUM is None:
         pytest.skip("there is no chromium: apt-get install chromium")
-    with sync_playwright() as running:
+    reason = "playwright is missing: pip install .[test]"
+    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
+    with playwright.sync_playwright() as running:
         # In a container its sandbox cannot start, and it opens nothing but our own page.
         launched = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield launched

@@ -2,8 +2,6 @@
 
 from toy_layers import NOTE, tag, write
 
-from spacy_clinner.service.limits import Limits
-
 
 def marks(page):
     return page.locator("#note .tag").count()
@@ -110,7 +108,7 @@ def test_a_key_that_the_service_wants_is_asked_for_and_kept_nowhere(open_page, s
 
 
 def test_what_the_service_refuses_is_said_in_its_words(open_page, serve, toy):
-    page = open_page(serve(toy, Limits(body=100)), is_clean=False)
+    page = open_page(serve(toy, body=100), is_clean=False)
     page.wait_for_selector(".example")
     page.fill("#text", "fever " * 100)
     page.wait_for_selector("#alert:not([hidden])")

@@ -1,0 +1,23 @@
+"""`clinner serve` with components that are slow or fail, for the tests: run as a script."""
+
+import sys
+import time
+
+from spacy.language import Language
+
+from spacy_clinner.cli import main
+
+
+@Language.component("slow_or_failing")
+def slow_or_failing(doc):
+    for word in doc:
+        if word.text == "slowly":
+            time.sleep(0.5)
+        if word.text == "breaks":
+            raise RuntimeError(f"cannot read {doc.text}")
+    return doc
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "clinner"
+    main()
