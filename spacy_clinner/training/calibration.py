@@ -25,7 +25,7 @@ class LayerSpans:
     """The predicted spans of one layer, over the documents that annotate it.
 
     logits (NDArray): The layer's scores, shape (tokens, 2 * labels + 1).
-    starts (Bools): Where a document starts, shape (tokens,).
+    starts (Bools): The tokens that no entity goes on at, shape (tokens,).
     spans (SpanArrays): The best spans; they do not depend on the temperature.
     correct (Bools): Whether each is in the gold, label and both ends; shape (spans,).
     """
@@ -96,9 +96,11 @@ def predicted_spans(
         chosen = [at for at, eg in enumerate(examples) if layer in eg.reference.spans]
         if not chosen:
             continue
-        batch = TokenBatch.of([docs[at] for at in chosen])
-        logits = ner.layer_logits([docs[at] for at in chosen], batch)[layer]
-        spans = viterbi(tag_scores(logits, batch.starts))
+        annotated = [docs[at] for at in chosen]
+        batch = TokenBatch.of(annotated)
+        starts = ner.starts(annotated, batch)
+        logits = ner.layer_logits(annotated, batch)[layer]
+        spans = viterbi(tag_scores(logits, starts))
         gold = [set(map(span_key, group_of(examples[at].reference, layer))) for at in chosen]
         rows = zip(*(column.tolist() for column in batch.locate(spans)),
                    spans.label.tolist(), strict=True)  # fmt: skip
@@ -106,7 +108,7 @@ def predicted_spans(
         for at, start, end, label in rows:
             span = docs[chosen[at]][start:end]
             correct.append((span.start_char, span.end_char, labels[label]) in gold[at])
-        found[layer] = LayerSpans(logits, batch.starts, spans, np.array(correct, dtype=bool))
+        found[layer] = LayerSpans(logits, starts, spans, np.array(correct, dtype=bool))
     return found
 
 
