@@ -25,7 +25,7 @@ class LayerSpans:
     """The predicted spans of one layer, over the documents that annotate it.
 
     logits (NDArray): The layer's scores, shape (tokens, 2 * labels + 1).
-    starts (Bools): Where a document starts, shape (tokens,).
+    starts (Bools): The tokens that no entity goes on at, shape (tokens,).
     spans (SpanArrays): The best spans; they do not depend on the temperature.
     correct (Bools): Whether each is in the gold, label and both ends; shape (spans,).
     """
@@ -99,8 +99,9 @@ def predicted_spans(
             continue
         guesses = [docs[at] for at in chosen]
         batch = TokenBatch.of(guesses)
+        starts = ner.starts(guesses, batch)
         logits = ner.layer_logits(guesses, batch)[layer]
-        spans = viterbi(tag_scores(logits, batch.starts))
+        spans = viterbi(tag_scores(logits, starts))
         doc, start, end = (column.tolist() for column in batch.locate(spans))
         rows = zip(doc, start, end, spans.label.tolist(), strict=True)
         keys = [(doc, SpanKey(guesses[doc][start].idx, guesses[doc][start:end].end_char, labels[n]))
@@ -111,9 +112,7 @@ def predicted_spans(
         judged = [known[doc] is None or key.label in known[doc] for doc, key in keys]
         correct = [key in gold[doc] for doc, key in keys]
         use = np.array(judged, dtype=bool)
-        found[layer] = LayerSpans(
-            logits, batch.starts, spans[use], np.array(correct, dtype=bool)[use]
-        )
+        found[layer] = LayerSpans(logits, starts, spans[use], np.array(correct, dtype=bool)[use])
     return found
 
 
