@@ -1,6 +1,6 @@
 """Calibration of confidences: temperatures fitted on dev."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,21 +55,27 @@ def fit_temperatures(
     ner = _component(nlp, name)
     for layer, found in predicted_spans(nlp, examples, name).items():
         if len(found.spans):
-            fitted[layer] = fit_temperature(found)
+            fitted[layer] = fit_temperature([found])
     ner.temperatures.update(fitted)
     return fitted
 
 
-def fit_temperature(found: LayerSpans) -> float:
+def fit_temperature(found: Sequence[LayerSpans]) -> float:
     """The temperature at which the confidences explain best which spans are correct.
 
-    found (LayerSpans): Predicted spans, at least one.
+    found (Sequence[LayerSpans]): Predicted spans of the layer, at least one in all; of several
+        models, where each was trained without the notes that it predicts (cross-validation).
     RETURNS (float): The minimiser of the negative log-likelihood, between 0.25 and 4.
     """
+    correct = np.concatenate([part.correct for part in found])
+
+    def loss(log: float) -> float:
+        confidence = [part.confidence(float(np.exp(log))) for part in found]
+        return log_loss(np.concatenate(confidence), correct)
+
     grid = np.linspace(np.log(LOWEST_TEMPERATURE), np.log(HIGHEST_TEMPERATURE), 25)
     for _ in range(3):  # each round looks 12 times closer at the best cell
-        losses = [log_loss(found.confidence(float(np.exp(log))), found.correct) for log in grid]
-        best = int(np.argmin(losses))
+        best = int(np.argmin([loss(log) for log in grid]))
         low, high = grid[max(0, best - 1)], grid[min(len(grid) - 1, best + 1)]
         grid = np.linspace(low, high, 25)
     return float(np.exp(grid[12]))
