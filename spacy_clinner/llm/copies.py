@@ -127,3 +127,14 @@ def _unchanged(one: Sequence[str], other: Sequence[str]) -> list[tuple[int, int,
     last is of no length and stands at both ends."""
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     return [(match.a, match.b, match.size) for match in matcher.get_matching_blocks()]
+
+
+def is_copy(text: str, copy: str) -> bool:
+    """Whether most of what is given for a copy of a text is from it.
+
+    text (str): The text.
+    copy (str): What is given for a copy.
+    RETURNS (bool): Whether at least half of its letters stand in the text, in that order.
+    """
+    found = align(Letters(copy), Letters(text))
+    return 2 * sum(letter != NOWHERE for letter in found) >= len(found)

@@ -4,6 +4,7 @@ language models change, do not count."""
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Letters:
         """Runs of letters that nothing stands between, as (start, end) in letters."""
         at = self.at
         cuts = [0, *(i for i in range(1, len(at)) if at[i] - at[i - 1] > 1), len(at)]
-        return [pair for pair in zip(cuts, cuts[1:], strict=False) if pair[0] < pair[1]]
+        return [pair for pair in pairwise(cuts) if pair[0] < pair[1]]
 
     @cached_property
     def starts(self) -> frozenset[int]:

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from spacy.tokens import Doc, Span
@@ -49,7 +50,7 @@ class Cutter:
         spans = [span for scheme in layers for span in doc.spans.get(scheme.layer, ())]
         cuts = self._cuts(doc, spans)
         kept = []
-        for first, behind in zip(cuts, cuts[1:], strict=False):
+        for first, behind in pairwise(cuts):
             span = doc[first:behind]
             text = span.text
             if text.strip():
@@ -96,9 +97,7 @@ def _next(places: Sequence[int], start: int, length: int) -> int:
     return found or places[bisect_right(places, start + length)]
 
 
-def _mentions(
-    spans: Iterable[Span], start: int, layers: Sequence[Scheme]
-) -> tuple[Mention, ...]:
+def _mentions(spans: Iterable[Span], start: int, layers: Sequence[Scheme]) -> tuple[Mention, ...]:
     """The spans of a passage with the links among them."""
     modifiable = {label for scheme in layers for label in scheme.pairs}
     places = {_place(span, start): span for span in spans}

@@ -1,6 +1,7 @@
 """Where words of an answer may stand in a text: as they are, in other case or with other spaces and
 punctuation, or with a few letters changed."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from spacy_clinner.llm.edges import left_edge, right_edge
@@ -74,7 +75,9 @@ def kind_of(found: str, sought: Letters) -> str:
 
 def _same_letters(text: Letters, sought: Letters) -> list[tuple[int, int]]:
     """Where the letters stand, not within those of one sign ("ß", which is two)."""
-    length, found, at = len(sought.folded), [], text.folded.find(sought.folded)
+    length = len(sought.folded)
+    found: list[tuple[int, int]] = []
+    at = text.folded.find(sought.folded)
     while at >= 0:
         if not _splits(text, at) and not _splits(text, at + length):
             found.append((at, at + length))
@@ -96,7 +99,7 @@ def _nearly_same(text: Letters, sought: Letters) -> list[tuple[int, int]]:
     cuts = [length * i // (limit + 1) for i in range(limit + 2)]
     begins = {
         at - cut
-        for cut, following in zip(cuts, cuts[1:], strict=False)
+        for cut, following in pairwise(cuts)
         for at in _found(text.folded, sought.folded[cut:following])
     }
     best: dict[int, tuple[int, int]] = {}
@@ -112,16 +115,15 @@ def _nearly_same(text: Letters, sought: Letters) -> list[tuple[int, int]]:
 
 
 def _found(text: str, piece: str) -> list[int]:
-    found, at = [], text.find(piece)
+    found: list[int] = []
+    at = text.find(piece)
     while at >= 0 and len(found) < LOOKUPS:
         found.append(at)
         at = text.find(piece, at + 1)
     return found
 
 
-def _behind(
-    text: Letters, stretches: list[tuple[int, int]], after: str
-) -> list[tuple[int, int]]:
+def _behind(text: Letters, stretches: list[tuple[int, int]], after: str) -> list[tuple[int, int]]:
     """Those that stand behind the longest end of the words given."""
     context = Letters(after).folded
     if not context or len(stretches) < 2:

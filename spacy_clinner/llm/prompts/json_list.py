@@ -30,7 +30,7 @@ Labels:
 {labels}"""
 LINKS = """
 
-A modifier has the numbers of the entities that it modifies, counted from 1: "of": [1]. Possible are:
+A modifier has the numbers of the entities that it modifies, counted from 1: "of": [1]. Possible:
 {pairs}"""
 ASSERTED = """
 

@@ -8,6 +8,7 @@ marked in parts that have the same id.
 
 import re
 from collections.abc import Sequence
+from itertools import combinations
 
 from spacy_clinner.llm.mentions import Answer, Mention, Passage, Said
 from spacy_clinner.llm.prompts.prompt_format import PromptFormat, label_lines, pair_lines
@@ -71,7 +72,9 @@ def render(passage: Passage) -> str:
 
 def _opening_marks(mentions: Sequence[Mention]) -> list[str]:
     numbered = {head for one in mentions for head in one.heads}
-    numbered |= {i for i, one in enumerate(mentions) if any(_cross(one, m) for m in mentions)}
+    for pair in combinations(range(len(mentions)), 2):
+        if _cross(mentions[pair[0]], mentions[pair[1]]):
+            numbered.update(pair)
     numbers = {at: number for number, at in enumerate(sorted(numbered), 1)}
     marks = []
     for at, one in enumerate(mentions):
