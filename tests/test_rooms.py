@@ -23,7 +23,7 @@ ROOMS = {
     "architectures": {"tokenization"},
     "pipeline": {"annotation", "architectures", "schemes"},
     "corpora": {"annotation", "schemes", "tokenization"},
-    "tables": {"annotation"},
+    "tables": {"annotation", "schemes"},
     # Documents are cut at sentences, and what links assert is what rules assert.
     "llm": {"annotation", "corpora", "pipeline", "schemes"},
     "view": {"annotation", "schemes"},

@@ -36,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "model": "",
     "key_env": "CLINNER_LLM_KEY",
     "layers": ["clinical", "modifiers"],
+    "view": "",
     "format": "json",
     "length": 400,
     "max_tokens": 2048,
@@ -80,6 +81,7 @@ class LanguageModel(RuleComponent):
         key_env (str): The environment variable that holds the key. The key itself is no setting:
             a saved pipeline would hold it.
         layers (list[str]): What to find: names of schemes, or paths of your own.
+        view (str): A view of these schemes that renames labels or leaves them out; "" for none.
         format (str): "json", "kiwi" or "lines".
         length (int): The most tokens of a passage; longer notes are asked about in pieces.
         max_tokens (int): The most tokens of an answer.
@@ -123,7 +125,11 @@ class LanguageModel(RuleComponent):
         self._of_layers()
 
     def _of_layers(self) -> list[Scheme]:
-        return [schemes.load(name) for name in self.settings["layers"]]
+        view = self.settings["view"]
+        found = [schemes.load(name) for name in self.settings["layers"]]
+        if view and not any(view in scheme.views for scheme in found):
+            raise ClinnerError(f"{self.name}: none of its `layers` has a view {view!r}.")
+        return [scheme.seen(view) if view in scheme.views else scheme for scheme in found]
 
     @property
     def schemes(self) -> dict[str, Scheme]:
@@ -261,6 +267,7 @@ def create_llm(
     model: str,
     key_env: str,
     layers: list[str],
+    view: str,
     format: str,
     length: int,
     max_tokens: int,
