@@ -43,9 +43,18 @@ class Letters:
 
     @cached_property
     def words(self) -> list[tuple[int, int]]:
-        """Runs of letters that nothing stands between, as (start, end) in letters."""
-        at = self.at
-        cuts = [0, *(i for i in range(1, len(at)) if at[i] - at[i - 1] > 1), len(at)]
+        """Runs of letters, and of digits, that nothing stands between, as (start, end) in letters
+        ("10mg" is two)."""
+        at, folded = self.at, self.folded
+        cuts = [
+            0,
+            *(
+                i
+                for i in range(1, len(at))
+                if at[i] - at[i - 1] > 1 or folded[i].isdigit() != folded[i - 1].isdigit()
+            ),
+            len(at),
+        ]
         return [pair for pair in pairwise(cuts) if pair[0] < pair[1]]
 
     @cached_property

@@ -117,9 +117,12 @@ def _in_copy(text: Letters, copied: CopiedText, said: Said) -> Candidate | None:
         return None
     sought = Letters(said.words)
     kind = kind_of(text.text[slice(*found)], sought)
-    if kind != FUZZY:
+    stretch = text.before(found[0]), text.before(found[1])
+    first, behind = _whole_words(text, *stretch)
+    echoed = (copied.copy.before(edge) for edge in said.echo or ())
+    cut_short = (first, behind) != stretch and _is_whole(copied.copy, *echoed)
+    if kind != FUZZY and not cut_short:
         return Candidate(*found, kind)
-    first, behind = _whole_words(text, text.before(found[0]), text.before(found[1]))
     if first == behind:
         return None
     limit = allowed(len(sought.folded))
@@ -134,6 +137,10 @@ def _whole_words(text: Letters, first: int, behind: int) -> tuple[int, int]:
     while behind < len(text.at) and behind not in text.ends:
         behind += 1
     return first, behind
+
+
+def _is_whole(text: Letters, first: int, behind: int) -> bool:
+    return first in text.starts and behind in text.ends
 
 
 def _in_order(rows: Sequence[Sequence[_Found]]) -> dict[int, _Found]:

@@ -1,6 +1,7 @@
 """Where words of an answer may stand in a text: as they are, in other case or with other spaces and
 punctuation, or with a few letters changed."""
 
+import re
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ DIFFERING_PART = 0.2
 DIFFERING_MOST = 8
 # How often a piece of a mention is looked up where the mention itself is not there.
 LOOKUPS = 50
+
+WHITE_SPACE = r"\s*"
 
 EXACT = "exact"
 NORMALISED = "normalised"
@@ -47,12 +50,10 @@ def candidates(text: Letters, words: str, after: str = "") -> list[Candidate]:
     sought = Letters(words)
     if not sought.folded:
         return _signs(text, words, after)
-    stretches = _same_letters(text, sought)
-    if not stretches:
-        stretches = _nearly_same(text, sought)
-    stretches = _behind(text, stretches, after)
+    stretches = _behind(text, _same_letters(text, sought), after)
     whole = [(a, b) for a, b in stretches if a in text.starts and b in text.ends]
-    return [candidate(text, a, b, sought) for a, b in whole or stretches]
+    chosen = whole or _behind(text, _nearly_same(text, sought), after) or stretches
+    return [candidate(text, a, b, sought) for a, b in chosen]
 
 
 def candidate(text: Letters, first: int, behind: int, sought: Letters) -> Candidate:
@@ -125,11 +126,26 @@ def _found(text: str, piece: str) -> list[int]:
 
 def _behind(text: Letters, stretches: list[tuple[int, int]], after: str) -> list[tuple[int, int]]:
     """Those that stand behind the longest end of the words given."""
-    context = Letters(after).folded
-    if not context or len(stretches) < 2:
+    if not after or len(stretches) < 2:
         return stretches
-    shared = [_shared_end(text.folded[:a], context) for a, _ in stretches]
-    return [s for s, count in zip(stretches, shared, strict=True) if count == max(shared)]
+    best = _best_behind(text, [text.at[first] for first, _ in stretches], after)
+    return [stretches[at] for at in best]
+
+
+def _best_behind(text: Letters, offsets: list[int], after: str) -> list[int]:
+    """Which of several places stand behind most of the words given: most of their letters, and of
+    those with as many, most of all their signs."""
+    letters, signs = Letters(after).folded, "".join(after.split())
+    shared = []
+    for offset in offsets:
+        before = text.text[max(0, offset - 4 * len(after)) : offset]
+        shared.append(
+            (
+                _shared_end(text.folded[: text.before(offset)], letters),
+                _shared_end("".join(before.split()), signs),
+            )
+        )
+    return [at for at, count in enumerate(shared) if count == max(shared)]
 
 
 def _shared_end(one: str, other: str) -> int:
@@ -143,11 +159,14 @@ def _shared_end(one: str, other: str) -> int:
 
 def _signs(text: Letters, words: str, after: str) -> list[Candidate]:
     """Where signs stand that are no letters, "+" for one."""
-    if not words.strip():
+    parts = words.split()
+    if not parts:
         return []
-    context = Letters(after).folded
-    places = _found(text.text, words)
-    if context:
-        shared = [_shared_end(text.folded[: text.before(at)], context) for at in places]
-        places = [at for at, n in zip(places, shared, strict=True) if n == max(shared)]
-    return [Candidate(at, at + len(words), EXACT) for at in places]
+    # Looked ahead, as they may overlap.
+    pattern = f"(?=({WHITE_SPACE.join(map(re.escape, parts))}))"
+    places = [found.span(1) for found in re.finditer(pattern, text.text)]
+    if after and places:
+        starts = [start for start, _ in places]
+        places = [places[at] for at in _best_behind(text, starts, after)]
+    sought = Letters(words)
+    return [Candidate(a, b, kind_of(text.text[a:b], sought)) for a, b in places]

@@ -27,7 +27,7 @@ def with_contexts(passage: Passage, words: Sequence[str]) -> list[Said]:
         wrong = [
             at
             for at, (one, place) in enumerate(zip(passage.mentions, found, strict=True))
-            if place != one.place and known[at] < len(text.words)
+            if place != one.place and known[at] <= len(text.words)
         ]
         if not wrong:
             return said
@@ -40,6 +40,6 @@ def _before(text: Letters, offset: int, count: int) -> str:
     if not count:
         return ""
     letter = text.before(offset)
-    starts = [start for start, _ in text.words if start < letter][-count:]
-    raw = text.text[text.at[starts[0]] : offset] if starts else ""
-    return " ".join("".join(sign if sign.isalnum() else " " for sign in raw).split())
+    starts = [start for start, _ in text.words if start < letter]
+    begin = text.at[starts[-count]] if count <= len(starts) else 0
+    return " ".join(text.text[begin:offset].split())

@@ -13,7 +13,7 @@ from spacy_clinner.llm.prompts.prompt_format import PromptFormat, label_lines
 from spacy_clinner.schemes import Scheme
 
 LINE = re.compile(
-    r"\**Entity\**\s*:\**\s*(?P<words>.*?)\s*,?\s*\**Label\**\s*:\**\s*(?P<label>[^,]*?)"
+    r"\**Entity\**\s*:\**\s*(?P<words>.*)\s*[,;|]\s*\**Label\**\s*:\**\s*(?P<label>[^,]*?)"
     r"(?:,\s*\**After\**\s*:\**\s*(?P<after>.*?))?\s*\Z",
     re.I,
 )
@@ -42,19 +42,16 @@ def question(text: str) -> str:
 
 def render(passage: Passage) -> str:
     """A line for each mention."""
-    words = [_one_line(passage.text[one.start : one.end]) for one in passage.mentions]
+    words = [" ".join(passage.text[one.start : one.end].split()) for one in passage.mentions]
     return "\n".join(map(line, with_contexts(passage, words))) or NOTHING
 
 
 def line(said: Said) -> str:
     """The line of a mention."""
-    after = f", After: {said.after}" if said.after else ""
+    # The last label of a line is the line's own.
+    after = re.sub(r"(?i)[,;|](?=\s*\**label)", "", said.after)
+    after = f", After: {after}" if after else ""
     return f"Entity: {said.words}, Label: {said.label}{after}"
-
-
-def _one_line(words: str) -> str:
-    # A colon there would look like the line's own.
-    return re.sub(r"(?i)(label\W*):", r"\1", " ".join(words.split()))
 
 
 def parse(answer: str) -> Answer:
@@ -67,7 +64,7 @@ def parse(answer: str) -> Answer:
         read = LINE.match(one, found.start() - _stars(one, found.start())) if found else None
         if read and read["words"] and read["label"]:
             label = read["label"].strip(" .*")
-            said.append(Said(label, read["words"], after=read["after"] or ""))
+            said.append(Said(label, read["words"].strip(), after=read["after"] or ""))
         elif NOTHING.casefold().rstrip(".") not in one.casefold():
             unreadable += 1
     return Answer(tuple(said), None, unreadable, fits=bool(lines) and unreadable < len(lines))
