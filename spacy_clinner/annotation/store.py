@@ -23,7 +23,7 @@ from spacy_clinner.annotation.spans import all_spans
 # sheets never have the same key.
 NAME = "clinner_sheet"
 # What is said of a span under its label, and of no other one with the same offsets.
-OF_LABEL = frozenset({"confidence", "layer", "codes", "semantic_group", "color"})
+OF_LABEL = frozenset({"confidence", "layer", "codes", "semantic_group", "color", "match"})
 
 Key = tuple[str, str, int, int]
 # The sheets that were compared with the text of their document, which takes time. Not in the

@@ -18,12 +18,14 @@ from spacy_clinner.cli import (
     check,
     convert,
     evaluate,
+    instruct,
     label,
     optimize,
     package,
     reformat,
     serve,
     train,
+    tune,
     view,
 )
 from spacy_clinner.cli.environment import set_defaults
@@ -52,6 +54,8 @@ app.command("convert")(convert.command)
 app.command("check", context_settings=TAKES_OVERRIDES)(check.command)
 app.command("train", context_settings=TAKES_OVERRIDES)(train.command)
 app.command("evaluate")(evaluate.command)
+app.command("instruct")(instruct.command)
+app.command("tune")(tune.command)
 app.command("label")(label.command)
 app.command("adapt")(adapt.command)
 app.command("optimize")(optimize.command)
