@@ -2,11 +2,14 @@
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache, partial
+from pathlib import Path
 
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.engines.power import Power
@@ -15,7 +18,9 @@ from spacy_clinner.tables.worker import Job, Result, Worker
 
 # Pieces in the queue of each process, so that none waits for the next.
 AHEAD = 2
-_worker: Worker | None = None
+# What a process takes with the models that we release, and some more.
+MEMORY, MEMORY_WITH_TORCH = 1_200_000_000, 2_500_000_000
+_make: Callable[[], Worker] | None = None
 
 
 def run_local(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Result]:
@@ -27,7 +32,7 @@ def run_local(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Resul
     YIELDS (Result): In the order of the pieces.
     RAISES (ClinnerError): The model cannot be loaded, or the system ended a process.
     """
-    processes = power.processes or default_processes(job)
+    processes = power.processes or default_processes(power, job)
     if processes == 1:
         worker = Worker(job, power.threads)
         yield from map(worker, pieces)
@@ -54,13 +59,28 @@ def run_local(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Resul
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def default_processes(job: Job) -> int:
+def default_processes(power: Power, job: Job) -> int:
     """The number of processes that is fastest.
 
-    job (Job): Tells whether on a GPU.
-    RETURNS (int): One for each core, as long as there is memory for them.
+    power (Power): Tells whether the model needs torch.
+    job (Job): Tells whether it runs on a GPU.
+    RETURNS (int): On a GPU one. On a CPU one for each core, as far as there is memory: rules and
+        tables take as long as the encoder, and threads do not share them.
     """
-    return 1 if job.gpu_id >= 0 else cores()
+    if job.gpu_id >= 0:
+        return 1
+    room = free_memory() // (MEMORY if power.torch_free else MEMORY_WITH_TORCH)
+    return max(1, min(cores(), room))
+
+
+def free_memory() -> int:
+    """RETURNS (int): Bytes that are free, or used for files; much where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf8").splitlines()
+        found = next(line for line in lines if line.startswith("MemAvailable:"))
+        return int(found.split()[1]) * 1024
+    except (OSError, StopIteration):
+        return sys.maxsize
 
 
 def cores() -> int:
@@ -69,10 +89,11 @@ def cores() -> int:
 
 
 def _start(job: Job, threads: int) -> None:
-    """Load the model, in a process of the pool."""
-    global _worker
+    """Begin a process of the pool. The model is loaded by the first piece: what fails here breaks
+    the pool without a reason."""
+    global _make
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = Worker(job, threads)
+    _make = cache(partial(Worker, job, threads))
 
 
 def _end_with_parent() -> None:
@@ -84,5 +105,5 @@ def _end_with_parent() -> None:
 
 
 def _annotate(piece: Piece) -> Result:
-    assert _worker is not None
-    return _worker(piece)
+    assert _make is not None
+    return _make()(piece)
