@@ -8,7 +8,7 @@ from typing import Any
 
 from spacy_clinner.errors import ClinnerError
 
-PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@/]*@")
+PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*@")
 
 
 def is_database(location: str) -> bool:

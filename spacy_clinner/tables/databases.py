@@ -1,6 +1,7 @@
 """Tables in databases: opened by an SQLAlchemy URL, made by an Arrow schema, filled from Arrow."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.tables.database_urls import needs_extra
@@ -27,6 +28,7 @@ KINDS: tuple[tuple[Callable[[pa.DataType], bool], Any], ...] = (
     (pa.types.is_large_binary, sa.LargeBinary()),
 )
 NUL, INSTEAD = "\0", "\ufffd"
+QUOTED = re.compile(r"'.*'|\".*\"")
 
 
 def open_database(url: str) -> Engine:
@@ -65,6 +67,9 @@ def _reason(error: SQLAlchemyError) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     # What follows the first line may quote a row.
     first = str(cause).strip().split("\n")[0]
+    if isinstance(error, DataError):
+        # A value that is of another type than its column.
+        first = QUOTED.sub("…", first)
     return f"{type(cause).__name__}: {first}".rstrip(". :")
 
 

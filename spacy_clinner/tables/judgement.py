@@ -25,9 +25,8 @@ class Judgement:
 
     @property
     def judged(self) -> bool:
-        """Whether anything was judged of its being there; that it is in the past says nothing."""
-        values = (self.subject, self.negated, self.uncertain, self.conditional)
-        return any(value is not None for value in values)
+        """Whether it was judged that it is there or not."""
+        return self.negated is not None
 
     @property
     def of_patient(self) -> bool:

@@ -96,10 +96,10 @@ def term_exists(judgement: Judgement, possible: Literal["Y", "N"] = "Y") -> str 
     RETURNS (str | None): "Y" or "N"; None where nothing was judged, which is not the same as a
         term that was judged and has no modifiers.
     """
-    if not judgement.judged:
-        return None
     if judgement.negated or judgement.conditional or not judgement.of_patient:
         return "N"
+    if not judgement.judged:
+        return None
     return possible if judgement.uncertain else "Y"
 
 

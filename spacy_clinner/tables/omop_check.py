@@ -123,5 +123,3 @@ def _exists(exists: str | None, modifiers: str | None) -> Iterator[tuple[str, st
         yield "term_exists", "is Y of what is negated, conditional or another person's"
     if exists == "N" and not absent and said.get("certainty") != "possible":
         yield "term_exists", "is N though no modifier says so"
-    if exists is not None and not said:
-        yield "term_exists", "is given though nothing was judged"

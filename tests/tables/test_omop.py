@@ -63,13 +63,37 @@ def test_the_checker_finds_no_fault_in_anything_that_can_be_said(possible):
     assert table.schema == NOTE_NLP
 
 
+def exists(said, possible):
+    """By the table of the specification, straight from the columns."""
+    assertion = said["assertion"]
+    if (
+        said["negated"]
+        or said["hypothetical"]
+        or said["experiencer"] in ("family", "other")
+        or assertion in ("absent", "conditional", "hypothetical", "associated_with_someone_else")
+    ):
+        return "N"
+    if assertion is None and said["negated"] is None:
+        return None
+    return possible if said["uncertain"] or assertion == "possible" else "Y"
+
+
+@pytest.mark.parametrize("possible", ["Y", "N"])
+def test_the_truth_table_holds_for_anything_that_can_be_said(possible):
+    rows = (entity(**said) for said in EVERYTHING)
+    table = note_nlp(entities(*rows), links(), possible=possible)
+    assert table["term_exists"].to_pylist() == [exists(said, possible) for said in EVERYTHING]
+    past = {True: "past", False: "present", None: None}
+    assert table["term_temporal"].to_pylist() == [past[said["historical"]] for said in EVERYTHING]
+
+
 def judged(assertion, negated=False, uncertain=False, hypothetical=False, **said):
     flags = {"negated": negated, "uncertain": uncertain, "hypothetical": hypothetical}
     return dict(dict(assertion=assertion, experiencer="patient", historical=False, **flags), **said)
 
 
 @pytest.mark.parametrize(
-    ("said", "exists"),
+    ("said", "stands"),
     [
         (judged("present"), "Y"),
         (judged("present", historical=True), "Y"),
@@ -87,10 +111,11 @@ def judged(assertion, negated=False, uncertain=False, hypothetical=False, **said
         ({"negated": False}, "Y"),
         # What nobody judged is not present.
         ({}, None),
+        ({"experiencer": "patient", "hypothetical": False}, None),
     ],
 )
-def test_a_term_exists_where_the_patient_has_or_had_it(said, exists):
-    assert row_of(said)["term_exists"] == exists
+def test_a_term_exists_where_the_patient_has_or_had_it(said, stands):
+    assert row_of(said)["term_exists"] == stands
 
 
 def test_what_is_possible_exists_or_not_as_the_user_says():
@@ -246,7 +271,6 @@ def faults(*rows):
         ({"term_modifiers": "subject=family"}, "term_exists", "is Y of what is negated"),
         ({"term_modifiers": "conditional=true"}, "term_exists", "is Y of what is negated"),
         ({"term_exists": "N"}, "term_exists", "is N though no modifier says so"),
-        ({"term_modifiers": None}, "term_exists", "though nothing was judged"),
     ],
 )
 def test_the_checker_finds_a_fault(row, column, says):
@@ -254,6 +278,10 @@ def test_the_checker_finds_a_fault(row, column, says):
     ((found, message),) = faults(row)
     assert found == column
     assert says in message
+
+
+def test_the_checker_knows_that_a_term_without_modifiers_exists():
+    assert faults({"term_modifiers": None}) == []
 
 
 def test_the_checker_finds_an_id_that_is_there_twice():

@@ -1,3 +1,4 @@
+import note_nlp_ddl
 import pytest
 import sqlalchemy as sa
 from finding_rows import entities, entity, links
@@ -65,7 +66,11 @@ def test_a_piece_is_there_with_its_entry_or_not_at_all(opened, database):
     assert opened().start(RUN) == (RUN, [{"piece": 0}])
 
 
-def test_numbers_go_on_from_the_last_that_is_there(opened, database):
+def test_numbers_go_on_from_the_last_that_is_there_in_the_table_of_the_cdm(opened, database):
+    engine = open_database(database)
+    with engine.begin() as connection:
+        for statement in note_nlp_ddl.statements(engine.dialect.name):
+            connection.exec_driver_sql(statement)
     made = note_nlp(entities(entity(), entity(start=30)), links())
     for run in ("a", "b"):
         sink = opened()

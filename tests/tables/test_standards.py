@@ -98,3 +98,13 @@ def test_what_cannot_be_done_is_told_before_the_run(annotate, options, out, says
     assert done.returncode == 2, done.stdout
     assert "Traceback" not in done.stderr
     assert says in " ".join(done.stderr.split())
+
+
+def test_what_files_hold_is_written_to_a_database_and_read_again(annotate, tmp_path):
+    url = f"sqlite:///{tmp_path}/findings.sqlite"
+    written = annotate("--format", "fhir", "--to", url, out=())
+    assert written.returncode == 1, written.stderr
+    bundles = annotate("--table", "bundles", "--text", "bundle", source=url)
+    assert bundles.returncode == 0, bundles.stderr
+    table = ds.dataset(tmp_path / "out/notes", format="parquet").to_table()
+    assert table["note_id"].to_pylist() == ["1", "2", "3", "5"]

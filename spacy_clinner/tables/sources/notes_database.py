@@ -1,4 +1,4 @@
-"""Notes in a database, read by a cursor that the server keeps, in the order of their ids."""
+"""Notes in a database, read by a cursor that the server keeps, always in the same order."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ DOING = "cannot read the notes"
 
 @dataclass(frozen=True)
 class Database:
-    """The rows of a query, in the order of ids and then of texts; a `Source`."""
+    """The rows of a query, always in the same order: that of ids and then of texts, as a rule; a
+    `Source`."""
 
     engine: Engine
     select: sa.Select[Any]
@@ -64,9 +65,11 @@ def open_notes(request: Request) -> Source:
         there = list(connection.execute(nothing).keys())
     where = engine.url.render_as_string(hide_password=True)
     check_there(request.columns, there, where)
-    order: list[Any] = [sa.column(name) for name in (request.id, request.text)]
     columns: list[Any] = [sa.column(name) for name in request.columns]
-    select = sa.select(*columns).select_from(source).order_by(*order)
+    select = sa.select(*columns).select_from(source)
+    if not _has_order(engine, request.options.get(TABLE)):
+        order: list[Any] = [sa.column(name) for name in (request.id, request.text)]
+        select = select.order_by(*order)
     first = next(_rows(engine, select.limit(ROWS_AT_ONCE)), [])
     fields = [
         pa.field(name, pa.string() if name == request.text else _type([row[at] for row in first]))
@@ -86,6 +89,17 @@ def _source(request: Request) -> Any:
     # A colon would be a parameter, and a comment may end the query.
     escaped = str(query).strip().rstrip(";").replace(":", r"\:")
     return sa.text(f"({escaped}\n) AS clinner_notes")
+
+
+def _has_order(engine: Engine, table: str | None) -> bool:
+    """Whether rows come in the same order at every turn: those of a table of DuckDB, which would
+    sort whole notes in the memory of this process."""
+    if engine.dialect.name != "duckdb" or table is None:
+        return False
+    name = table.rpartition(".")[2]
+    query = sa.text("SELECT table_type FROM information_schema.tables WHERE table_name = :name")
+    with named_errors(engine, DOING), engine.connect() as connection:
+        return set(connection.scalars(query, {"name": name})) == {"BASE TABLE"}
 
 
 def _rows(engine: Engine, select: sa.Select[Any]) -> Iterator[list[Sequence[Any]]]:
