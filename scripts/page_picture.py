@@ -54,8 +54,8 @@ def _f1(nlp: Language, note: Note) -> float:
     ner: Any = nlp.get_pipe("ner")
     labels = set(ner.layer_labels[LAYER])
     gold = {(s.start, s.end, s.label) for s in note.spans if s.label in labels}
-    spans = nlp(note.text).spans[LAYER]
-    found = {(span.start_char, span.end_char, span.label_) for span in spans}
+    doc = nlp(note.text)
+    found = {(span.start_char, span.end_char, span.label_) for span in doc.spans[LAYER]}
     return 2 * len(gold & found) / (len(gold) + len(found)) if len(gold) >= FINDINGS else 0.0
 
 
