@@ -64,7 +64,7 @@ def create_app(
     app.state.service = Service(nlp, limits, metrics, batches, api_key)
     app.include_router(routes.public)
     app.include_router(routes.guarded)
-    add_documentation(app)
+    add_documentation(app, app.state.service)
     add_page(app)
     app.add_exception_handler(problems.Refused, problems.on_refused)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)

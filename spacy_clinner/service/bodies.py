@@ -144,12 +144,23 @@ def check_length(text: str, limits: Limits, where: str) -> None:
         )
 
 
-def schemas() -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): The JSON schemas of the bodies, by name, for OpenAPI."""
+def schemas(limits: Limits, layers: list[str]) -> dict[str, Any]:
+    """The JSON schemas of the bodies, by name, for OpenAPI.
+
+    limits (Limits): The limits, which stand in them.
+    layers (list[str]): The layers that the model has.
+    RETURNS (dict[str, Any]): The schemas.
+    """
     template = "#/components/schemas/{model}"
-    found: dict[str, Any] = {}
-    for model in (NoteIn, AnnotateIn):
-        schema = model.model_json_schema(ref_template=template)
-        found |= schema.pop("$defs", {})
-        found[model.__name__] = schema
-    return found
+    request = AnnotateIn.model_json_schema(ref_template=template)
+    note = request.pop("$defs")["NoteIn"]
+    note["properties"]["text"]["maxLength"] = limits.note
+    request["properties"]["notes"]["maxItems"] = limits.notes
+    request["properties"]["layers"] |= {"anyOf": [layers_schema(layers), {"type": "null"}]}
+    return {"NoteIn": note, "AnnotateIn": request}
+
+
+def layers_schema(layers: list[str]) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): The JSON schema of a choice of layers."""
+    items = {"items": {"type": "string", "enum": layers}} if layers else {"maxItems": 0}
+    return {"type": "array", **items}

@@ -2,6 +2,14 @@
 
 import sys
 import time
+from pathlib import Path
+
+if __name__ == "__main__":
+    # As where only the extras `cpu` and `serve` are installed: importing torch takes seconds.
+    sys.path.insert(0, str(Path(__file__).parents[2] / "scripts/benchmarks"))
+    from throughput.worker import hide_torch
+
+    hide_torch()
 
 from spacy.language import Language
 

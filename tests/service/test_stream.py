@@ -43,7 +43,6 @@ def test_a_line_that_is_none_is_told_with_its_number_and_costs_no_other(api):
         b'"' + b"f" * (5 * 2**20) + b'"\n', line(5, "This breaks."), line(6, "cough"), b"[1\n",
     ))  # fmt: skip
     found = read(api.post(STREAM, content=body, headers=LINES))
-    told = [(item["line"], item["error"]["status"]) for item in found if "error" in item]
     failed = [item for item in found if item.get("status") == "failed"]
     told = [(item["line"], item["error"]["status"]) for item in found if "line" in item]
     assert told == [(2, 400), (3, 422), (4, 422), (5, 413), (8, 400)]
