@@ -54,8 +54,8 @@ def _f1(nlp: Language, note: Note) -> float:
     ner: Any = nlp.get_pipe("ner")
     labels = set(ner.layer_labels[LAYER])
     gold = {(s.start, s.end, s.label) for s in note.spans if s.label in labels}
-    spans = nlp(note.text).spans[LAYER]
-    found = {(span.start_char, span.end_char, span.label_) for span in spans}
+    doc = nlp(note.text)
+    found = {(span.start_char, span.end_char, span.label_) for span in doc.spans[LAYER]}
     return 2 * len(gold & found) / (len(gold) + len(found)) if len(gold) >= FINDINGS else 0.0
 
 
@@ -80,12 +80,12 @@ def _take(chromium: str, address: str, text: str, picture: Path, dark: bool) -> 
         browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(
             viewport={"width": WIDTH, "height": HEIGHT},
-            device_scale_factor=1.5,
             color_scheme="dark" if dark else "light",
         )
         page.goto(address)
         page.wait_for_selector(".example")
         page.fill("#text", text)
+        page.evaluate("document.querySelector('#text').scrollTop = 0")
         # What is negated shows most: a cue, a line to it, and the words struck through.
         page.locator("#note .tag").first.wait_for()
         absent = page.locator("#note mark.absent .tag")

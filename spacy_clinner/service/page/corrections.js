@@ -44,7 +44,8 @@ const keyOf = ({ layer, label, start, end }) => `${start} ${end} ${layer} ${labe
 /** What the model found, corrected. */
 export function corrected(found, corrections) {
   if (!corrections.length) return found;
-  const replaced = new Set(corrections.filter((one) => one.original).map((one) => keyOf(one.original)));
+  const originals = corrections.map((one) => one.original).filter((place) => place !== null);
+  const replaced = new Set(originals.map(keyOf));
   const kept = found.filter((finding) => !replaced.has(keyOf(finding)));
   const own = corrections.map((one) => one.finding).filter((finding) => finding !== null);
   return [...kept, ...own].sort(inReadingOrder);

@@ -21,7 +21,6 @@ const ASSERTIONS = [
  * onSelected(): the span that is selected in the note or the text, or null.
  */
 export function detailsOf({ finding, text, labels, modifiers, toPoints, onCorrect, onSelected }) {
-  const row = (name, ...content) => el("div", {}, el("dt", { text: name }), el("dd", {}, ...content));
   const facts = el(
     "dl",
     {},
@@ -32,11 +31,13 @@ export function detailsOf({ finding, text, labels, modifiers, toPoints, onCorrec
     row("Layer", [finding.layer, finding.group].filter(Boolean).join(" · ")),
     row("Characters", `${toPoints(finding.start)}–${toPoints(finding.end)}`),
   );
+  const relabel = changing("label", (label) => onCorrect({ label }));
+  const submit = (event) => event.preventDefault();
   const form = el(
     "form",
-    { class: "correct", "aria-label": "Correct this finding", on: { submit: (e) => e.preventDefault() } },
+    { class: "correct", "aria-label": "Correct this finding", on: { submit } },
     el("h3", { text: "Correct" }),
-    field("Label", choice(labels, finding.label, changing("label", (label) => onCorrect({ label })))),
+    field("Label", choice(labels, finding.label, relabel)),
     edges(finding, text, onCorrect, onSelected),
     linking(finding, text, modifiers, onCorrect),
     ...judging(finding, onCorrect),
@@ -47,11 +48,12 @@ export function detailsOf({ finding, text, labels, modifiers, toPoints, onCorrec
       on: { click: () => onCorrect(null) },
     }),
   );
-  return [
-    ...(finding.correction ? [el("p", { class: "note", text: title(finding.correction) })] : []),
-    facts,
-    form,
-  ];
+  const own = finding.correction;
+  return own ? [el("p", { class: "note", text: title(own) }), facts, form] : [facts, form];
+}
+
+function row(name, ...content) {
+  return el("div", {}, el("dt", { text: name }), el("dd", {}, ...content));
 }
 
 const changing = (name, then) => ({ name, on: { change: (event) => then(event.target.value) } });
@@ -160,11 +162,11 @@ export function wordEdge(text, place, by, edge) {
 }
 
 function linking(finding, text, modifiers, onCorrect) {
-  const isLinked = (one) =>
-    finding.links.some(({ label, start, end }) => label === one.label && start === one.start && end === one.end);
+  const keyOf = ({ label, start, end }) => `${start} ${end} ${label}`;
+  const linked = new Set(finding.links.map(keyOf));
   const far = ({ start }) => Math.abs(start - finding.start);
   const near = modifiers
-    .filter((one) => !isLinked(one))
+    .filter((one) => !linked.has(keyOf(one)))
     .sort((one, other) => far(one) - far(other))
     .slice(0, 30);
   if (!near.length) return null;
@@ -173,7 +175,8 @@ function linking(finding, text, modifiers, onCorrect) {
     const { label, start, end } = near[Number(at)];
     onCorrect({ links: [...finding.links, { label, start, end, confidence: null }] });
   };
-  return field("Link", choice([["", "a modifier nearby …"], ...names], "", changing("link", link)));
+  const choices = [["", "a modifier nearby …"], ...names];
+  return field("Link", choice(choices, "", changing("link", link)));
 }
 
 function judging(finding, onCorrect) {
@@ -183,7 +186,8 @@ function judging(finding, onCorrect) {
     checked: finding.wrong,
     on: { change: (event) => onCorrect({ wrong: event.target.checked, right: null }) },
   });
-  const check = el("label", { class: "check" }, wrong, el("span", { text: "The assertion is wrong" }));
+  const name = el("span", { text: "The assertion is wrong" });
+  const check = el("label", { class: "check" }, wrong, name);
   if (!finding.wrong) return [check];
   const names = ASSERTIONS.map((name) => [name, name.replaceAll("_", " ")]);
   const right = changing("right", (value) => onCorrect({ right: value || null }));

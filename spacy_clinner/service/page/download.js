@@ -18,7 +18,8 @@ export function record(text, findings) {
   const byKey = new Map();
   const put = ({ label, start, end }) => {
     const id = `T${spans.length + 1}`;
-    spans.push({ id, label, start: toPoints(start), end: toPoints(end), text: text.slice(start, end) });
+    const place = { start: toPoints(start), end: toPoints(end) };
+    spans.push({ id, label, ...place, text: text.slice(start, end) });
     return id;
   };
   const say = (target, label, value = null) => {
@@ -34,7 +35,8 @@ export function record(text, findings) {
     if (finding.uncertain) say(id, "Uncertain");
     if (finding.hypothetical) say(id, "Hypothetical");
     if (finding.historical) say(id, "Historical");
-    if (finding.experiencer && finding.experiencer !== "patient") say(id, "Experiencer", finding.experiencer);
+    const { experiencer } = finding;
+    if (![null, "patient"].includes(experiencer)) say(id, "Experiencer", experiencer);
     if (finding.confidence !== null) say(id, "Confidence", finding.confidence.toFixed(4));
     if (finding.correction) say(id, "Corrected");
     if (finding.wrong) say(id, "AssertionWrong", finding.right ?? null);
@@ -58,7 +60,9 @@ export function brat(text, findings) {
   const lines = [
     ...spans.map((s) => `${s.id}\t${word(s.label)} ${s.start} ${s.end}\t${line(s.text)}`),
     ...relations.map((r) => `${r.id}\t${word(r.label)} Arg1:${r.head} Arg2:${r.tail}`),
-    ...attributes.map((a) => `${a.id}\t${a.label} ${a.target}${a.value ? ` ${line(a.value)}` : ""}`),
+    ...attributes.map(({ id, label, target, value }) =>
+      [`${id}\t${label}`, target, value && line(value)].filter(Boolean).join(" "),
+    ),
   ];
   return zip([
     // A reader takes one byte order mark away, so a text that begins with one needs another.
@@ -81,7 +85,7 @@ export function jsonl(text, findings) {
       surface,
     })),
     relations,
-    attributes: attributes.map(({ value, ...rest }) => (value === null ? rest : { ...rest, value })),
+    attributes,
   };
   return new Blob([`${JSON.stringify(note)}\n`], { type: "application/jsonl" });
 }
@@ -99,7 +103,8 @@ export function labelStudio(text, findings) {
     ...attributes.map(({ label, target, value }) => {
       const { start, end } = byId.get(target);
       const chosen = { start, end, choices: [value ?? "yes"] };
-      return { id: target, type: "choices", from_name: label.toLowerCase(), ...names, value: chosen };
+      const from_name = label.toLowerCase();
+      return { id: target, type: "choices", from_name, ...names, value: chosen };
     }),
     ...relations.map(({ label, head, tail }) => ({
       ...{ type: "relation", from_id: head, to_id: tail, direction: "right", labels: [label] },

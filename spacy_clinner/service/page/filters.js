@@ -3,93 +3,96 @@
 import { count, el } from "./dom.js";
 import { isShown, isSure } from "./findings.js";
 
-/** RETURNS show(layers, findings, filter), which draws; update(findings, filter): the counts. */
-export function createFilters(root, color, onChange) {
-  const output = el("output", { for: "least" });
-  const shown = el("p", { class: "count" });
-  const slider = el("input", {
-    type: "range",
-    id: "least",
-    min: "0",
-    max: "1",
-    step: "0.01",
-    value: "0",
-    on: { input: () => onChange({ least: Number(slider.value) }) },
-  });
-  const switches = el("div", { class: "layers" });
-  root.append(
-    el("div", { class: "slider" }, el("label", { for: "least", text: "Confidence at least" }), output, slider),
-    shown,
-    switches,
-  );
-  let counters = [];
-  let drawn = "";
+export class Filters {
+  #color;
+  #onChange;
+  #output = el("output", { for: "least" });
+  #count = el("p", { class: "count" });
+  #slider = el("input", { type: "range", id: "least", min: "0", max: "1", step: "0.01" });
+  #switches = el("div", { class: "layers" });
+  // Elements that show a number, and which findings are counted there.
+  #counters = [];
+  #drawn = "";
 
-  function show(layers, findings, filter) {
-    const labels = new Map(layers.map((layer) => [layer, new Map()]));
-    for (const finding of findings) {
-      const of = labels.get(finding.layer) ?? labels.set(finding.layer, new Map()).get(finding.layer);
-      of.set(finding.label, of.get(finding.label) ?? finding);
-    }
-    const names = [...labels].map(([layer, of]) => [layer, filter.layers.has(layer), ...of.keys()]);
-    // Counts alone change far more often than what there is to switch.
-    if (JSON.stringify(names) !== drawn) {
-      drawn = JSON.stringify(names);
-      draw(labels, filter);
-    }
-    update(findings, filter);
+  /** color: a finding's. onChange: told what is switched, or the new `least`. */
+  constructor(root, color, onChange) {
+    this.#color = color;
+    this.#onChange = onChange;
+    this.#slider.addEventListener("input", () => onChange({ least: Number(this.#slider.value) }));
+    const label = el("label", { for: "least", text: "Confidence at least" });
+    const slider = el("div", { class: "slider" }, label, this.#output, this.#slider);
+    root.append(slider, this.#count, this.#switches);
   }
 
-  function draw(labels, filter) {
-    const focused = switches.contains(document.activeElement) ? document.activeElement.id : null;
-    counters = [];
-    const groups = [...labels].map(([layer, of], at) => {
-      const isOn = filter.layers.has(layer);
-      const number = el("span", { class: "number" });
-      counters.push({ number, holds: (finding) => finding.layer === layer });
-      const chips = [...of].sort().map(([label, finding], index) => {
-        const off = `${layer} ${label}`;
-        const counter = el("span", { class: "number" });
-        counters.push({ number: counter, holds: (one) => one.layer === layer && one.label === label });
-        const box = el("input", {
-          type: "checkbox",
-          id: `label-${at}-${index}`,
-          checked: !filter.hidden.has(off),
-          on: { change: () => onChange({ toggleLabel: off }) },
-        });
-        return el(
-          "label",
-          { class: "chip switch", style: { "--mark": color(finding) } },
-          box,
-          el("span", { text: label }),
-          counter,
-        );
-      });
-      const box = el("input", {
-        type: "checkbox",
-        id: `layer-${at}`,
-        checked: isOn,
-        on: { change: () => onChange({ toggleLayer: layer }) },
-      });
-      return el(
-        "fieldset",
-        {},
-        el("legend", {}, el("label", { class: "switch" }, box, el("span", { text: layer }), number)),
-        ...(isOn ? [el("div", { class: "chips" }, ...chips)] : []),
-      );
-    });
-    switches.replaceChildren(...groups);
+  /** layers: all that there are, also those without findings. */
+  show(layers, findings, filter) {
+    const labels = new Map(layers.map((layer) => [layer, new Map()]));
+    for (const finding of findings) {
+      const { layer, label } = finding;
+      if (!labels.has(layer)) labels.set(layer, new Map());
+      if (!labels.get(layer).has(label)) labels.get(layer).set(label, finding);
+    }
+    const names = [...labels].map(([layer, of]) => [layer, filter.layers.has(layer), ...of.keys()]);
+    // Counts change far more often than what there is to switch.
+    if (JSON.stringify(names) !== this.#drawn) {
+      this.#drawn = JSON.stringify(names);
+      this.#draw(labels, filter);
+    }
+    this.update(findings, filter);
+  }
+
+  /** The counts. */
+  update(findings, filter) {
+    this.#output.textContent = filter.least.toFixed(2);
+    this.#slider.value = String(filter.least);
+    const sure = findings.filter((finding) => isSure(finding, filter));
+    for (const { number, counts } of this.#counters) {
+      number.textContent = String(sure.filter(counts).length);
+    }
+    const shown = sure.filter((finding) => isShown(finding, filter)).length;
+    const all = count(findings.length, "finding");
+    this.#count.textContent = `${shown.toLocaleString("en")} of ${all} shown`;
+  }
+
+  #draw(labels, filter) {
+    const hasFocus = this.#switches.contains(document.activeElement);
+    const focused = hasFocus ? document.activeElement.id : null;
+    this.#counters = [];
+    this.#switches.replaceChildren(
+      ...[...labels].map(([layer, of], at) => this.#layer(layer, of, `layer-${at}`, filter)),
+    );
     if (focused) document.getElementById(focused)?.focus();
   }
 
-  function update(findings, filter) {
-    output.textContent = filter.least.toFixed(2);
-    slider.value = String(filter.least);
-    const sure = findings.filter((finding) => isSure(finding, filter));
-    for (const { number, holds } of counters) number.textContent = String(sure.filter(holds).length);
-    const visible = sure.filter((finding) => isShown(finding, filter)).length;
-    shown.textContent = `${visible.toLocaleString("en")} of ${count(findings.length, "finding")} shown`;
+  #layer(layer, labels, id, filter) {
+    const isOn = filter.layers.has(layer);
+    const box = this.#box(id, isOn, { toggleLayer: layer });
+    const number = this.#counter((finding) => finding.layer === layer);
+    const name = el("label", { class: "switch" }, box, el("span", { text: layer }), number);
+    const chips = [...labels]
+      .sort()
+      .map(([label, finding], at) => this.#label(label, finding, `${id}-${at}`, filter));
+    const shown = isOn ? el("div", { class: "chips" }, ...chips) : null;
+    return el("fieldset", {}, el("legend", {}, name), shown);
   }
 
-  return { show, update };
+  #label(label, finding, id, filter) {
+    const { layer } = finding;
+    const name = `${layer} ${label}`;
+    const box = this.#box(id, !filter.hidden.has(name), { toggleLabel: name });
+    const number = this.#counter((one) => one.layer === layer && one.label === label);
+    const style = { "--mark": this.#color(finding) };
+    return el("label", { class: "chip switch", style }, box, el("span", { text: label }), number);
+  }
+
+  #box(id, checked, change) {
+    const on = { change: () => this.#onChange(change) };
+    return el("input", { type: "checkbox", id, checked, on });
+  }
+
+  #counter(counts) {
+    const number = el("span", { class: "number" });
+    this.#counters.push({ number, counts });
+    return number;
+  }
 }

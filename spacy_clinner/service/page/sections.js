@@ -3,6 +3,7 @@
 
 import { el, title } from "./dom.js";
 import { said, state, words } from "./findings.js";
+import { emphasize } from "./table.js";
 
 const linkedAs = (...labels) => (finding, text) =>
   finding.links
@@ -63,76 +64,72 @@ const KINDS = [
   },
 ];
 
-/** RETURNS show(text, findings), which draws those of one layer; select(id). */
-export function createSectionsView(root, color, onSelect) {
-  root.addEventListener("click", (event) => {
-    const open = event.target.closest("[data-id]");
-    if (open) onSelect(open.dataset.id);
-  });
-  let selected = null;
+export class SectionsView {
+  #root;
+  #color;
+  #selected = null;
 
-  function show(text, findings) {
-    const bySection = new Map();
-    for (const finding of findings) {
-      const name = finding.section ?? "";
-      const inIt = bySection.get(name) ?? bySection.set(name, []).get(name);
-      inIt.push(finding);
-    }
-    const drawn = [...bySection].map(([name, inIt]) => {
-      const kinds = new Map(KINDS.map((kind) => [kind, []]));
-      for (const finding of inIt) kinds.get(KINDS.find((kind) => kind.holds(finding))).push(finding);
-      const heading = name ? title(name) : "Before the first heading";
-      const alone = bySection.size === 1 && !name ? "The note" : heading;
-      return el(
-        "section",
-        { "aria-label": alone },
-        el("h3", { text: alone }),
-        ...[...kinds].filter(([, of]) => of.length).map(([kind, of]) => table(kind, of, text, alone)),
-      );
+  /** root: where it draws. color: a finding's. onSelect: told the id of a finding. */
+  constructor(root, color, onSelect) {
+    this.#root = root;
+    this.#color = color;
+    root.addEventListener("click", ({ target }) => {
+      const open = target.closest("[data-id]");
+      if (open) onSelect(open.dataset.id);
     });
-    root.replaceChildren(...drawn);
-    if (!drawn.length) root.append(el("p", { class: "nothing", text: "Nothing is shown." }));
-    select(selected);
   }
 
-  function table(kind, findings, text, section) {
-    const columns = kind.columns.map(([name]) => el("th", { scope: "col", text: name }));
+  /** findings: those of one layer, or what is said twice would stand there twice. */
+  show(text, findings) {
+    const sections = Map.groupBy(findings, ({ section }) => section ?? "");
+    const first = sections.size === 1 ? "The note" : "Before the first heading";
+    const drawn = [...sections].map(([name, inIt]) => {
+      const heading = name ? title(name) : first;
+      const kinds = Map.groupBy(inIt, (finding) => KINDS.find((kind) => kind.holds(finding)));
+      const tables = KINDS.filter((kind) => kinds.has(kind)).map((kind) =>
+        this.#table(kind, kinds.get(kind), text, heading),
+      );
+      return el("section", { "aria-label": heading }, el("h3", { text: heading }), ...tables);
+    });
+    const nothing = el("p", { class: "nothing", text: "Nothing is shown." });
+    this.#root.replaceChildren(...(drawn.length ? drawn : [nothing]));
+    this.select(this.#selected);
+  }
+
+  select(id) {
+    this.#selected = id;
+    for (const row of this.#root.querySelectorAll("tr[data-row]")) {
+      emphasize(row, row.dataset.row === id);
+    }
+  }
+
+  #table({ name, columns }, findings, text, section) {
+    const headers = columns.map(([column]) => el("th", { scope: "col", text: column }));
     const rows = findings.map((finding) => {
-      const cells = kind.columns.map(([name, of]) => {
-        if (!of) return el("th", { scope: "row" }, opener(finding, text));
+      const cells = columns.map(([column, of]) => {
+        if (!of) return el("th", { scope: "row" }, this.#opener(finding, text));
         const filled = of(finding, text);
-        return el("td", { text: filled, data: { column: name, said: filled } });
+        return el("td", { text: filled, data: { column, said: filled } });
       });
       return el("tr", { data: { row: finding.id } }, ...cells);
     });
+    const where = el("span", { class: "unseen", text: ` in ${section}` });
     return el(
       "table",
       { class: "kind" },
-      el("caption", {}, kind.name, el("span", { class: "unseen", text: ` in ${section}` })),
-      el("thead", {}, el("tr", {}, ...columns)),
+      el("caption", {}, name, where),
+      el("thead", {}, el("tr", {}, ...headers)),
       el("tbody", {}, ...rows),
     );
   }
 
-  function opener(finding, text) {
+  #opener(finding, text) {
     return el("button", {
       type: "button",
       class: `name chip ${state(finding)}`,
       text: words(finding, text),
       data: { id: finding.id },
-      style: { "--mark": color(finding) },
+      style: { "--mark": this.#color(finding) },
     });
   }
-
-  function select(id) {
-    selected = id;
-    for (const row of root.querySelectorAll("tr[data-row]")) {
-      const here = row.dataset.row === id;
-      row.classList.toggle("selected", here);
-      if (here) row.setAttribute("aria-current", "true");
-      else row.removeAttribute("aria-current");
-    }
-  }
-
-  return { show, select };
 }

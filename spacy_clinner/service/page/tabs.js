@@ -1,39 +1,48 @@
 // Three views of the same findings, one at a time.
 
-/** RETURNS current(): "note", "table" or "sections"; show(isEmpty): the panel of that view. */
-export function createTabs(list, onChange) {
-  const tabs = [...list.querySelectorAll("[role=tab]")];
-  let chosen = tabs[0];
+import { byId } from "./dom.js";
 
-  function choose(tab) {
-    chosen = tab;
-    for (const one of tabs) {
-      one.ariaSelected = String(one === chosen);
-      one.tabIndex = one === chosen ? 0 : -1;
-    }
-    onChange();
+export class Tabs {
+  #tabs;
+  #chosen;
+  #onChange;
+
+  constructor(list, onChange) {
+    this.#tabs = [...list.querySelectorAll("[role=tab]")];
+    this.#chosen = this.#tabs[0];
+    this.#onChange = onChange;
+    list.addEventListener("click", ({ target }) => {
+      const tab = target.closest("[role=tab]");
+      if (tab) this.#choose(tab);
+    });
+    list.addEventListener("keydown", (event) => {
+      const at = this.#tabs.indexOf(this.#chosen);
+      const places = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 };
+      if (!(event.key in places)) return;
+      event.preventDefault();
+      this.#choose(this.#tabs.at(places[event.key] % this.#tabs.length));
+      this.#chosen.focus();
+    });
   }
 
-  list.addEventListener("click", (event) => {
-    const tab = event.target.closest("[role=tab]");
-    if (tab) choose(tab);
-  });
-  list.addEventListener("keydown", (event) => {
-    const at = tabs.indexOf(chosen);
-    const places = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 };
-    if (!(event.key in places)) return;
-    event.preventDefault();
-    choose(tabs.at(places[event.key] % tabs.length));
-    chosen.focus();
-  });
+  /** "note", "table" or "sections". */
+  current() {
+    return this.#chosen.id.replace("tab-", "");
+  }
 
-  return {
-    current: () => chosen.id.replace("tab-", ""),
-    show(isEmpty) {
-      for (const tab of tabs) {
-        const panel = document.getElementById(tab.getAttribute("aria-controls"));
-        panel.hidden = isEmpty || tab !== chosen;
-      }
-    },
-  };
+  /** Shows the panel of the chosen view; none where there is no note. */
+  show(isEmpty) {
+    for (const tab of this.#tabs) {
+      byId(tab.getAttribute("aria-controls")).hidden = isEmpty || tab !== this.#chosen;
+    }
+  }
+
+  #choose(tab) {
+    this.#chosen = tab;
+    for (const one of this.#tabs) {
+      one.ariaSelected = String(one === tab);
+      one.tabIndex = one === tab ? 0 : -1;
+    }
+    this.#onChange();
+  }
 }

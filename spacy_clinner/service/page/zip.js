@@ -43,6 +43,7 @@ export function zip(files) {
   }
   const length = directory.reduce((sum, part) => sum + part.length, 0);
   const number = files.length;
-  const end = [[4, 0x06054b50], [2, 0], [2, 0], [2, number], [2, number], [4, length], [4, offset], [2, 0]];
+  const counts = [[2, number], [2, number], [4, length], [4, offset]];
+  const end = [[4, 0x06054b50], [2, 0], [2, 0], ...counts, [2, 0]];
   return new Blob([...parts, ...directory, packed(end)], { type: "application/zip" });
 }
