@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import srsly
 from spacy.language import Language
+from spacy.util import load_config
 
 import spacy_clinner
 from spacy_clinner.errors import ClinnerError
@@ -20,8 +22,18 @@ from spacy_clinner.pipeline.vocabulary import without_texts
 PARTS = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
+# The architecture whose weights can be stored in half precision.
+TRANSFORMER = "clinner.TransformerModel.v1"
+
+
 def package(
-    model: Path, out: Path, *, name: str, version: str, layers: Sequence[str] = ()
+    model: Path,
+    out: Path,
+    *,
+    name: str,
+    version: str,
+    layers: Sequence[str] = (),
+    half: bool = False,
 ) -> list[Path]:
     """Build sdist and wheel of a pipeline, and from a source checkout those of this library, too.
 
@@ -31,8 +43,10 @@ def package(
     version (str): Its version.
     layers (Sequence[str]): The layers that the package has; () for all. What others needed is
         left out: they only helped in training.
+    half (bool): Store the encoder's weights in half precision (fp16), in half the size.
     RETURNS (list[Path]): What was built.
-    RAISES (ClinnerError): There is no trained pipeline, it lacks a layer, or building failed.
+    RAISES (ClinnerError): There is no trained pipeline, it lacks a layer or has no weights to
+        halve, or building failed.
     """
     from spacy.cli.package import package as spacy_package
 
@@ -49,6 +63,8 @@ def package(
         without_texts(nlp).vocab.to_disk(clean / "vocab")
         if layers:
             _save_learned(nlp, clean)
+        if half:
+            store_in_half(clean)
         source.mkdir()
         # spaCy would build in an isolated environment, which fetches setuptools; we do not.
         spacy_package(
@@ -95,6 +111,31 @@ def _save_learned(nlp: Language, folder: Path) -> None:
 
 def _with_layers(nlp: Language) -> dict[str, LearnedLayers]:
     return {name: c for name, c in nlp.components if isinstance(c, LearnedLayers)}
+
+
+def store_in_half(model: Path) -> None:
+    """Store the weights of a pipeline's encoder in half precision.
+
+    model (Path): The pipeline, changed in place.
+    RAISES (ClinnerError): It has no encoder of `clinner.TransformerModel.v1`.
+    """
+    config = load_config(model / "config.cfg")
+    names = [
+        name
+        for name, section in config["components"].items()
+        if section.get("model", {}).get("@architectures") == TRANSFORMER
+    ]
+    if not names:
+        raise ClinnerError(
+            f"{model}: half precision is for encoders of {TRANSFORMER}, and there is none."
+        )
+    for name in names:
+        config["components"][name]["model"]["stored_in"] = "fp16"
+    config.to_disk(model / "config.cfg")
+    nlp = load_pipeline(model)
+    for name in names:
+        component: Any = nlp.get_pipe(name)
+        component.to_disk(model / name)
 
 
 def build(source: Path, out: Path) -> list[Path]:

@@ -83,3 +83,8 @@ def test_what_is_no_pipeline_is_not_packaged(tmp_path):
     with pytest.raises(ClinnerError, match="none: no trained pipeline"):
         package(tmp_path / "none", tmp_path / "out", name="toy", version="1.0")
     assert not (tmp_path / "out").exists()
+
+
+def test_half_precision_is_for_pipelines_with_an_encoder(model, tmp_path):
+    with pytest.raises(ClinnerError, match="half precision is for encoders"):
+        package(model, tmp_path / "out", name="toy", version="1.0", half=True)

@@ -23,15 +23,16 @@ ROOMS = {
     "architectures": {"tokenization"},
     "pipeline": {"annotation", "architectures", "schemes"},
     "corpora": {"annotation", "schemes", "tokenization"},
-    "tables": {"annotation"},
+    "tables": {"annotation", "corpora", "pipeline", "schemes"},
     "view": {"annotation", "schemes"},
     "packaging": {"pipeline"},
+    "service": {"pipeline", "schemes", "tables", "view"},
     "training": {"annotation", "architectures", "corpora", "pipeline", "schemes"},
     # A model card tells how its model was trained.
     "evaluation": {"annotation", "corpora", "pipeline", "schemes", "training"},
     # An edition is compared with the pipeline that it is made of.
     "cpu": {"architectures", "corpora", "evaluation", "pipeline", "tokenization"},
-    "cli": {"corpora", "cpu", "evaluation", "packaging", "tables", "training", "view"},
+    "cli": {"corpora", "cpu", "evaluation", "packaging", "service", "tables", "training", "view"},
     "__main__": {"cli"},
     # Names that users import from `spacy_clinner` itself.
     "": {"annotation", "tables"},

@@ -49,7 +49,7 @@ class Arrays:
         for layer, tags in self.tags.items():
             arrays[f"tags {layer}"] = tags
             arrays[f"allowed {layer}"] = self.allowed[layer]
-        np.savez(path, **arrays)
+        np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
 def load(path: Path) -> Arrays:

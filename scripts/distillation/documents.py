@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from distillation.arrays import NOT_ANNOTATED, Array, Arrays
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from distillation.arrays import NOT_ANNOTATED, Array, Arrays
 from spacy_clinner.architectures.transformer_batch import read_fast
 from spacy_clinner.pipeline.ner.layers import TokenBatch, gold_tags
 from spacy_clinner.tokenization.windows import get_line_windows
@@ -31,6 +31,9 @@ def of_docs(
         name: [] for name in ("pieces", "piece_ends", "pair_piece", "pair_token", "token_ends",
                               "doc", "first")}  # fmt: skip
     tags: dict[str, list[Array]] = {layer: [] for layer in labels}
+    # By layer, the sets of tags of which any may be right; 0 is any tag.
+    sets = {layer: {b"": np.ones(2 * len(names) + 1, dtype=bool)}
+            for layer, names in labels.items()}  # fmt: skip
     n_pieces = n_tokens = 0
     for at in progress(range(0, len(docs), BATCH)):
         batch = list(docs[at : at + BATCH])
@@ -42,7 +45,7 @@ def of_docs(
         parts["token_ends"].append(found["token_ends"] + n_tokens)
         parts["doc"].append(found["doc"] + at)
         parts["first"].append(found["first"])
-        gold = _tags(batch, labels)
+        gold = _tags(batch, labels, sets)
         kept = int(found["token_ends"][-1]) if len(found["token_ends"]) else 0
         for layer in labels:
             tags[layer].append(gold.get(layer, np.full(kept, NOT_ANNOTATED, np.int16)))
@@ -51,26 +54,35 @@ def of_docs(
     together = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     whole = {layer: np.concatenate(arrays) for layer, arrays in tags.items()}
     used = {layer: array for layer, array in whole.items() if (array != NOT_ANNOTATED).any()}
-    sets = {layer: _allowed(labels[layer]) for layer in used}
-    return Arrays(**together, tags=used, allowed=sets)
+    allowed = {layer: np.array(list(sets[layer].values())) for layer in used}
+    return Arrays(**together, tags=used, allowed=allowed)
 
 
-def _allowed(names: Sequence[str]) -> Array:
-    """Set 0: any tag."""
-    return np.ones((1, 2 * len(names) + 1), dtype=bool)
-
-
-def _tags(docs: Sequence[Doc], labels: dict[str, list[str]]) -> dict[str, Array]:
+def _tags(
+    docs: Sequence[Doc], labels: dict[str, list[str]], sets: dict[str, dict[bytes, Array]]
+) -> dict[str, Array]:
+    """The tags of each layer, as `Arrays` has them; new sets of tags are added to `sets`."""
     examples = [Example(Doc(d.vocab, [t.text for t in d], [bool(t.whitespace_) for t in d]), d)
                 for d in docs]  # fmt: skip
     batch = TokenBatch.of([example.predicted for example in examples])
     found = {}
-    for layer, tags in gold_tags(examples, batch, labels).items():
-        annotated = np.array([layer in doc.spans for doc in docs])[batch.doc]
-        # What is missing in an annotated document may be any tag.
-        unknown = np.where(annotated, NOT_ANNOTATED - 1, NOT_ANNOTATED)
-        found[layer] = np.where(tags < 0, unknown, tags).astype(np.int16)
+    for layer, gold in gold_tags(examples, batch, labels).items():
+        allowed = gold.allowed()
+        tags = allowed.argmax(axis=1)
+        several = allowed.sum(axis=1) > 1
+        if several.any():
+            patterns, which = np.unique(allowed[several], axis=0, return_inverse=True)
+            numbers = np.array([_number(sets[layer], pattern) for pattern in patterns])
+            tags[several] = NOT_ANNOTATED - 1 - numbers[which.ravel()]
+        tags[~gold.annotated] = NOT_ANNOTATED
+        found[layer] = tags.astype(np.int16)
     return found
+
+
+def _number(sets: dict[bytes, Array], pattern: Array) -> int:
+    key = b"" if pattern.all() else pattern.tobytes()
+    sets.setdefault(key, pattern)
+    return list(sets).index(key)
 
 
 def _windows(docs: Sequence[Doc], tokenizer: Any) -> dict[str, Array]:
@@ -102,7 +114,7 @@ def _windows(docs: Sequence[Doc], tokenizer: Any) -> dict[str, Array]:
         offset += len(doc) if found else 0
     kept_before = np.concatenate([[0], np.cumsum(batch.kept)])
     return {
-        "pieces": wordpieces.input_ids[inside].astype(np.uint16),
+        "pieces": np.asarray(wordpieces.input_ids)[inside].astype(np.uint16),
         "piece_ends": ends,
         "pair_piece": piece[good],
         "pair_token": number[rows[good]],

@@ -71,7 +71,8 @@ class Windows:
     @property
     def n_tokens(self) -> Array:
         """Tokens of each window."""
-        return self.token_end - self.token_start
+        lengths: Array = self.token_end - self.token_start
+        return lengths
 
 
 def ranges(start: Array, end: Array, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -106,9 +107,8 @@ class Tagger(nn.Module):
         self.heads = nn.ModuleDict(
             {layer: nn.Linear(width, 2 * len(names) + 1) for layer, names in labels.items()}
         )
-        for head in self.heads.values():
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        for parameter in self.heads.parameters():
+            nn.init.zeros_(parameter)
         self.dropout = nn.Dropout(dropout)
 
     def read(self, windows: Windows, rows: Array, pieces: Tensor | None = None) -> Tensor:
@@ -143,7 +143,8 @@ class Tagger(nn.Module):
         n_tokens = int(lengths.sum())
         total = of_piece.new_zeros(n_tokens, of_piece.shape[1]).index_add(0, token, of_piece)
         count = of_piece.new_zeros(n_tokens).index_add(0, token, torch.ones_like(token).float())
-        return self.dropout(total / count.clamp(min=1.0)[:, None])
+        found: Tensor = self.dropout(total / count.clamp(min=1.0)[:, None])
+        return found
 
     def loss(self, windows: Windows, rows: Array, vectors: Tensor) -> Tensor:
         """The loss of some windows, a sum over their layers divided by their tokens."""
@@ -208,11 +209,12 @@ class Tagger(nn.Module):
             every = torch.arange(len(rows), device=windows.device)
             arrays, _ = chain(p, None, (owner, place, every), int(lengths.max()), p.shape[-1] // 2)
             first = torch.from_numpy(windows.first[rows]).to(windows.device)
-            log_norm = scan(*arrays, first).sum()
+            log_norm = scan(arrays[0], arrays[1], arrays[2], first).sum()
             # d(log norm + log normalisers)/d score = P(tag | legal).
             total = log_norm + torch.logsumexp(scores, -1).sum()
             (found,) = torch.autograd.grad(total, scores)
-        return found.clamp(0.0, 1.0)
+        posteriors: Tensor = found.clamp(0.0, 1.0)
+        return posteriors
 
 
 def chain(
@@ -234,7 +236,7 @@ def chain(
     owner, place, every = at
     probability = p.clamp(min=LOWEST).exp()
     n = (p.shape[-1] - 1) // 2
-    found = []
+    found: list[list[Tensor]] = []
     for weights in (probability, None if known is None else probability * known):
         if weights is None:
             found.append([])

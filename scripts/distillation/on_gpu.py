@@ -74,7 +74,7 @@ def write_scores(
         layers = [layer for layer in held.tags if layer in model.labels]
         for layer, scores in logits(model, held, layers).items():
             found[f"{name} {layer}"] = scores
-    np.savez_compressed(path, **found)
+    np.savez_compressed(path, **found)  # type: ignore[arg-type]
 
 
 def folds(data: Path, plan: Plan, encoder: str, out: Path, device: torch.device) -> None:
@@ -82,12 +82,18 @@ def folds(data: Path, plan: Plan, encoder: str, out: Path, device: torch.device)
     settings = plan["folds"]
     corpora = {name: windows(data, name, plan, "student", device) for name in settings["corpora"]}
     rest = {name: windows(data, name, plan, "student", device) for name in settings["beside"]}
-    found = {}
+    found: dict[str, Any] = {}
     for k in range(settings["count"]):
         model = tagger(plan, "student", encoder, device, settings["layers"])
-        sources = [(w, np.flatnonzero((w.n_tokens > 0) & (w.doc % settings["count"] != k)), 1.0)
-                   for w in corpora.values()]  # fmt: skip
-        sources += [(w, everything(w), 0.5) for w in rest.values()]
+        sources = [
+            (
+                w,
+                np.flatnonzero((w.n_tokens > 0) & (w.doc % settings["count"] != k)),
+                w.n_tokens.sum(),
+            )
+            for w in corpora.values()
+        ]
+        sources += [(w, everything(w), w.n_tokens.sum()) for w in rest.values()]
         learn(model, drawer(sources, plan["student"]["size"]), seconds=settings["seconds"],
               rate=plan["student"]["rate"], name=f"fold {k}")  # fmt: skip
         for name, w in corpora.items():

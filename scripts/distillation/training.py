@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from distillation.learning import Array, Special, Tagger, Windows, batches
 from torch import Tensor, nn
+
+from distillation.learning import Array, Special, Tagger, Windows, batches
 
 WARMUP = 0.08
 HEAD_RATE = 10.0
@@ -39,7 +40,7 @@ def timed_steps(
             group["lr"] = group["top"] * factor
 
         def step(loss: Tensor) -> None:
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             optimizer.zero_grad()
@@ -157,7 +158,7 @@ def drawer(sources: Sequence[tuple[Windows, Array, float]], size: int, seed: int
         streams.append(
             endless(lambda w=lengths, r=rows: batches(w, rng.permutation(r), size, rng))  # type: ignore[misc]
         )
-    shares = np.array([share for *_, share in sources])
+    shares = np.array([share for *_, share in sources], dtype=float)
     shares /= shares.sum()
 
     def draw(random: np.random.Generator) -> tuple[Windows, Array]:

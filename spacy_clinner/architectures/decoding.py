@@ -4,11 +4,11 @@ A tagging is legal when I-x stands only after B-x or I-x. Its score is the produ
 probabilities, so the state behind a token is only "inside label x" or "inside nothing", and a
 step costs O(labels): into x by B-x from anywhere, or by I-x from x itself.
 
-All documents of a batch are one sequence: where a document starts, no I-x is allowed, and that
-cuts the dependence exactly. The sequence is folded into short chunks that are scanned side by
-side; a chunk whose incoming state turns out to be another than the one it was scanned with is
-scanned again, until none changes. Dependence on the past dies within few tokens, so two rounds
-are the rule, and the worst case takes no more steps than one plain scan.
+All documents of a batch are one sequence: where a document starts, or whatever else no span may
+cross, no I-x is allowed, and that cuts the dependence exactly. The sequence is folded into short
+chunks that are scanned side by side; a chunk whose incoming state turns out to be another than the
+one it was scanned with is scanned again, until none changes. Dependence on the past dies within few
+tokens, so two rounds are the rule, and the worst case takes no more steps than one plain scan.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class TagScores:
 
     outside (Floats): O, shape (tokens,).
     begin (Floats): B-x, shape (labels, tokens).
-    inside (Floats): I-x, shape (labels, tokens); -inf where a document starts.
+    inside (Floats): I-x, shape (labels, tokens); -inf where none may go on.
     """
 
     outside: Floats
@@ -71,7 +71,7 @@ def tag_scores(logits: NDArray[np.floating], starts: Bools, temperature: float =
     """Normalise the scores of one layer.
 
     logits (NDArray): Scores in the order O, B-1 .. B-n, I-1 .. I-n; shape (tokens, 2 * labels + 1).
-    starts (Bools): Where a document starts, shape (tokens,).
+    starts (Bools): Where no span goes on, as where a document starts; shape (tokens,).
     temperature (float): Divides the scores; above 1 makes probabilities less extreme.
     RETURNS (TagScores): Log probabilities in float64.
     """

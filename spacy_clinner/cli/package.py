@@ -14,11 +14,14 @@ def command(
         list[str] | None,
         typer.Option(help="A layer to keep, once for each; without it all are kept"),
     ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store the encoder's weights in fp16, in half the size")
+    ] = False,
 ) -> None:
     """Build a wheel and an sdist of MODEL, to be installed with pip; no network is needed."""
     from spacy_clinner.packaging import package
 
     with Console(stderr=True).status("Building"):
-        built = package(model, out, name=name, version=version, layers=layer or ())
+        built = package(model, out, name=name, version=version, layers=layer or (), half=half)
     for path in built:
         typer.echo(f"✔ {path} ({path.stat().st_size / 1e6:.1f} MB)")

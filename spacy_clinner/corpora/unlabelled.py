@@ -5,6 +5,7 @@ import gzip
 import lzma
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from spacy.vocab import Vocab
 
@@ -50,7 +51,7 @@ def _texts(path: Path) -> Iterator[str]:
                 yield from (line.rstrip("\n") for line in decode(lines.read(), path).split("\n"))
             return
         csv.field_size_limit(LONGEST_FIELD)
-        opened = lzma.open if path.suffix == ".xz" else open
+        opened: Any = lzma.open if path.suffix == ".xz" else open
         with opened(path, "rt", encoding="utf8", newline="") as file:
             rows = csv.DictReader(file)
             column = next((c for c in COLUMNS if c in (rows.fieldnames or ())), None)

@@ -115,18 +115,17 @@ def align_wordpieces(windows: Sequence[Window], offsets: Ints, lengths: Ints) ->
     return np.repeat(pieces, span), rows[tokens]
 
 
-def pack(lengths: Ints, batch_pieces: int, multiple: int = 1) -> Iterator[tuple[int, int, int]]:
+def pack(lengths: Ints, batch_pieces: int) -> Iterator[tuple[int, int, int]]:
     """Cut a sorted sequence of windows into batches.
 
     lengths (Ints): The number of wordpieces of each window, descending.
     batch_pieces (int): Wordpieces in a batch, padding included; a longer window stands alone.
-    multiple (int): What a batch's width is a multiple of.
     YIELDS (tuple[int, int, int]): The first window of a batch, the one after its last, and the
         batch's width.
     """
     start = 0
     while start < len(lengths):
-        width = -(-int(lengths[start]) // multiple) * multiple
+        width = int(lengths[start])
         end = min(start + max(1, batch_pieces // width), len(lengths))
         yield start, end, width
         start = end

@@ -1,7 +1,7 @@
 """What `clinner_ner` learned besides its weights: layers with their labels and schemes, and how
 they are saved."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -134,6 +134,39 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         for scheme in self.schemes.values():
             for label in scheme.labels.values():
                 GLOSSARY.setdefault(label.name, label.description)
+
+    def learn_also(
+        self, labels: Mapping[str, Sequence[str]], schemes: Sequence[str] = ()
+    ) -> dict[str, list[str]]:
+        """Make room for more labels and layers, and keep what was learned of the others.
+
+        labels (Mapping[str, Sequence[str]]): By layer; those that are known already are passed
+            over.
+        schemes (Sequence[str]): Files of label schemes, for layers that are new.
+        RETURNS (dict[str, list[str]]): By layer the labels that are new.
+        """
+        new: dict[str, list[str]] = {}
+        for layer, names in labels.items():
+            known = self.layer_labels.get(layer, [])
+            if unknown := [name for name in names if name not in known]:
+                new[layer] = unknown
+        if not new:
+            return new
+        further = [layer for layer in new if layer not in self.layer_labels]
+        merged = self.label_data
+        for layer, names in new.items():
+            merged[layer] = [*merged.get(layer, []), *names]
+        self.set_labels(merged)
+        # A scheme that knows the new labels takes the place of one that does not.
+        found = {
+            layer: scheme
+            for layer, scheme in of_layers(new, schemes).items()
+            if layer not in self.schemes or scheme.labels.keys() >= {*new[layer]}
+        }
+        self.set_schemes({**self.schemes, **found})
+        if self.settings["layers"] is not None:
+            self.take({"layers": [*self.settings["layers"], *further]})
+        return new
 
     def set_schemes(self, found: Mapping[str, Scheme]) -> None:
         """Replace the schemes.

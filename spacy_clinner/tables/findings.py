@@ -1,0 +1,101 @@
+"""Rows of tables from documents: the entities of one, and what is linked to them."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spacy.tokens import Doc, Span
+
+from spacy_clinner.annotation import said, store
+from spacy_clinner.annotation.spans import ENTS
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which entities are meant.
+
+    layers (tuple[str, ...] | None): Their layers, "ents" for `doc.ents`; None for all that hold
+        entities, and the rest of `doc.ents`.
+    modifiers (frozenset[str]): Layers that hold no entities.
+    threshold (float | Mapping[str, float]): The least confidence, of all or by layer. Entities of
+        which nothing computed one are kept.
+    labels (frozenset[str] | None): Labels in lower case; None for all.
+    """
+
+    layers: tuple[str, ...] | None = None
+    modifiers: frozenset[str] = frozenset()
+    threshold: float | Mapping[str, float] = 0.0
+    labels: frozenset[str] | None = None
+
+    def takes(self, layer: str, label: str, confidence: float | None) -> bool:
+        """Whether an entity is meant."""
+        if self.labels is not None and label.lower() not in self.labels:
+            return False
+        least = self.threshold
+        if isinstance(least, Mapping):
+            least = least.get(layer, 0.0)
+        return confidence is None or confidence >= least
+
+
+def find(doc: Doc, selection: Selection, no_text: bool = False) -> tuple[list[Row], list[Row]]:
+    """The entities of a document and the modifiers linked to them.
+
+    doc (Doc): A processed document.
+    selection (Selection): Which entities are meant.
+    no_text (bool): Whether to leave out the words of the note.
+    RETURNS (tuple[list[Row], list[Row]]): Rows for `entities` from `entity_id` to `section`, in
+        reading order within each layer, and for `links` from `entity_id` on.
+    """
+    text = doc.text
+    entities: list[Row] = []
+    links: list[Row] = []
+    for layer, span in _spans(doc, selection):
+        values = store.values(span)
+        label, confidence = span.label_, values.get("confidence")
+        if not selection.takes(layer, label, confidence):
+            continue
+        start, end = span.start_char, span.end_char
+        entity_id = f"{layer}:{label}:{start}:{end}"
+        group = values.get("semantic_group") or said.get_semantic_group(span)
+        cue = _place(values.get("negation_cue"), start, len(text))
+        entities.append((
+            entity_id, layer, label, group, start, end, None if no_text else text[start:end],
+            confidence, values.get("assertion"), values.get("negated"), values.get("uncertain"),
+            values.get("hypothetical"), values.get("historical"), values.get("experiencer"), *cue,
+            None if no_text or cue[0] is None else text[cue[0] : cue[1]],
+            values.get("assertion_evidence") or [], values.get("section"),
+        ))  # fmt: skip
+        for place, score in values.get("modifiers") or ():
+            low, high = _place(place, start, len(text))
+            if low is not None:
+                words = None if no_text else text[low:high]
+                links.append((entity_id, place[2], low, high, words, score))
+    return entities, links
+
+
+def _spans(doc: Doc, selection: Selection) -> Iterator[tuple[str, Span]]:
+    """Each span of the layers that are meant, once in each; layers in the order of the document."""
+    seen: set[tuple[int, int, str]] = set()
+    wanted = selection.layers
+    groups: Collection[str] = doc.spans if wanted is None else [k for k in wanted if k in doc.spans]
+    for layer in groups:
+        if wanted is None and layer in selection.modifiers:
+            continue
+        here = {(span.start_char, span.end_char, span.label_): span for span in doc.spans[layer]}
+        seen |= here.keys()
+        yield from ((layer, here[key]) for key in sorted(here))
+    if wanted is None or ENTS in wanted:
+        for span in doc.ents:
+            key = (span.start_char, span.end_char, span.label_)
+            if wanted is not None or key not in seen:
+                yield ENTS, span
+
+
+def _place(place: Any, origin: int, length: int) -> tuple[int, int] | tuple[None, None]:
+    """Offsets into the text of what is stored from a span's start."""
+    if place is None:
+        return None, None
+    start, end = place[0] + origin, place[1] + origin
+    return (start, end) if 0 <= start < end <= length else (None, None)
