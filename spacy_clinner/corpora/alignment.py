@@ -1,7 +1,7 @@
 """`Note` -> `Doc`: gold spans on token boundaries, and a `Loss` for each that could not stay."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -27,8 +27,6 @@ ATTRIBUTE = "attribute left out: no place for its value"
 RELATION = "relation dropped: an end of it was dropped"
 SOURCE = "source: "
 KEPT = ", kept at its offsets"
-NOTE = "duplicate note"
-SCORED_FIRST = ("test", "dev", "train")
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,8 @@ class Aligner:
         RAISES (ClinnerError): A label belongs to none of the layers.
         """
         doc = self.nlp.make_doc(note.text)
-        by_layer: dict[str, list[Placed]] = {scheme.layer: [] for scheme in self.layers}
+        schemes = {scheme.layer: scheme for scheme in self.layers}
+        by_layer: dict[str, list[Placed]] = {layer: [] for layer in schemes}
         labels: dict[str, str] = {}
         fates: dict[str, list[str]] = {}
         for gold in note.spans:
@@ -127,9 +126,10 @@ class Aligner:
         for layer, candidates in by_layer.items():
             chosen, dropped = _without_overlaps(candidates)
             fates.update((gold.id, [reason]) for gold, reason in dropped)
-            some = {LABELS: self.annotated[layer]} if self.annotated[layer] else {}
+            some = self._annotated(note, schemes[layer])
+            attrs = {} if some is None else {LABELS: some}
             spans = [placed.span for placed in chosen]
-            doc.spans[layer] = SpanGroup(doc, name=layer, attrs=some, spans=spans)
+            doc.spans[layer] = SpanGroup(doc, name=layer, attrs=attrs, spans=spans)
             kept.update((placed.gold.id, placed) for placed in chosen)
         doc.set_ents(list(doc.spans[self.layers[0].layer]))
         doc.user_data["note_id"] = note.id
@@ -145,14 +145,22 @@ class Aligner:
         view = scheme.views.get(self.view) if self.view else None
         return set(scheme.labels if view is None else view.values())
 
+    def _annotated(self, note: Note, scheme: Scheme) -> list[str] | None:
+        """The labels of a layer that a note annotates; None for all."""
+        if note.labels is None:
+            return self.annotated[scheme.layer] or None
+        view = scheme.views.get(self.view) if self.view else None
+        names = [scheme.written[label] for label in note.labels if label in scheme.written]
+        return names if view is None else [view[name] for name in names if name in view]
+
     def _label(self, note: Note, gold: NoteSpan) -> tuple[str, str | None]:
         for scheme in self.layers:
             found = scheme.written.get(gold.label)
             if found is not None:
                 view = scheme.views.get(self.view) if self.view else None
                 name = found if view is None else view.get(found)
-                some = self.annotated[scheme.layer]
-                return scheme.layer, name if not some or name in some else None
+                some = self._annotated(note, scheme)
+                return scheme.layer, name if some is None or name in some else None
             if gold.label in scheme.left_out:
                 return scheme.layer, None
         known = ", ".join(label for scheme in self.layers for label in scheme.labels)
@@ -205,7 +213,8 @@ class Aligner:
                 where = (note.id, note.source, None, relation.label, None, None, text)
                 losses.append(Loss(*where, RELATION))
         # Unset says "not annotated", which no relation at all would not.
-        if any(scheme.pairs for scheme in self.layers):
+        pairs = [(e, m) for scheme in self.layers for e, ms in scheme.pairs.items() for m in ms]
+        if any(self._may_have(*pair) for pair in pairs):
             found = ((h, t, None) for h, tails in links.items() for t in tails)
             said.set_relations(doc, found)
         polarities = {}
@@ -263,6 +272,10 @@ class Aligner:
         return None
 
     def _may_have(self, entity: str, modifier: str) -> bool:
+        some = set().union(*self.annotated.values())
+        # What is not annotated cannot be said to be missing.
+        if some and not some.issuperset((entity, modifier)):
+            return False
         return any(modifier in scheme.pairs.get(entity, ()) for scheme in self.layers)
 
 
@@ -304,57 +317,3 @@ def _without_overlaps(
             dropped.append((placed.gold, OVERLAP))
     kept = {placed.gold.id: placed for placed in chosen.values()}
     return sorted(kept.values(), key=lambda placed: placed.span.start), dropped
-
-
-def text_key(note: Note) -> str:
-    """What makes a note's text the same as another's: all but white space and case."""
-    return "".join(note.text.casefold().split())
-
-
-def scored_texts(notes: Iterable[tuple[str, Note]]) -> dict[str, str]:
-    """The texts that some corpus of a mixture scores.
-
-    notes (Iterable[tuple[str, Note]]): Split and note, of all the corpora.
-    RETURNS (dict[str, str]): "test" or "dev" for each text that is in it, by `text_key`.
-    """
-    notes = list(notes)
-    of_split = {split: [note for s, note in notes if s == split] for split in ("dev", "test")}
-    return {text_key(note): split for split, found in of_split.items() for note in found}
-
-
-def drop_duplicates(
-    notes: Iterable[tuple[str, Note]],
-    losses: list[Loss],
-    elsewhere: Mapping[str, str] | None = None,
-) -> Iterator[tuple[str, Note]]:
-    """Each text once; texts that differ only in white space and case are the same (MTSamples
-    holds tokenised copies of four of its notes, two of them in the other split). Nothing else is
-    ignored: "< 0.1" is not "> 0.1", and 1.5 is not 15.
-
-    A text that stands in two splits stays in test rather than dev, and in dev rather than train:
-    what is scored must not have been trained on, and must not shrink.
-
-    notes (Iterable[tuple[str, Note]]): Split and note.
-    losses (list[Loss]): A line is appended for every note left out.
-    elsewhere (Mapping[str, str] | None): Texts that are scored in a corpus of the same mixture, as
-        `scored_texts` gives them. In one split, two corpora may each annotate a text in layers of
-        their own.
-    YIELDS (tuple[str, Note]): Split and note, in the given order.
-    """
-    given = list(notes)
-    texts = [text_key(note) for _, note in given]
-    first: dict[str, int] = {}
-    for at in sorted(range(len(given)), key=lambda at: SCORED_FIRST.index(given[at][0])):
-        first.setdefault(texts[at], at)
-    for at, (split, note) in enumerate(given):
-        kept_split, kept = given[first[texts[at]]]
-        other = (elsewhere or {}).get(texts[at], split)
-        if first[texts[at]] != at:
-            kept_in, kept_id = kept_split, kept.id
-        elif SCORED_FIRST.index(other) < SCORED_FIRST.index(split):
-            kept_in, kept_id = f"{other} of another corpus", ""
-        else:
-            yield split, note
-            continue
-        reason = f"{NOTE}: left out of {split}, same text as one in {kept_in}"
-        losses.append(Loss(note.id, note.source, None, None, None, None, kept_id, reason))

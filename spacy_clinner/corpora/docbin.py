@@ -13,14 +13,9 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from spacy_clinner.annotation.said import get_relations
-from spacy_clinner.corpora.alignment import (
-    RELATION,
-    Aligner,
-    Loss,
-    drop_duplicates,
-    scored_texts,
-)
+from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
+from spacy_clinner.corpora.duplicates import drop_duplicates, scored_texts
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import written_whole
