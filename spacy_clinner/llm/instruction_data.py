@@ -8,8 +8,9 @@ from pathlib import Path
 
 from spacy.language import Language
 
-from spacy_clinner.corpora.alignment import Aligner, Loss, drop_duplicates
+from spacy_clinner.corpora.alignment import Aligner, Loss
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
+from spacy_clinner.corpora.duplicates import drop_duplicates
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
 from spacy_clinner.llm.mentions import Passage
