@@ -1,13 +1,17 @@
 """Make the released model's encoder and heads: a teacher learns on a GPU, and a student from it.
 
-`prepare` turns texts into arrays here; `scripts/distillation/on_gpu.py teach` and `learn` run
-beside each other where the GPU is; `assemble` makes a pipeline of what the student learned, which
-`clinner train --from` goes on with (its relations have learned nothing yet).
+`prepare` turns texts into arrays; `learn` runs `distillation/on_gpu.py` twice, once for each,
+and may run on another machine, which needs no spaCy and sees no text; `assemble` makes a pipeline
+of what the student learned, which `clinner train --from` goes on with (its relations have learned
+nothing yet).
 """
 
 import json
 import random
+import subprocess
+import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,20 +22,24 @@ import typer
 from distillation.documents import labels_of, of_docs
 from rich.progress import track
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
 
 from spacy_clinner.cli import run
-from spacy_clinner.corpora.docbin import read_docs
+from spacy_clinner.corpora.docbin import SCHEMES, read_docs
 from spacy_clinner.corpora.unlabelled import read_texts
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import written_whole
 from spacy_clinner.pipeline.vocabulary import without_texts
+from spacy_clinner.schemes import of_layers, write_schemes
 
 CONFIG = Path("configs/distillation.toml")
 # A text of fewer words says little.
 FEWEST_WORDS = 12
+# Documents of each set of layers, by which a pipeline is made.
+SAMPLE = 30
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 
@@ -76,8 +84,47 @@ def prepare(
         "teacher": given["teacher"] | of_tokenizer(tokenizers[1], tokenizers[0]),
     }  # fmt: skip
     plan["files"] = files
+    write_sample([doc for name in given["gold"] for doc in docs[name]], out)
     (out / "plan.json").write_text(json.dumps(plan), encoding="utf8")
     typer.echo(f"✔ {out}: {sum(f.stat().st_size for f in out.glob('*.npz')) / 1e6:.0f} MB")
+
+
+@app.command()
+def learn(
+    student: Annotated[str, typer.Argument(help="Folder of the student's encoder")],
+    teacher: Annotated[str, typer.Argument(help="Folder of the teacher's encoder")],
+    data: Annotated[Path, typer.Argument(help="Folder that `prepare` wrote")],
+    out: Annotated[Path, typer.Argument(help="Folder for what the student learns")],
+) -> None:
+    """Run teacher and student beside each other on this machine's GPU."""
+    script = str(Path(__file__).parent / "distillation" / "on_gpu.py")
+    parts = [("learn", student), ("teach", teacher)]
+    running = [
+        subprocess.Popen([sys.executable, script, part, str(data), encoder, str(out)])
+        for part, encoder in parts
+    ]
+    # Without the teacher's labels the student would wait for ever.
+    if running[1].wait():
+        running[0].kill()
+    if any(process.wait() for process in running):
+        raise ClinnerError("teacher or student failed; see above.")
+    typer.echo(f"✔ {out}")
+
+
+def write_sample(docs: list[Doc], folder: Path) -> None:
+    """Some documents of each set of layers, with their schemes: what a pipeline is made from."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    sample = DocBin(store_user_data=True)
+    for doc in docs:
+        layers = tuple(sorted(doc.spans))
+        seen[layers] += 1
+        if seen[layers] <= SAMPLE:
+            sample.add(doc)
+    with written_whole(folder / "sample.spacy", private=True) as path:
+        sample.to_disk(path)
+    layers_found = {layer: None for layers in seen for layer in layers}
+    with written_whole(folder / SCHEMES) as path:
+        write_schemes(path, of_layers(layers_found).values())
 
 
 @app.callback()
@@ -159,14 +206,13 @@ def assemble(
     encoder: Annotated[Path, typer.Argument(help="Folder of the student's encoder, for its kind")],
     data: Annotated[Path, typer.Argument(help="Folder that `prepare` wrote")],
     learned: Annotated[Path, typer.Argument(help="Folder with what the student learned")],
-    corpus: Annotated[Path, typer.Argument(help="A .spacy file with every layer and relations")],
     out: Annotated[Path, typer.Argument(help="Folder for the pipeline")],
 ) -> None:
     """Make a pipeline of what the student learned; its relations have learned nothing yet."""
     labels = json.loads((data / "plan.json").read_text(encoding="utf8"))["labels"]
     overrides = {
-        "paths.train": str(corpus),
-        "paths.dev": str(corpus),
+        "paths.train": str(data / "sample.spacy"),
+        "paths.dev": str(data / "sample.spacy"),
         "variables.encoder": str(encoder),
         "variables.max_steps": 1,
         "variables.warmup_steps": 1,
@@ -181,7 +227,7 @@ def assemble(
     rate = ner.model.layers[1].layers[0].layers[2].attrs["factor"]
     order = ner.layer_labels
     if order != labels:
-        raise ClinnerError(f"{data}: its labels are not those of {corpus}.")
+        raise ClinnerError(f"{data}: its labels are not those of its sample.")
     for name, part in (("W", "weight"), ("b", "bias")):
         rows = [weights[f"heads.{layer}.{part}"].astype("f") / rate for layer in order]
         heads.set_param(name, np.concatenate(rows))
