@@ -23,7 +23,7 @@ ROOMS = {
     "architectures": {"tokenization"},
     "pipeline": {"annotation", "architectures", "schemes"},
     "corpora": {"annotation", "schemes", "tokenization"},
-    "tables": {"annotation", "corpora", "pipeline", "schemes"},
+    "tables": {"annotation", "pipeline", "schemes"},
     "view": {"annotation", "schemes"},
     "packaging": {"pipeline"},
     "training": {"annotation", "architectures", "corpora", "pipeline", "schemes"},

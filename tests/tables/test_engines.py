@@ -77,7 +77,7 @@ def test_two_processes_give_the_bytes_of_one(run):
 
 def test_a_model_that_a_process_cannot_load_is_one_message(notes, tmp_path):
     piece = Piece(0, notes, [None] * len(notes), "", len(notes))
-    with pytest.raises(ClinnerError, match="nowhere: no such pipeline"):
+    with pytest.raises(ClinnerError, match="nowhere: no pipeline that can be loaded"):
         list(run_local([piece], Job(str(tmp_path / "nowhere")), Power(processes=2)))
 
 

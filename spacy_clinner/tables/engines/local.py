@@ -74,7 +74,7 @@ def default_processes(power: Power, job: Job) -> int:
 
 
 def free_memory() -> int:
-    """RETURNS (int): Bytes that are free, or used for files; much where the system does not tell."""
+    """RETURNS (int): Bytes that processes may take; much where the system does not tell."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="utf8").splitlines()
         found = next(line for line in lines if line.startswith("MemAvailable:"))

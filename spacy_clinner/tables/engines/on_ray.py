@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from spacy_clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.tables.engines.power import Power
 from spacy_clinner.tables.pieces import Piece
 from spacy_clinner.tables.worker import Job, Result, Worker
@@ -53,7 +53,7 @@ def run_on_ray(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Resu
         ) from None
     started = not ray.is_initialized()
     if started:
-        ray.init(address=power.address, log_to_driver=False, logging_level=logging.ERROR)
+        _start(power.address)
     try:
         yield from _results(pieces, job, power)
     except RayError as error:
@@ -66,6 +66,17 @@ def run_on_ray(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Resu
     finally:
         if started:
             ray.shutdown()
+
+
+def _start(address: str | None) -> None:
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    # Ray raises bare exceptions, too.
+    except Exception as error:
+        where = f"the cluster {address} cannot be reached" if address else "it cannot be started"
+        raise ClinnerError(f"Ray: {where} ({one_line(error)}).") from None
 
 
 def _results(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Result]:
