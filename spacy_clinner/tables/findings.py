@@ -4,12 +4,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from spacy.attrs import ENT_IOB, ENT_TYPE
 from spacy.tokens import Doc, Span
 
 from spacy_clinner.annotation import said, store
 from spacy_clinner.annotation.spans import ENTS
 
 Row = tuple[Any, ...]
+# How spaCy counts a token of an entity.
+INSIDE, BEGINS = 1, 3
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,14 @@ def find(doc: Doc, selection: Selection, no_text: bool = False) -> tuple[list[Ro
     text = doc.text
     entities: list[Row] = []
     links: list[Row] = []
-    for layer, span in _spans(doc, selection):
+    for layer, span, start, end, label in _spans(doc, selection):
         values = store.values(span)
-        label, confidence = span.label_, values.get("confidence")
+        confidence = values.get("confidence")
         if not selection.takes(layer, label, confidence):
             continue
-        start, end = span.start_char, span.end_char
         entity_id = f"{layer}:{label}:{start}:{end}"
-        group = values.get("semantic_group") or said.get_semantic_group(span)
+        known = "semantic_group" in values
+        group = values["semantic_group"] if known else said.get_semantic_group(span)
         cue = _place(values.get("negation_cue"), start, len(text))
         entities.append((
             entity_id, layer, label, group, start, end, None if no_text else text[start:end],
@@ -75,22 +79,33 @@ def find(doc: Doc, selection: Selection, no_text: bool = False) -> tuple[list[Ro
     return entities, links
 
 
-def _spans(doc: Doc, selection: Selection) -> Iterator[tuple[str, Span]]:
-    """Each span of the layers that are meant, once in each; layers in the order of the document."""
-    seen: set[tuple[int, int, str]] = set()
+def _spans(doc: Doc, selection: Selection) -> Iterator[tuple[str, Span, int, int, str]]:
+    """Each span of the layers that are meant, once in each, with its offsets and label; layers in
+    the order of the document."""
+    seen: set[tuple[int, int, int]] = set()
     wanted = selection.layers
     groups: Collection[str] = doc.spans if wanted is None else [k for k in wanted if k in doc.spans]
     for layer in groups:
         if wanted is None and layer in selection.modifiers:
             continue
-        here = {(span.start_char, span.end_char, span.label_): span for span in doc.spans[layer]}
-        seen |= here.keys()
-        yield from ((layer, here[key]) for key in sorted(here))
-    if wanted is None or ENTS in wanted:
+        here = {}
+        for span in doc.spans[layer]:
+            here[span.start_char, span.end_char, span.label_] = span
+            seen.add((span.start, span.end, span.label))
+        yield from ((layer, here[key], *key) for key in sorted(here))
+    if ENTS in wanted if wanted is not None else not _ents(doc) <= seen:
         for span in doc.ents:
-            key = (span.start_char, span.end_char, span.label_)
-            if wanted is not None or key not in seen:
-                yield ENTS, span
+            if wanted is not None or (span.start, span.end, span.label) not in seen:
+                yield ENTS, span, span.start_char, span.end_char, span.label_
+
+
+def _ents(doc: Doc) -> set[tuple[int, int, int]]:
+    """Tokens and label of `doc.ents`, for which spaCy takes as long as we for all else."""
+    iob, labels = doc.to_array([ENT_IOB, ENT_TYPE]).T.reshape(2, -1)
+    begins = np.flatnonzero((iob == BEGINS) & (labels != 0))
+    behind = np.append(np.flatnonzero(iob != INSIDE), len(doc))
+    ends = behind[np.searchsorted(behind, begins, side="right")]
+    return set(zip(begins.tolist(), ends.tolist(), labels[begins].tolist(), strict=True))
 
 
 def _place(place: Any, origin: int, length: int) -> tuple[int, int] | tuple[None, None]:

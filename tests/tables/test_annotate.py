@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipelines import BAD, failing, rules
-from spacy.tokens import Span, SpanGroup
+from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_clinner.annotation import store
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.annotate import annotate
+from spacy_clinner.tables.findings import _ents
 from spacy_clinner.tables.schemas import ENTITIES, LINKS, NOTES, SCHEMAS
 
 # Hypothesis asks for no fixtures of a module.
@@ -299,3 +300,13 @@ def test_very_long_notes_and_very_many_empty_ones_are_rows(nlp):
         {"values": "empty", "counts": 10_000},
     ]
     assert found.entities.num_rows == 4_000
+
+
+@given(st.lists(st.sampled_from(["O", "B", "I", "C"]), min_size=1, max_size=12))
+def test_tokens_of_entities_are_those_of_spacy(tags):
+    words = [f"w{at}" for at in range(len(tags))]
+    spans = [(at, at + 1 + ("I" in tags[at + 1 : at + 2])) for at, t in enumerate(tags) if t != "O"]
+    doc = Doc(RULES.vocab, words)
+    kept = [span for at, span in enumerate(spans) if at == 0 or spans[at - 1][1] <= span[0]]
+    doc.set_ents([Span(doc, start, min(end, len(doc)), "X") for start, end in kept])
+    assert _ents(doc) == {(ent.start, ent.end, ent.label) for ent in doc.ents}
