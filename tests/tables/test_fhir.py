@@ -1,19 +1,12 @@
 import json
-from zipfile import ZipFile
 
 import pytest
-import spacy
 from fhir.resources.R4B.bundle import Bundle
+from fhir_resources import code, is_active_condition, resources
 from finding_rows import EVERYTHING, entities, entity, link, links, notes
 
-from spacy_clinner.corpora.alignment import Aligner
-from spacy_clinner.corpora.brat import read_brat
-from spacy_clinner.schemes import load
-from spacy_clinner.tables.annotate import as_table
 from spacy_clinner.tables.concepts import read_codes
 from spacy_clinner.tables.fhir import DERIVATION, POLARITY, bundles
-from spacy_clinner.tables.findings import Selection, find
-from spacy_clinner.tables.schemas import ENTITIES, LINKS
 
 PRESENT = {
     "assertion": "present",
@@ -35,24 +28,10 @@ def bundle_of(*rows, linked=(), note=None, **options):
     return json.loads(line)
 
 
-def resources(bundle):
-    return [entry["resource"] for entry in bundle.get("entry", ())]
-
-
 def resource_of(said, *modifiers, **options):
     row = entity(**{**PRESENT, **said})
     bundle = bundle_of(row, linked=[link(row, *modifier) for modifier in modifiers], **options)
     return resources(bundle)[0]
-
-
-def code(concept):
-    return concept["coding"][0]["code"]
-
-
-def is_active_condition(resource):
-    if resource["resourceType"] != "Condition":
-        return False
-    return "clinicalStatus" in resource and code(resource["clinicalStatus"]) == "active"
 
 
 def test_a_problem_of_the_patient_is_a_condition_where_it_was_found():
@@ -266,84 +245,3 @@ def test_every_note_has_a_bundle_but_those_that_failed():
 def test_the_same_findings_are_the_same_bytes():
     rows = [entity(**PRESENT), entity("fever", 30, **PRESENT)]
     assert bundle_of(*rows) == bundle_of(*rows)
-
-
-def tables_of(docs):
-    """The tables of documents by name, as `annotate` makes them."""
-    stamp = ("en_clinner", "0.2.0", entity()["processed_at"])
-    rows, linked = [], []
-    for name, doc in docs.items():
-        found, to = find(doc, Selection(modifiers=frozenset({"modifiers"})))
-        rows += [(name, *row, *stamp) for row in found]
-        linked += [(name, *row) for row in to]
-    return as_table(rows, ENTITIES), as_table(linked, LINKS), notes(*docs)
-
-
-def conditions(table):
-    """By note and place, the Conditions; each bundle is read by the library that knows FHIR."""
-    found = {}
-    for row in table.to_pylist():
-        Bundle.model_validate_json(row["bundle"])
-        for resource in resources(json.loads(row["bundle"])):
-            if resource["resourceType"] == "Condition":
-                place = resource["extension"][0]["extension"]
-                start, length = place[1]["valueInteger"], place[2]["valueInteger"]
-                found[row["note_id"], start, start + length] = resource
-    return found
-
-
-def test_on_the_sample_no_gold_negation_condition_or_relative_is_an_active_condition(root, nlp):
-    """What annotators linked to a problem decides, whatever rules think."""
-    nlp.add_pipe("clinner_sections")
-    nlp.add_pipe("clinner_context", config={"combine": "relations"})
-    aligner = Aligner(nlp, [load("clinical"), load("modifiers")], {})
-    docs, linked = {}, set()
-    for split in ("train", "dev", "test"):
-        for note in read_brat(root / "corpus/sample" / split):
-            doc = docs[note.id] = aligner.align(note)[0]
-            for _, component in nlp.pipeline:
-                doc = component(doc)
-            linked |= {
-                (note.id, head.start_char, head.end_char)
-                for head, tail, _ in doc._.relations
-                if tail.label_ in ("NEGATION", "SUBJECT", "CONDITION")
-            }
-    found = conditions(bundles(*tables_of(docs)))
-    active = {place for place, resource in found.items() if is_active_condition(resource)}
-    assert len(docs) == 90
-    assert len(active) > 500
-    assert len(linked) > 200
-    assert not active & linked
-
-
-def test_on_the_sample_nothing_predicted_as_absent_or_anothers_is_an_active_condition(
-    root, tmp_path
-):
-    pytest.importorskip("openvino")
-    (wheel,) = (root / "packages").glob("en_clinner_cpu-*.whl")
-    ZipFile(wheel).extractall(tmp_path)
-    (model,) = tmp_path.glob("en_clinner_cpu/en_clinner_cpu-*")
-    nlp = spacy.load(model)
-    paths = sorted((root / "corpus/sample").glob("*/*.txt"))
-    docs = dict(
-        zip(
-            (path.stem for path in paths),
-            nlp.pipe(path.read_text(encoding="utf8") for path in paths),
-            strict=True,
-        )
-    )
-    found = conditions(bundles(*tables_of(docs)))
-    active = {place for place, resource in found.items() if is_active_condition(resource)}
-    barred = {
-        (name, ent.start_char, ent.end_char)
-        for name, doc in docs.items()
-        for ent in doc.ents
-        if ent._.negated
-        or ent._.hypothetical
-        or ent._.experiencer != "patient"
-        or ent._.assertion not in ("present", "possible")
-    }
-    assert len(docs) == 90
-    assert len(active) > 500
-    assert len(barred) > 200
-    assert not active & barred
