@@ -2,14 +2,12 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from spacy.language import Language
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
 
 import spacy_clinner
 from spacy_clinner.service import problems, routes
@@ -18,9 +16,8 @@ from spacy_clinner.service.gate import Gate
 from spacy_clinner.service.limits import Limits
 from spacy_clinner.service.metrics import Metrics
 from spacy_clinner.service.microbatches import MicroBatches
+from spacy_clinner.service.page_files import add_page
 from spacy_clinner.service.state import Service
-
-PAGE = Path(__file__).parent / "page"
 
 
 def create_app(
@@ -68,8 +65,7 @@ def create_app(
     app.include_router(routes.public)
     app.include_router(routes.guarded)
     add_documentation(app, app.state.service)
-    # Not a mount at "/", which would take what the API answers with 405.
-    app.router.default = StaticFiles(directory=PAGE, html=True)
+    add_page(app)
     app.add_exception_handler(problems.Refused, problems.on_refused)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)
