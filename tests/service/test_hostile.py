@@ -2,21 +2,23 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 from servers import notes
 
 COUNT = 400
+BENCHMARKS = Path(__file__).parents[2] / "scripts/benchmarks"
 
 
 @pytest.fixture(scope="module")
-def calling(root):
-    sys.path.insert(0, str(root / "scripts/benchmarks"))
+def calling():
+    sys.path.insert(0, str(BENCHMARKS))
     import calling.callers
     import calling.hostile
 
     yield calling
-    sys.path.pop(0)
+    sys.path.remove(str(BENCHMARKS))
 
 
 def survived(calling, server, count):
