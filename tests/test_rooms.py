@@ -28,14 +28,22 @@ ROOMS = {
     "llm": {"annotation", "corpora", "pipeline", "schemes"},
     "view": {"annotation", "schemes"},
     "packaging": {"pipeline"},
-    "service": {"pipeline", "schemes", "tables", "view"},
+    "service": {"annotation", "pipeline", "schemes", "tables", "view"},
     "training": {"annotation", "architectures", "corpora", "pipeline", "schemes"},
     # A model card tells how its model was trained.
     "evaluation": {"annotation", "corpora", "pipeline", "schemes", "training"},
     # An edition is compared with the pipeline that it is made of.
     "cpu": {"architectures", "corpora", "evaluation", "pipeline", "tokenization"},
     "cli": {
-        "corpora", "cpu", "evaluation", "llm", "packaging", "service", "tables", "training", "view",
+        "corpora",
+        "cpu",
+        "evaluation",
+        "llm",
+        "packaging",
+        "service",
+        "tables",
+        "training",
+        "view",
     },
     "__main__": {"cli"},
     # Names that users import from `spacy_clinner` itself.

@@ -1,7 +1,7 @@
 """What is made of a document: the rows of `tables`, or another shape, as JSON."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -12,15 +12,17 @@ from pydantic_core import to_json
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_clinner.annotation.spans import ENTS
 from spacy_clinner.service.problems import Refused
-from spacy_clinner.tables.annotate import model_and_version, select
+from spacy_clinner.tables.annotate import as_table, model_and_version, select
 from spacy_clinner.tables.comprehend_medical import to_comprehend_medical
-from spacy_clinner.tables.findings import Selection, find
+from spacy_clinner.tables.fhir import bundles
+from spacy_clinner.tables.findings import Row, Selection, find
 from spacy_clinner.tables.huggingface import to_entities
 from spacy_clinner.tables.reading import Failure
 from spacy_clinner.tables.schemas import EMPTY, ENTITIES, FAILED, LINKS, NOTES, OK
 
-Format = Literal["clinner", "huggingface", "comprehend-medical"]
+Format = Literal["clinner", "huggingface", "comprehend-medical", "fhir"]
 # What a row of the table of entities says of its note, an answer says once.
 OF_NOTE = ("note_id", "model", "model_version", "processed_at")
 ENTITY_KEYS = [name for name in ENTITIES.names if name not in OF_NOTE]
@@ -61,33 +63,59 @@ def shape_of(
     RETURNS (Callable[[Doc | Failure], Made]): Makes the answer of what the pipeline made of the
         note; raises `Refused` where that failed and the shape has no place to say so.
     """
+    stamp = (*model_and_version(nlp), datetime.now(UTC))
     if asked.format == "clinner":
-        selection = select(nlp, asked.layers, asked.threshold)
-        stamp = dict(zip(STAMP, (*model_and_version(nlp), datetime.now(UTC)), strict=True))
-        return partial(_as_rows, note_id, text, selection, stamp)
-    return partial(_as_other, nlp.meta["version"], asked, note_id)
+        return partial(_as_rows, note_id, text, select(nlp, asked.layers, asked.threshold), stamp)
+    # Others find a term once, though several layers do.
+    selection = select(nlp, asked.layers or (ENTS,), asked.threshold)
+    return partial(_as_other, asked, note_id, selection, stamp)
 
 
-def _as_rows(
-    note_id: str, text: str, selection: Selection, stamp: Mapping[str, Any], found: Doc | Failure
-) -> Made:
+def _rows(
+    note_id: str, text: str, selection: Selection, found: Doc | Failure
+) -> tuple[Row, list[Row], list[Row]]:
+    """The rows of a note: of the note itself, its entities and their links."""
     entities, links = ([], []) if isinstance(found, Failure) else find(found, selection)
     error = str(found) if isinstance(found, Failure) else None
     status = FAILED if error else OK if text and not text.isspace() else EMPTY
     digest = hashlib.sha256(text.encode("utf8")).hexdigest()
-    row = (note_id, status, error, len(text), len(entities), digest)
+    return (note_id, status, error, len(text), len(entities), digest), entities, links
+
+
+def _as_rows(
+    note_id: str, text: str, selection: Selection, stamp: Row, found: Doc | Failure
+) -> Made:
+    row, entities, links = _rows(note_id, text, selection, found)
     note = {
         **dict(zip(NOTES.names, row, strict=True)),
-        **stamp,
+        **dict(zip(STAMP, stamp, strict=True)),
         "entities": [dict(zip(ENTITY_KEYS, entity, strict=True)) for entity in entities],
         "links": [dict(zip(LINK_KEYS, link, strict=True)) for link in links],
     }
     return Made(len(text.split()), to_json(note))
 
 
-def _as_other(version: str, asked: Asked, note_id: str, found: Doc | Failure) -> Made:
+def _as_bundle(
+    note_id: str, text: str, selection: Selection, stamp: Row, found: Doc | Failure
+) -> bytes:
+    row, entities, links = _rows(note_id, text, selection, found)
+    made = bundles(
+        as_table([(note_id, *entity, *stamp) for entity in entities], ENTITIES),
+        as_table([(note_id, *link) for link in links], LINKS),
+        as_table([row], NOTES),
+    )
+    bundle: str = made["bundle"][0].as_py()
+    return bundle.encode("utf8")
+
+
+def _as_other(
+    asked: Asked, note_id: str, selection: Selection, stamp: Row, found: Doc | Failure
+) -> Made:
     if isinstance(found, Failure):
         raise Refused(500, f"The note {note_id!r} failed: {found}.")
+    n_words = len(found.text.split())
+    if asked.format == "fhir":
+        return Made(n_words, _as_bundle(note_id, found.text, selection, stamp, found))
     made: Any
     if asked.format == "huggingface":
         made = [
@@ -96,8 +124,8 @@ def _as_other(version: str, asked: Asked, note_id: str, found: Doc | Failure) ->
             if entity["score"] is None or entity["score"] >= asked.threshold
         ]
     else:
-        made = to_comprehend_medical(found, asked.layers, asked.threshold, version)
-    return Made(len(found.text.split()), to_json(made))
+        made = to_comprehend_medical(found, asked.layers, asked.threshold, stamp[1])
+    return Made(n_words, to_json(made))
 
 
 def joined(asked: Asked, notes: list[bytes]) -> bytes:

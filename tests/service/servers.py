@@ -59,7 +59,8 @@ def running(folder, model, *options, env=None):
 
 
 def _url(process, log):
-    for _ in range(1200):
+    # A machine that does ten other things is no failure.
+    for _ in range(6000):
         told = LISTENS.search(log.read_text(encoding="utf8"))
         if told:
             return told[1]

@@ -8,6 +8,7 @@ from servers import notes
 
 from spacy_clinner.tables.annotate import annotate
 from spacy_clinner.tables.comprehend_medical import to_comprehend_medical
+from spacy_clinner.tables.fhir import bundles
 from spacy_clinner.tables.huggingface import to_entities
 
 TEXTS = (
@@ -66,6 +67,24 @@ def test_the_shapes_of_others_are_those_that_python_gives(api, nlp):
     found = api.post("/v1/annotate?format=comprehend-medical", json=asked).json()
     assert found == [to_comprehend_medical(doc, version="1.2")]
     assert found[0]["Entities"][0]["Traits"] == [{"Name": "NEGATION", "Score": None}]
+
+
+def test_a_bundle_of_fhir_is_the_one_that_the_command_writes(api, nlp):
+    made = api.post("/v1/annotate?format=fhir", json=notes(TEXTS[0], " ")).json()
+    batch = pa.RecordBatch.from_pydict({"note_id": ["0", "1"], "text": [TEXTS[0], " "]})
+    expected = [json.loads(b) for b in bundles(*annotate(batch, nlp, layers=["ents"]))["bundle"]
+                .to_pylist()]  # fmt: skip
+    assert [timeless(bundle) for bundle in made] == [timeless(bundle) for bundle in expected]
+    kinds = {entry["resource"]["resourceType"] for entry in made[0]["entry"]}
+    assert kinds >= {"Condition", "FamilyMemberHistory", "Provenance"}
+
+
+def timeless(value):
+    """Plain data without times, and what is made of them."""
+    if isinstance(value, dict):
+        return {key: timeless(item) for key, item in value.items()
+                if key not in ("recorded", "timestamp")}  # fmt: skip
+    return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
 def test_a_note_that_fails_has_no_place_in_the_shapes_of_others(api):

@@ -151,3 +151,14 @@ def test_it_warns_where_others_reach_it_without_a_key(rules, tmp_path):
 def test_by_default_only_this_machine_reaches_it(server):
     assert server.url.startswith("http://127.0.0.1:")
     assert "there is no key" not in server.logged()
+
+
+def test_the_others_are_answered_while_a_long_note_is_computed(full):
+    with full.client() as client, ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(client.post, "/v1/annotate", json=notes("Denies fever. " * 7000))
+        answered = 0
+        while not asked.done():
+            assert client.get("/healthz").status_code == 200
+            answered += 1
+        assert asked.result().status_code == 200
+    assert answered > 10
