@@ -5,56 +5,33 @@ environment is set in time.
 """
 
 import inspect
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
 from spacy_clinner.cli import (
     adapt,
+    annotate,
     benchmark,
     check,
     convert,
     evaluate,
+    instruct,
     label,
     optimize,
     package,
     reformat,
     serve,
     train,
+    tune,
     view,
 )
 from spacy_clinner.cli.environment import set_defaults
-from spacy_clinner.errors import ClinnerError
+from spacy_clinner.cli.messages import one_message
 
 TAKES_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-@contextmanager
-def one_message() -> Iterator[None]:
-    """An error of the user or of the disk becomes one message and exit code 1."""
-    try:
-        yield
-    except ClinnerError as error:
-        _fail(str(error))
-    except OSError as error:
-        # A rename names two files, of which the user knows the second.
-        path = error.filename2 or error.filename
-        reason = error.strerror or " ".join(str(error).split())
-        _fail(f"{path}: {reason}." if path else reason)
-    # typer handles its own; spaCy's option parser raises click's.
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-
-
-def _fail(message: str) -> None:
-    typer.secho(f"✘ {message}", fg="red", err=True)
-    sys.exit(1)
 
 
 class Commands(TyperGroup):
@@ -77,11 +54,14 @@ app.command("convert")(convert.command)
 app.command("check", context_settings=TAKES_OVERRIDES)(check.command)
 app.command("train", context_settings=TAKES_OVERRIDES)(train.command)
 app.command("evaluate")(evaluate.command)
+app.command("instruct")(instruct.command)
+app.command("tune")(tune.command)
 app.command("label")(label.command)
 app.command("adapt")(adapt.command)
 app.command("optimize")(optimize.command)
 app.command("package")(package.command)
 app.command("reformat")(reformat.command)
+app.command("annotate")(annotate.command)
 app.command("view")(view.command)
 app.command("benchmark")(benchmark.command)
 app.command("serve")(serve.command)

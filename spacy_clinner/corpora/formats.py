@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from spacy_clinner.corpora.bioc import read_bioc
 from spacy_clinner.corpora.brat import read_brat, write_brat
 from spacy_clinner.corpora.conll import read_conll
 from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
@@ -11,6 +12,7 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.progress import Progress, quiet
 
 READERS: dict[str, Callable[[Path], Iterator[Note]]] = {
+    "bioc": read_bioc,
     "brat": read_brat,
     "conll": read_conll,
     "jsonl": read_jsonl,

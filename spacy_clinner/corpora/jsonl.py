@@ -43,9 +43,11 @@ def read_jsonl(path: Path) -> Iterator[Note]:
     """Read JSON records, one per line or as one list.
 
     The shape is found for every record: clinner's own (all that a `Note` holds), Prodigy
-    (`spans`; examples not accepted are left out, and counted in the log), doccano (`label`,
-    `labels`, or `entities` with `relations`) or Label Studio (`data.text` and `annotations`, of
-    which the first that is not cancelled counts, or the one marked as ground truth).
+    (`spans`, which may also be lists of start, end and label; examples not accepted are left out,
+    and counted in the log), doccano (`label`, `labels`, or `entities` with `relations`) or Label
+    Studio (`data.text` and `annotations`, of which the first that is not cancelled counts, or the
+    one marked as ground truth). Beside `spans`, a `type` names the one label that was looked for in
+    the text; records that have it as null are left out, and counted, too.
 
     path (Path): The file, plain or `.gz`.
     YIELDS (Note): One per record.
@@ -75,6 +77,9 @@ def _notes(path: Path) -> Iterator[Note]:
         answer = record.get("answer", "accept")
         if answer != "accept":
             left_out[str(answer)] += 1
+            continue
+        if record.get("type", "") is None:
+            left_out["without a type"] += 1
             continue
         if OWN in record:
             yield _own(record, where)
@@ -208,6 +213,7 @@ class _Draft:
     relations: list[Relation] = field(default_factory=list)
     attributes: list[Attribute] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    labels: tuple[str, ...] | None = None
     names: dict[str, str] = field(default_factory=dict)
 
     def add_span(self, start: Any, end: Any, label: Any, key: Any = None, text: Any = None) -> None:
@@ -257,6 +263,7 @@ class _Draft:
             tuple(self.spans),
             tuple(self.relations),
             tuple(self.attributes),
+            labels=self.labels,
             source=self.where,
             problems=(*self.problems, *unresolved((self.where, a) for a in annotations)),
         )
@@ -275,7 +282,13 @@ def _dicts(value: Any, where: str) -> list[Record]:
 
 
 def _read_prodigy(record: Record, draft: _Draft) -> None:
-    for span in _dicts(record["spans"], draft.where):
+    if isinstance(record.get("type"), str):
+        draft.labels = (record["type"],)
+    for span in _list(record["spans"], draft.where):
+        if isinstance(span, list) and len(span) == 3:
+            draft.add_span(*span)
+            continue
+        span = _record(span, draft.where)
         start, end = span.get("start"), span.get("end")
         draft.add_span(start, end, span.get("label"), (start, end), span.get("text"))
     for relation in _dicts(record.get("relations"), draft.where):

@@ -14,6 +14,10 @@ from spacy.tokens import Doc
 
 from spacy_clinner.tables.reading import Failure, read
 
+# While the rules of one batch run, the encoder computes the next.
+AT_ONCE = 2
+# Batches after which the words that the pipeline met are forgotten, at the latest.
+BATCHES_OF_ZONE = 64
 # What is made of a document while it exists: documents do not outlive their batch.
 Shape = Callable[[Doc | Failure], Any]
 
@@ -57,7 +61,7 @@ def n_words(text: str) -> int:
 
 
 class MicroBatches:
-    """A queue of notes, and the thread that computes them.
+    """A queue of notes, and the threads that compute them.
 
     nlp (Language): The pipeline.
     batch (int): Words that are computed together; a longer note stands alone.
@@ -82,7 +86,9 @@ class MicroBatches:
         self.on_batch = on_batch
         self.words = 0
         self._waiting: deque[Waiting] = deque()
-        self._came = asyncio.Event()
+        self._computing = 0
+        self._ended = False
+        self._changed = asyncio.Event()
         self._left = asyncio.Event()
         self._seconds_per_word = 0.0
 
@@ -94,14 +100,14 @@ class MicroBatches:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Compute what comes, until the block ends."""
-        with ThreadPoolExecutor(1, thread_name_prefix="clinner") as thread:
-            task = asyncio.create_task(self._run(thread))
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="clinner") as threads:
+            task = asyncio.create_task(self._run(threads))
             try:
                 yield
             finally:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                self._ended = True
+                self._changed.set()
+                await task
 
     def add(self, texts: Sequence[str], shapes: Sequence[Shape]) -> "list[asyncio.Future[Any]]":
         """Queue the notes of a request, all or none.
@@ -125,7 +131,7 @@ class MicroBatches:
         ]
         self._waiting.extend(added)
         self.words += sum(sizes)
-        self._came.set()
+        self._changed.set()
         return [note.result for note in added]
 
     async def room(self) -> None:
@@ -134,24 +140,48 @@ class MicroBatches:
             self._left.clear()
             await self._left.wait()
 
-    async def _run(self, thread: ThreadPoolExecutor) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._came.wait()
-            await self._gather()
-            batch = self._take()
-            if batch:
-                await loop.run_in_executor(thread, self._compute, batch, loop)
+    async def _run(self, threads: ThreadPoolExecutor) -> None:
+        while not self._ended:
+            if not self._waiting:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            # New words are forgotten with the zone, or the vocabulary would grow for ever. It ends
+            # when no document is left: when nothing waits, or after so many batches.
+            with self.nlp.memory_zone():
+                left = iter(range(BATCHES_OF_ZONE))
+                await asyncio.gather(*(self._work(threads, left) for _ in range(AT_ONCE)))
 
-    async def _gather(self) -> None:
-        """Give others the time to come, as long as the first note may wait for them."""
-        while self._waiting and self.words < self.batch:
-            self._came.clear()
-            left = self._waiting[0].since + self.wait - time.monotonic()
-            if left <= 0:
+    async def _work(self, threads: ThreadPoolExecutor, left: Iterator[int]) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in left:
+            if not await self._is_due():
                 return
+            batch = self._take()
+            self._computing += 1
+            try:
+                await loop.run_in_executor(threads, self._compute, batch, loop)
+            finally:
+                self._computing -= 1
+                self._changed.set()
+
+    async def _is_due(self) -> bool:
+        """Wait for a batch: a full one, or, where nothing is computed, of what has come in time.
+
+        RETURNS (bool): False where there is nothing to wait for.
+        """
+        while not self._ended and self.words < self.batch:
+            patience = None
+            if not self._computing:
+                if not self._waiting:
+                    return False
+                patience = self._waiting[0].since + self.wait - time.monotonic()
+                if patience <= 0:
+                    return True
+            self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._came.wait(), left)
+                await asyncio.wait_for(self._changed.wait(), patience)
+        return not self._ended
 
     def _take(self) -> list[Waiting]:
         taken: list[Waiting] = []
@@ -163,29 +193,24 @@ class MicroBatches:
             if not note.result.done():
                 taken.append(note)
                 room -= note.words
-        if not self._waiting:
-            self._came.clear()
         self._left.set()
         return taken
 
     def _compute(self, batch: list[Waiting], loop: asyncio.AbstractEventLoop) -> None:
+        if not batch:
+            return
         start = time.perf_counter()
-        for note, made in self._made(batch):
+        for note, found in zip(batch, read(self.nlp, [n.text for n in batch]), strict=True):
+            made: Any
+            try:
+                made = note.shape(found)
+            except Exception as error:
+                made = error
             loop.call_soon_threadsafe(_settle, note.result, made)
         seconds = time.perf_counter() - start
         words = sum(note.words for note in batch)
         self._seconds_per_word = seconds / words
         self.on_batch(words, seconds)
-
-    def _made(self, batch: list[Waiting]) -> Iterator[tuple[Waiting, Any]]:
-        # New words are forgotten with the batch, or the vocabulary would grow for ever.
-        with self.nlp.memory_zone():
-            for note, found in zip(batch, read(self.nlp, [n.text for n in batch]), strict=True):
-                try:
-                    made = note.shape(found)
-                except Exception as error:
-                    made = error
-                yield note, made
 
 
 def _settle(result: "asyncio.Future[Any]", made: Any) -> None:

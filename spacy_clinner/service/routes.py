@@ -17,7 +17,7 @@ from spacy_clinner.service.problems import ProblemAnswer, Refused
 from spacy_clinner.service.state import Service
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """RETURNS (Service): The service that a request came to."""
     service: Service = request.app.state.service
     return service
@@ -26,7 +26,7 @@ def service_of(request: Request) -> Service:
 Here = Annotated[Service, Depends(service_of)]
 
 
-def check_key(request: Request, service: Here) -> None:
+async def check_key(request: Request, service: Here) -> None:
     """Refuse a request without the key, if there is one.
 
     RAISES (Refused): 401.

@@ -77,6 +77,8 @@ def serve(app: FastAPI, taken: socket.socket, *, seconds: float) -> None:
         ws="none",
         access_log=False,
         server_header=False,
+        # Longer than proxies keep a connection, so that none sends on one that is just ended.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(seconds)),
     )
     # uvicorn raises the signal again when all is finished; to have finished is no failure.

@@ -63,7 +63,7 @@ def annotate(
         ours.
     """
     kept = check_columns(batch.schema, id, text)
-    texts, found_faults = _texts(batch.column(text))
+    texts, found_faults = _decoded(batch.column(text))
     faults = [own or found for own, found in zip(faults or found_faults, found_faults, strict=True)]
     ids = _ids(batch.column(id))
     selection = select(nlp, layers, threshold, only)
@@ -183,21 +183,29 @@ def _ids(column: pa.Array) -> list[str]:
     return pc.cast(column, pa.string()).to_pylist()  # type: ignore[no-any-return]
 
 
-def _texts(column: pa.Array) -> tuple[Texts, Faults]:
+def texts_of(column: pa.Array) -> Texts:
+    """The texts of a column.
+
+    column (pa.Array): Of any type.
+    RETURNS (list[str | None]): None for what is null, no string or not UTF-8.
+    """
+    return _decoded(column)[0]
+
+
+def _decoded(column: pa.Array) -> tuple[Texts, Faults]:
     """The texts, and by note why it has none."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _texts(column.dictionary_decode())
-    if pa.types.is_null(kind) or _is_string(kind):
-        return column.to_pylist(), [None] * len(column)
-    if not _is_binary(kind):
-        told = f"the text is no string but {kind}"
-        return [None] * len(column), [
-            told if valid else None for valid in column.is_valid().to_pylist()
-        ]
+        return _decoded(column.dictionary_decode())
+    if pa.types.is_null(kind):
+        return [None] * len(column), [None] * len(column)
+    if not _is_string(kind) and not _is_binary(kind):
+        told, valid = f"the text is no string but {kind}", column.is_valid().to_pylist()
+        return [None] * len(column), [told if there else None for there in valid]
+    # Strings, too: what reads Parquet does not look whether they are UTF-8.
     texts: Texts = []
     faults: Faults = []
-    for data in column.to_pylist():
+    for data in column.cast(pa.large_binary()).to_pylist():
         fault = None
         try:
             texts.append(None if data is None else data.decode("utf8"))

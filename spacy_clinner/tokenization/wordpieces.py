@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
+# Characters that are read of a token: no word has more, and its beginning says as much as all.
+LONGEST_TOKEN = 8192
+
 
 @dataclass(frozen=True)
 class Window:
@@ -58,6 +61,8 @@ def cut_windows(doc: Doc, spans: Sequence[Span], row: int) -> list[Window]:
         first = int(starts[span.start])
         last = span.end - 1
         end = int(starts[last]) + len(doc[last])
+        if first == starts[last]:
+            end = min(end, first + LONGEST_TOKEN)
         within = starts[span.start : span.end] - first
         windows.append(Window(text[first:end], within, row + span.start))
     return windows

@@ -298,3 +298,16 @@ def test_our_own_line_may_be_written_by_hand(file):
 def test_what_cannot_be_read_stops_with_file_and_line(file, record, message):
     with pytest.raises(ClinnerError, match=r"notes\.jsonl" + message):
         list(read_jsonl(file(record)))
+
+
+def test_spans_may_be_lists_and_a_type_is_the_one_label_that_was_looked_for(file, caplog):
+    spans = [[*ASPIRIN, "DRUG"]]
+    path = file(
+        {"text": TEXT, "spans": spans, "type": "DRUG"},
+        {"text": TEXT, "spans": spans},
+        {"text": TEXT, "spans": [], "type": None},
+    )
+    first, second = read_jsonl(path)
+    assert found(first) == found(second) == [(*ASPIRIN, "DRUG")]
+    assert (first.labels, second.labels) == (("DRUG",), None)
+    assert "1 'without a type'" in caplog.text

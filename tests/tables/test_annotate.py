@@ -74,6 +74,23 @@ def test_the_schemas_are_those_that_are_documented_even_of_nothing(nlp):
     assert all(b"unit" in f.metadata for f in every if f.name in ("start", "end", "n_characters"))
 
 
+def test_the_page_shows_the_columns_of_the_schemas(root):
+    page = (root / "docs/how-to/tables.md").read_text(encoding="utf8")
+    names = {"list<item: string not null>": "list of string"}
+    names |= {"timestamp[us, tz=UTC]": "timestamp (µs, UTC)"}
+    for name, schema in SCHEMAS.items():
+        lines = page.partition(f"### {name}\n")[2].partition("###")[0].splitlines()
+        shown = [line.split(" | ")[:3] for line in lines if line.startswith("| `")]
+        assert shown == [
+            [
+                f"| `{field.name}`",
+                names.get(str(field.type), str(field.type)),
+                "may be" if field.nullable else "never",
+            ]
+            for field in schema
+        ]
+
+
 def test_notes_without_words_are_rows_with_a_status(nlp):
     notes = annotate(batch(["fever", "", " \n", None]), nlp).notes.to_pylist()
     assert [(n["status"], n["error"], n["n_characters"], n["n_entities"]) for n in notes] == [

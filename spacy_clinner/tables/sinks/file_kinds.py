@@ -1,0 +1,66 @@
+"""Tables as files: a line for each kind."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv
+from pyarrow import parquet as pq
+
+ROWS_AT_ONCE = 1024
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Parquet, with the schema's metadata."""
+    pq.write_table(table, path, compression="zstd")
+
+
+def write_jsonl(table: pa.Table, path: Path) -> None:
+    """An object a line, with null for what is null."""
+    with path.open("w", encoding="utf8", newline="") as file:
+        for row in table.to_pylist():
+            file.write(_json(row) + "\n")
+
+
+def write_csv(table: pa.Table, path: Path) -> None:
+    """A header, and strings in quotes, so that an empty one differs from null, which is nothing.
+    Lists and the like are JSON."""
+    columns = [_flat(column) for column in table.columns]
+    flat = pa.Table.from_arrays(columns, names=table.column_names)
+    options = csv.WriteOptions(quoting_style="needed", batch_size=ROWS_AT_ONCE)
+    csv.write_csv(flat, path, options)
+
+
+def write_lines(table: pa.Table, path: Path) -> None:
+    """The first column as it is, a value a line."""
+    with path.open("w", encoding="utf8", newline="") as file:
+        file.writelines(f"{line}\n" for line in table.column(0).to_pylist())
+
+
+# By kind: what files end in, and what writes one.
+FILE_KINDS: dict[str, tuple[str, Callable[[pa.Table, Path], None]]] = {
+    "parquet": ("parquet", write_parquet),
+    "jsonl": ("jsonl", write_jsonl),
+    "csv": ("csv", write_csv),
+    "lines": ("ndjson", write_lines),
+}
+
+
+def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_timestamp(column.type) or pa.types.is_nested(column.type):
+        write = _plain if pa.types.is_timestamp(column.type) else _json
+        values = [None if value is None else write(value) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(values, pa.string())])
+    return column
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf8", "replace")
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -1,0 +1,74 @@
+"""Notes in CSV and TSV. Values are strings, so that an id keeps its zeros; an empty one is empty,
+not null. Quoted line ends, commas and NUL are part of the value."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.sources.opening import not_utf8, opened, storable
+from spacy_clinner.tables.sources.rows import Read, as_batches, strings
+from spacy_clinner.tables.sources.source import Request, check_there
+
+LONGEST_FIELD = 2**31 - 1
+
+
+def schema(path: Path, request: Request, delimiter: str) -> pa.Schema:
+    """The columns that are meant.
+
+    path (Path): The file.
+    request (Request): Names them.
+    delimiter (str): What stands between values.
+    RETURNS (pa.Schema): All strings.
+    RAISES (ClinnerError): The file has no header, or lacks one of them.
+    """
+    with opened(path) as file:
+        header = next(_rows(file, path, delimiter), [])
+    if any(not_utf8(name) for name in header):
+        raise ClinnerError(f"{path}:1: the header is not UTF-8 text. Convert the file to UTF-8.")
+    if not header:
+        raise ClinnerError(f"{path}: the file is empty. Its first line must name the columns.")
+    check_there(request.columns, header, str(path))
+    return strings(request)
+
+
+def rows(path: Path, request: Request, delimiter: str) -> Iterator[pa.RecordBatch]:
+    """The rows of a file.
+
+    path (Path), request (Request), delimiter (str): As `schema` takes them.
+    YIELDS (pa.RecordBatch): The columns that are meant.
+    RAISES (ClinnerError): A quote is never closed, or the file cannot be unpacked.
+    """
+    yield from as_batches(_read(path, request, delimiter), strings(request))
+
+
+def _read(path: Path, request: Request, delimiter: str) -> Iterator[Read]:
+    with opened(path) as file:
+        lines = _rows(file, path, delimiter)
+        header = next(lines)
+        places = [header.index(name) for name in request.columns]
+        for row in lines:
+            # What the csv module makes of a blank line.
+            if row:
+                yield _values(row, places, len(header))
+
+
+def _rows(file: Iterator[str], path: Path, delimiter: str) -> Iterator[list[str]]:
+    csv.field_size_limit(LONGEST_FIELD)
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ClinnerError(
+            f"{path}:{reader.line_num}: not CSV ({error}). Correct the quotes there or before."
+        ) from None
+
+
+def _values(row: list[str], places: list[int], width: int) -> Read:
+    found = [row[place] if place < len(row) else None for place in places]
+    fault = next((told for value in found if value and (told := not_utf8(value))), None)
+    if len(row) != width:
+        fault = f"the row has {len(row)} fields, the header {width}"
+    return [None if value is None else storable(value) for value in found], fault

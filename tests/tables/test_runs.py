@@ -1,0 +1,269 @@
+"""Whole runs of the command, in processes that are killed, too."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pytest
+import spacy
+from commands import clinner
+from pipelines import BAD, failing, rules
+from pyarrow import csv
+from pyarrow import parquet as pq
+
+from spacy_clinner.tables.schemas import ENTITIES, LINKS
+
+WHEN = ("--processed-at", "2026-01-02T03:04:05")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    rules().to_disk(folder)
+    return folder
+
+
+@pytest.fixture
+def notes(tmp_path):
+    """250 notes, two of them empty and one without an id."""
+    texts = [f"Denies fever {at}. Took aspirin." for at in range(250)]
+    texts[3], texts[77] = "", None
+    ids = [f"n{at}" for at in range(250)]
+    ids[9] = None
+    wards = ["A", "B"] * 125
+    pq.write_table(pa.table({"note_id": ids, "text": texts, "ward": wards}), tmp_path / "n.parquet")
+    return tmp_path / "n.parquet"
+
+
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def table(folder, name):
+    return pa.concat_tables(pq.read_table(path) for path in sorted((folder / name).iterdir()))
+
+
+def annotate(folder, *arguments, says=(), code=0):
+    done = clinner(folder, "annotate", *arguments, "--processes", 1)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for part in says:
+        assert part in done.stdout + " ".join(done.stderr.split())
+
+
+def test_a_folder_of_parquet_has_a_part_for_each_piece_and_a_ledger(model, notes, tmp_path):
+    out = tmp_path / "out"
+    annotate(
+        tmp_path, model, notes, out, "--piece", 100, "--keep", "ward", code=1,
+        says=["notes ok", "247", "notes empty", "2", "ents/PROBLEM", "words per second"],
+    )  # fmt: skip
+    parts = [f"part-00000{at}.parquet" for at in range(3)]
+    assert set(files(out)) == {
+        "_ledger.jsonl",
+        *(f"{name}/{part}" for name in ("entities", "links", "notes") for part in parts),
+    }
+    for name, schema in (("entities", ENTITIES), ("links", LINKS)):
+        assert table(out, name).schema.equals(schema)
+        assert table(out, name).schema.metadata == schema.metadata
+    found = table(out, "notes").to_pylist()
+    assert [note["ward"] for note in found] == ["A", "B"] * 125
+    assert found[9]["note_id"] == "(row 10)"
+    assert (found[9]["status"], found[9]["error"]) == ("failed", "the id is null")
+    run, *pieces, end = map(json.loads, (out / "_ledger.jsonl").read_text().splitlines())
+    assert run["model"] == "en_rules"
+    assert run["settings"]["piece"] == 100
+    assert [piece["rows"] for piece in pieces] == [100, 200, 250]
+    assert end == {"piece": 3, "finished": True}
+    assert all(oct(path.stat().st_mode)[-3:] == "600" for path in out.rglob("*") if path.is_file())
+
+
+def test_the_ledger_holds_no_word_of_a_note(model, notes, tmp_path):
+    annotate(tmp_path, model, notes, "out", code=1)
+    ledger = (tmp_path / "out/_ledger.jsonl").read_text()
+    assert not [word for word in ("fever", "aspirin", "Denies", "Took") if word in ledger]
+
+
+def test_jsonl_and_csv_say_what_parquet_says(model, notes, tmp_path):
+    for kind in ("parquet", "jsonl", "csv"):
+        annotate(tmp_path, model, notes, kind, "--files", kind, "--keep", "ward", *WHEN, code=1)
+    for name in ("entities", "notes"):
+        expected = table(tmp_path / "parquet", name).to_pylist()
+        for row in expected:
+            if name == "entities":
+                row["processed_at"] = row["processed_at"].isoformat()
+        lines = (tmp_path / f"jsonl/{name}/part-000000.jsonl").read_text().splitlines()
+        assert [json.loads(line) for line in lines] == expected
+        options = csv.ConvertOptions(
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=[""],
+            column_types={"processed_at": pa.string()},
+        )
+        rows = csv.read_csv(
+            tmp_path / f"csv/{name}/part-000000.csv", convert_options=options
+        ).to_pylist()
+        for row in rows:
+            if "evidence" in row:
+                row["evidence"] = json.loads(row["evidence"])
+        assert rows == expected
+
+
+def test_options_choose_what_is_read_and_written(model, notes, tmp_path):
+    annotate(
+        tmp_path, model, notes, "out", "--only", "drug,nothing", "--no-text", "--where", "ward=B",
+        "--where", "negated=false", "--keep", "ward",
+        code=1, says=["nothing was found of nothing"],
+    )  # fmt: skip
+    entities, found = (table(tmp_path / "out", name) for name in ("entities", "notes"))
+    assert set(entities["label"].to_pylist()) == {"DRUG"}
+    assert entities["text"].null_count == len(entities) == 122
+    assert set(found["ward"].to_pylist()) == {"B"}
+    assert sum(found["n_entities"].to_pylist()) == len(entities)
+
+
+def test_exit_code_is_0_where_all_is_done(model, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("No fever.")
+    annotate(tmp_path, model, "in", "out", says=["✔ out"])
+    assert table(tmp_path / "out", "entities")["note_id"].to_pylist() == ["a"]
+
+
+def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):
+    failing().to_disk(tmp_path / "model")
+    texts = [BAD if at % 40 == 0 else "fever" for at in range(200)]
+    pq.write_table(pa.table({"note_id": range(200), "text": texts}), tmp_path / "n.parquet")
+    annotate(tmp_path, "model", "n.parquet", "out", "--piece", 30, code=1, says=["notes failed"])
+    found = table(tmp_path / "out", "notes").to_pylist()
+    assert {note["error"] for note in found} == {None, "RuntimeError in breaks"}
+    failed = [note["note_id"] for note in found if note["status"] == "failed"]
+    assert failed == [str(at) for at in range(0, 200, 40)]
+    assert len(table(tmp_path / "out", "entities")) == 195
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere", "n.parquet", "out"], "nowhere: no such pipeline"),
+        (["{model}", "n.csv", "out"], "n.csv: no notes there"),
+        (["{model}", "n.parquet", "out", "--text", "body"], "no column 'body'"),
+        (["{model}", "n.parquet", "out", "--id", "key"], "no column 'key'"),
+        (["{model}", "n.parquet", "out", "--keep", "x"], "no column 'x'"),
+        (["{model}", "n.parquet", "out", "--where", "x=1"], "no column 'x'"),
+        (["{model}", "n.parquet", "out", "--where", "x"], "not of the form COLUMN=VALUE"),
+        (["{model}", "n.parquet", "out", "--engine", "dask"], "--engine 'dask': unknown"),
+        (["{model}", "n.parquet", "out", "--format", "x"], "--format 'x': unknown"),
+        (["{model}", "n.parquet", "out", "--files", "x"], "--files 'x': unknown"),
+        (["{model}", "n.parquet", "."], ".: holds files, but no run of this command"),
+        (["{model}", "n.parquet", "n.parquet"], "n.parquet: File exists"),
+    ],
+)
+def test_what_could_not_run_is_one_message_and_exit_code_2(model, notes, tmp_path, arguments, says):
+    arguments = [part.format(model=model) for part in arguments]
+    annotate(tmp_path, *arguments, says=[says], code=2)
+    assert not (tmp_path / "out" / "entities").exists()
+
+
+def test_the_same_command_does_nothing_when_all_is_done(model, notes, tmp_path):
+    annotate(tmp_path, model, notes, "out", code=1)
+    before = files(tmp_path / "out")
+    annotate(tmp_path, model, notes, "out", code=1, says=["notes ok", "247"])
+    assert files(tmp_path / "out") == before
+
+
+def test_another_model_setting_or_input_is_refused_and_named(model, notes, tmp_path):
+    annotate(tmp_path, model, notes, "out", "--piece", 100, code=1)
+    before = files(tmp_path / "out")
+    nlp = spacy.load(model)
+    nlp.meta["version"] = "0.0.1"
+    nlp.to_disk(tmp_path / "newer")
+    nlp.meta["version"] = "0.0.0"
+    nlp.get_pipe("entity_ruler").add_patterns([{"label": "DRUG", "pattern": "ibuprofen"}])
+    nlp.to_disk(tmp_path / "retrained")
+    for arguments, says in [
+        (("newer", notes, "--piece", 100), "The model version was '0.0.0'"),
+        (("retrained", notes, "--piece", 100), "The model sha256 was"),
+        ((model, notes, "--piece", 99), "The setting piece was 100 when this run began, and is 99"),
+        ((model, notes, "--piece", 100, "--no-text"), "The setting no text was False"),
+        ((model, notes, "--piece", 100, "--threshold", 0.5), "The setting threshold was None"),
+        ((model, notes, "--piece", 100, "--files", "csv"), "The setting files was 'parquet'"),
+        ((model, notes, "--piece", 100, "--where", "ward=A"), "The setting where was []"),
+    ]:
+        annotate(tmp_path, *arguments[:2], "out", *arguments[2:], code=2, says=[says])
+    table = pq.read_table(notes)
+    for changed, says in [
+        (table.slice(0, 249), "in piece 2 the notes are others than"),
+        (table.slice(0, 200), "in piece 2 there are fewer notes than"),
+        (pa.concat_tables([table.slice(0, 100), table.slice(101)]), "in piece 1 the notes are"),
+    ]:
+        pq.write_table(changed, tmp_path / "changed.parquet")
+        arguments = (model, "changed.parquet", "out", "--piece", 100)
+        annotate(tmp_path, *arguments, code=2, says=["The input has changed", says])
+    assert files(tmp_path / "out") == before
+
+
+def start(folder, *arguments):
+    command = [sys.executable, "-m", "spacy_clinner", "annotate", *map(str, arguments)]
+    # A group of its own, so that what it started can be looked for.
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+def lines(folder):
+    path = folder / "_ledger.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def group_is_alive(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("processes", "kills"), [(1, (5, 20)), (2, (15,))])
+def test_after_kill_9_the_same_command_gives_the_same_bytes(
+    model, notes, tmp_path, processes, kills
+):
+    arguments = (model, notes, "--piece", 5, "--processes", processes, *WHEN)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    annotate(tmp_path, *arguments[:2], whole, *arguments[2:4], *WHEN, code=1)
+    for least in kills:
+        running = start(tmp_path, *arguments[:2], killed, *arguments[2:])
+        while lines(killed) < least and running.poll() is None:
+            time.sleep(0.005)
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+        deadline = time.monotonic() + 60
+        # Nothing that it started goes on.
+        while group_is_alive(running.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not group_is_alive(running.pid)
+    # What a disk that lost power may show: half a line, and a file that was not renamed.
+    with (killed / "_ledger.jsonl").open("ab") as ledger:
+        ledger.write(b'{"piece": 99, "rows"')
+    (killed / "notes" / ".part-000099.parquet.1.partial").write_bytes(b"PAR1")
+    assert 5 <= lines(killed) < 51
+    annotate(tmp_path, *arguments[:2], killed, *arguments[2:4], *WHEN, code=1)
+    assert files(killed) == files(whole)
+
+
+def test_two_processes_do_not_write_to_one_folder(model, notes, tmp_path):
+    from spacy_clinner.errors import ClinnerError
+    from spacy_clinner.tables.sinks import open_sink
+
+    first, second = (open_sink(str(tmp_path / "out"), "parquet") for _ in range(2))
+    first.start({"model": "a"})
+    with pytest.raises(ClinnerError, match="another process writes there"):
+        second.start({"model": "a"})
+    second.close()
+    first.close()
