@@ -51,7 +51,8 @@ function know(told) {
   byId("model").textContent = [told.name, told.version].join(" ");
   byId("model").title = [told.description, told.licence].filter(Boolean).join(" · ");
   const labels = model.labels.map((one) => [JSON.stringify(one), `${one[1]} (${one[0]})`]);
-  byId("adding-label").replaceChildren(...choice(labels, "").children);
+  byId("adding-label").replaceChildren(...choice(labels).children);
+  byId("adding-label").selectedIndex = 0;
 }
 
 /** A new answer: what was corrected before stays as it is, and what was selected stays so. */

@@ -27,7 +27,7 @@ export function el(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** A `<select>` with these choices: values, or pairs of value and words. */
+/** A `<select>` of values, or of pairs of value and words; `chosen` is a value. */
 export function choice(choices, chosen, attributes = {}) {
   const options = choices.map((item) => {
     const [value, words] = Array.isArray(item) ? item : [item, item];

@@ -110,6 +110,8 @@ def test_a_finding_is_added_by_selecting_with_the_mouse(annotated):
     annotated.mouse.move(box[1] - 1, box[2], steps=5)
     annotated.mouse.up()
     assert annotated.inner_text("#adding-words") == "worsens"
+    first = "one => one.selectedOptions[0].text"
+    assert annotated.locator("#adding-label").evaluate(first) == "PROBLEM (clinical)"
     annotated.locator("#adding-label").select_option(label="TEMPORAL (modifiers)")
     annotated.get_by_role("button", name="Add finding").click()
     assert ("worsens", "TEMPORAL") in shown(annotated)

@@ -115,6 +115,34 @@ def test_what_the_service_refuses_is_said_in_its_words(open_page, serve, toy):
     assert "larger than 100 bytes" in page.inner_text("#alert")
 
 
+def test_a_service_that_has_too_much_to_do_is_asked_again(open_page, serve, toy):
+    page = open_page(serve(toy, queue=2, batch=1), is_clean=False)
+    page.wait_for_selector(".example")
+    page.evaluate(
+        """() => {
+            const headers = {"Content-Type": "application/json"};
+            for (const text of ["slowly", "slowly slowly slowly"]) {
+                const body = JSON.stringify({notes: [{id: "a", text}]});
+                fetch("v1/annotate", {method: "POST", headers, body});
+            }
+        }"""
+    )
+    page.fill("#text", "Denies fever.")
+    page.wait_for_selector("#alert:not([hidden])")
+    assert "The page tries again by itself" in page.inner_text("#alert")
+    tag(page, "fever").wait_for()
+    assert page.is_hidden("#alert")
+
+
+def test_a_note_that_the_model_fails_at_is_said(page):
+    page.wait_for_selector(".example")
+    page.fill("#text", "It breaks with fever.")
+    page.wait_for_selector("#alert:not([hidden])")
+    told = page.inner_text("#alert")
+    assert "The model failed here" in told
+    assert "fever" not in told
+
+
 def test_a_service_that_is_gone_is_said_and_the_last_findings_stay(open_page):
     page = open_page(is_clean=False)
     write(page, NOTE)
@@ -124,3 +152,12 @@ def test_a_service_that_is_gone_is_said_and_the_last_findings_stay(open_page):
     page.wait_for_selector("#alert:not([hidden])")
     assert "does not answer" in page.inner_text("#alert")
     assert marks(page) == before
+
+
+def test_files_of_the_page_are_asked_for_again_after_an_update(page, address):
+    for name in ("", "app.js", "page.css", "marks.css"):
+        answer = page.request.get(f"{address}{name}")
+        assert answer.ok
+        assert answer.headers["cache-control"] == "no-cache"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]

@@ -1,6 +1,7 @@
 """A pipeline that takes no time, a note for it, and what tests do with the page."""
 
 import re
+import time
 from collections import defaultdict
 from itertools import accumulate
 
@@ -55,7 +56,8 @@ TYPE = """text => {
 
 @Language.factory("toy_layers")
 class ToyLayers:
-    """Finds words, and links a modifier to the entities of its line."""
+    """Finds words, and links a modifier to the entities of its line. "slowly" takes a second,
+    "breaks" is an error."""
 
     layers = tuple(WORDS)
 
@@ -64,6 +66,10 @@ class ToyLayers:
         self.layer_labels = {layer: tuple(labels) for layer, labels in WORDS.items()}
 
     def __call__(self, doc):
+        if "slowly" in doc.text:
+            time.sleep(1)
+        if "breaks" in doc.text:
+            raise ValueError("It breaks.")
         for layer, labels in WORDS.items():
             doc.spans[layer] = sorted(
                 (
