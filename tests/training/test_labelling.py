@@ -82,7 +82,9 @@ def test_a_language_model_agrees_or_not_and_on_what_it_failed_the_others_decide(
 
 
 def test_the_command_prints_how_far_the_teachers_agree(teachers):
+    (teachers / "test.csv").write_text("transcription\nWell today.\n", encoding="utf8")
     arguments = ["--teacher", "sure", "--teacher", "llm", "--layer", "clinical", "--keep", "1"]
+    arguments += ["--exclude", "test.csv"]
     done = clinner(teachers, "label", "notes.csv", "--out", "out.spacy", *arguments)
     assert done.returncode == 0, done.stderr
     rows = [row.split("│")[1:-1] for row in done.stdout.splitlines() if "│" in row]
