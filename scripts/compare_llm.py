@@ -36,7 +36,6 @@ from spacy_clinner.llm.passages import Cutter
 from spacy_clinner.llm.placement import KINDS, Placement
 from spacy_clinner.pipeline.relations.scorer import score_relations
 
-LAYERS = ("clinical", "modifiers")
 # US dollars for a million tokens of question and of answer.
 PRICES = 0.15, 0.60
 COLUMNS = (
@@ -66,9 +65,22 @@ def main(
         int, typer.Option(help="Cut each at a sentence end, after so many tokens; 0 for whole")
     ] = 0,
     only: Annotated[list[str] | None, typer.Option(help="A system; may be given often")] = None,
+    tuned: Annotated[
+        Path | None, typer.Option(help="A folder of `clinner tune`, in place of --systems")
+    ] = None,
+    format: Annotated[str, typer.Option(help="How that one answers")] = "json",
+    view: Annotated[str, typer.Option(help="The view that the corpus gives of its layers")] = "",
+    gpu_id: Annotated[int, typer.Option(help="For what is tuned; -1 for the CPU")] = -1,
     here: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Score systems on CORPUS, each in a process of its own."""
+    if tuned is not None:
+        one = {"tuned": str(tuned), "gpu_id": gpu_id, "settings": {"format": format, "view": view}}
+        found = {tuned.name: score(one, corpus, notes, length)}
+        with written_whole(out) as path:
+            srsly.write_json(path, found)
+        typer.echo(table(found))
+        return
     tables = read_toml(systems, "no such file of systems.")
     chosen = only or list(tables)
     if unknown := [name for name in chosen if name not in tables]:
@@ -92,7 +104,8 @@ def main(
 def score(system: dict[str, Any], corpus: Path, notes: int, length: int) -> dict[str, Any]:
     """Run a system over the notes, and compare with gold."""
     golds = gold_docs(corpus, notes, length)
-    with pipeline(system) as nlp:
+    layers = list(dict.fromkeys(layer for gold in golds for layer in gold.spans))
+    with pipeline(system, layers) as nlp:
         component = next((c for _, c in nlp.components if hasattr(c, "spent")), None)
         if component is None:
             nlp(golds[0].text)
@@ -104,15 +117,15 @@ def score(system: dict[str, Any], corpus: Path, notes: int, length: int) -> dict
     for doc in docs:
         counts.update(doc.user_data.get(REPORT, {}).get("mentions", {}))
     named = sum(counts[kind] for kind in KINDS)
-    strict = spans.strict(examples, LAYERS)["all"]
-    negated = negated_end_to_end([(e.reference, e.predicted) for e in examples], LAYERS[0])
+    strict = spans.strict(examples, layers)["all"]
+    negated = negated_end_to_end([(e.reference, e.predicted) for e in examples], layers[0])
     spent: dict[str, int] = dict(component.spent.spent) if component is not None else {}
     return {
         "notes": len(docs),
         "words": (words := sum(len(doc.text.split()) for doc in docs)),
         "strict": strict["f"],
         "interval": strict["interval"],
-        "relaxed": {layer: s["f"] for layer, s in spans.relaxed(examples, LAYERS).items()},
+        "relaxed": {layer: s["f"] for layer, s in spans.relaxed(examples, layers).items()},
         "relations": score_relations(examples)["rel_micro_f"],
         "negated": negated["PROBLEM"]["f"] if "PROBLEM" in negated else None,
         "mentions": dict(counts),
@@ -135,7 +148,7 @@ def gold_docs(corpus: Path, notes: int, length: int) -> list[Doc]:
         raise ClinnerError(f"{corpus}: holds no note.")
     if not length:
         return docs
-    layers = [schemes.load(name) for name in LAYERS]
+    layers = [schemes.load(name) for name in dict.fromkeys(n for doc in docs for n in doc.spans)]
     nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
     cut = []
     for doc in docs:
@@ -148,17 +161,17 @@ def gold_docs(corpus: Path, notes: int, length: int) -> list[Doc]:
 
 
 @contextmanager
-def pipeline(system: dict[str, Any]) -> Iterator[Language]:
+def pipeline(system: dict[str, Any], layers: Sequence[str]) -> Iterator[Language]:
     """The pipeline of a system, with what it needs running."""
     if "pipeline" in system:
         yield spacy.load(system["pipeline"])
         return
-    settings = {"layers": list(LAYERS), **system.get("settings", {})}
+    settings = {"layers": list(layers), **system.get("settings", {})}
     if "gguf" in system:
         with serving_gguf(Path(system["gguf"]), system.get("context", 4096)) as url:
             yield asking({"base_url": url, "model": "local", **settings})
     elif "tuned" in system:
-        with serving_tuned(system["tuned"]) as url:
+        with serving_tuned(system["tuned"], system.get("gpu_id", -1)) as url:
             yield asking({"base_url": url, "model": "local", **settings})
     else:
         yield asking(settings)
@@ -192,11 +205,11 @@ def serving_gguf(path: Path, context: int) -> Iterator[str]:
 
 
 @contextmanager
-def serving_tuned(model: str) -> Iterator[str]:
+def serving_tuned(model: str, gpu_id: int) -> Iterator[str]:
     """What `clinner tune` made, at the address that is given."""
     from serve_llm import make_server
 
-    server = make_server(model)
+    server = make_server(model, device="cpu" if gpu_id < 0 else f"cuda:{gpu_id}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/v1"

@@ -209,7 +209,7 @@ def _learn(
             for inputs in _inputs(batch, how.at_once, padding, device):
                 loss = model(**inputs).loss * (inputs["labels"][:, 1:] != IGNORED).sum()
                 (loss / answered).backward()
-                summed += float(loss)
+                summed += float(loss.detach())
             counted += answered
             torch.nn.utils.clip_grad_norm_(trained, how.clip)
             optimizer.step()
