@@ -22,6 +22,7 @@ from spacy_clinner.cli import (
     optimize,
     package,
     reformat,
+    suggest,
     train,
     view,
 )
@@ -57,6 +58,7 @@ app.command("optimize")(optimize.command)
 app.command("package")(package.command)
 app.command("reformat")(reformat.command)
 app.command("annotate")(annotate.command)
+app.command("suggest")(suggest.command)
 app.command("view")(view.command)
 app.command("benchmark")(benchmark.command)
 
