@@ -17,6 +17,7 @@ from spacy_clinner.cli import (
     benchmark,
     check,
     convert,
+    corrections,
     evaluate,
     label,
     optimize,
@@ -59,6 +60,7 @@ app.command("package")(package.command)
 app.command("reformat")(reformat.command)
 app.command("annotate")(annotate.command)
 app.command("suggest")(suggest.command)
+app.command("corrections")(corrections.command)
 app.command("view")(view.command)
 app.command("benchmark")(benchmark.command)
 

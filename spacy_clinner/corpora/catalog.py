@@ -35,6 +35,7 @@ class Entry(BaseModel, extra="forbid", strict=True):
     format: str = Field(min_length=1)
     layers: list[str] = Field(min_length=1)
     view: str | None = None
+    annotator: str | None = None
     train: list[str] = Field(min_length=1)
     dev: list[str] = []
     test: list[str] = []
@@ -57,6 +58,7 @@ class Corpus:
     holdout (dict[str, int]): How many notes of train become test and dev.
     ids (dict[str, Path]): Split to a file of the note ids that it takes from its paths.
     view (str | None): The view of the schemes to apply.
+    annotator (str | None): Whose annotations count, where files hold those of several.
     of (tuple[Corpus, ...]): The corpora that it is made of, if it has no notes of its own.
     """
 
@@ -67,6 +69,7 @@ class Corpus:
     holdout: Mapping[str, int] = field(default_factory=dict)
     ids: Mapping[str, Path] = field(default_factory=dict)
     view: str | None = None
+    annotator: str | None = None
     of: tuple["Corpus", ...] = ()
 
     @property
@@ -108,6 +111,7 @@ def _corpus(path: Path, name: str, entries: Mapping[str, Any]) -> Corpus:
         found.holdout,
         {split: Path(ids) for split, ids in found.ids.items()},
         found.view,
+        found.annotator,
     )
 
 
@@ -132,7 +136,9 @@ def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:
     RAISES (ClinnerError): A file is missing or cannot be read.
     """
     for split in SPLITS:
-        found = chain.from_iterable(read(path, corpus.format) for path in corpus.paths[split])
+        found = chain.from_iterable(
+            read(path, corpus.format, corpus.annotator) for path in corpus.paths[split]
+        )
         listed = corpus.ids.get(split)
         # The list is of the split, which may be several files.
         notes = [_storable(n) for n in (found if listed is None else only_listed(found, listed))]

@@ -41,6 +41,8 @@ def read_inception(path: Path) -> Iterator[Note]:
 
 
 def _notes(path: Path) -> Iterator[Note]:
+    if not path.exists():
+        raise ClinnerError(f"{path}: missing.")
     found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if _is_cas(p))
     if not found:
         raise ClinnerError(f"{path}: no CAS there. Export from INCEpTION as UIMA CAS JSON or XMI.")
