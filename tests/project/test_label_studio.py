@@ -63,22 +63,26 @@ def server(tmp_path_factory):
         )  # fmt: skip
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            deadline = time.monotonic() + 300
-            while time.monotonic() < deadline:
+            deadline = time.monotonic() + 900
+            while not answers(client):
                 assert process.poll() is None, (data / "log").read_text()[-2000:]
-                try:
-                    login = client.get("/user/login/")
-                    break
-                except httpx.TransportError:
-                    time.sleep(1)
-            token = login.cookies["csrftoken"]
-            sent = {**USER, "csrfmiddlewaretoken": token}
+                assert time.monotonic() < deadline, (data / "log").read_text()[-2000:]
+                time.sleep(1)
+            sent = {**USER, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
             assert client.post("/user/login/", data=sent).status_code == 302
             client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
             yield client
     finally:
         process.terminate()
         process.wait(60)
+
+
+def answers(client):
+    """Its first start makes a database, which takes minutes."""
+    try:
+        return client.get("/user/login/").is_success
+    except httpx.TransportError:
+        return False
 
 
 def answer(response):
