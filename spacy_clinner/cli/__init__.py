@@ -17,6 +17,7 @@ from spacy_clinner.cli import (
     benchmark,
     check,
     convert,
+    corrections,
     evaluate,
     instruct,
     label,
@@ -24,6 +25,7 @@ from spacy_clinner.cli import (
     package,
     reformat,
     serve,
+    suggest,
     train,
     tune,
     view,
@@ -62,6 +64,8 @@ app.command("optimize")(optimize.command)
 app.command("package")(package.command)
 app.command("reformat")(reformat.command)
 app.command("annotate")(annotate.command)
+app.command("suggest")(suggest.command)
+app.command("corrections")(corrections.command)
 app.command("view")(view.command)
 app.command("benchmark")(benchmark.command)
 app.command("serve")(serve.command)

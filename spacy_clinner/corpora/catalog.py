@@ -37,6 +37,7 @@ class Entry(BaseModel, extra="forbid", strict=True):
     view: str | None = None
     labels: list[str] = []
     leave_out: list[str] = []
+    annotator: str | None = None
     train: list[str] = Field(min_length=1)
     dev: list[str] = []
     test: list[str] = []
@@ -61,6 +62,7 @@ class Corpus:
     view (str | None): The view of the schemes to apply.
     labels (tuple[str, ...]): The labels of its layers that it annotates; () for all of them.
     leave_out (frozenset[str]): The ids of notes that are not to be used.
+    annotator (str | None): Whose annotations count, where files hold those of several.
     of (tuple[Corpus, ...]): The corpora that it is made of, if it has no notes of its own.
     """
 
@@ -73,6 +75,7 @@ class Corpus:
     view: str | None = None
     labels: tuple[str, ...] = ()
     leave_out: frozenset[str] = frozenset()
+    annotator: str | None = None
     of: tuple["Corpus", ...] = ()
 
     @property
@@ -116,6 +119,7 @@ def _corpus(path: Path, name: str, entries: Mapping[str, Any]) -> Corpus:
         found.view,
         tuple(found.labels),
         frozenset(found.leave_out),
+        found.annotator,
     )
 
 
@@ -140,7 +144,9 @@ def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:
     RAISES (ClinnerError): A file is missing or cannot be read.
     """
     for split in SPLITS:
-        found = chain.from_iterable(read(path, corpus.format) for path in corpus.paths[split])
+        found = chain.from_iterable(
+            read(path, corpus.format, corpus.annotator) for path in corpus.paths[split]
+        )
         listed = corpus.ids.get(split)
         # The list is of the split, which may be several files.
         chosen = found if listed is None else only_listed(found, listed)

@@ -41,9 +41,31 @@ def predict_examples(nlp: Language, corpus: Path, progress: Progress = quiet) ->
         that the gold cannot judge, as it does not annotate their label, are left out.
     RAISES (ClinnerError): The corpus cannot be read, or holds no note.
     """
+    return predict(nlp, read_gold(nlp, corpus), progress)
+
+
+def read_gold(nlp: Language, corpus: Path) -> list[Doc]:
+    """Read the reference docs of a corpus.
+
+    nlp (Language): The pipeline, whose vocabulary they get.
+    corpus (Path): A .spacy file with gold spans.
+    RETURNS (list[Doc]): The docs.
+    RAISES (ClinnerError): The corpus cannot be read, or holds no note.
+    """
     gold = read_docs(corpus, nlp.vocab)
     if not gold:
         raise ClinnerError(f"{corpus}: holds no note.")
+    return gold
+
+
+def predict(nlp: Language, gold: Sequence[Doc], progress: Progress = quiet) -> list[Example]:
+    """Run a pipeline over the texts of reference docs.
+
+    nlp (Language): The pipeline.
+    gold (Sequence[Doc]): The docs.
+    progress (Progress): Shows how far it is.
+    RETURNS (list[Example]): Predicted and reference docs.
+    """
     predicted = progress(nlp.pipe([doc.text for doc in gold]), "Predicting", len(gold))
     return [_judged(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
 

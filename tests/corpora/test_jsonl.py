@@ -4,22 +4,19 @@ import logging
 import pytest
 
 from spacy_clinner.corpora.checks import (
+    CANCELLED,
+    COMMENTS_LEFT_OUT,
     DUPLICATE_DOCUMENT,
     LINE_ENDS,
     LINE_ENDS_LOST,
     NO_ANNOTATION,
-    SURFACE_DIFFERS,
-    UNRESOLVED,
-)
-from spacy_clinner.corpora.jsonl import (
-    CANCELLED,
-    COMMENTS_LEFT_OUT,
     OTHER_ANNOTATOR,
     RELATION_LEFT_OUT,
     RESULT_LEFT_OUT,
-    read_jsonl,
-    write_jsonl,
+    SURFACE_DIFFERS,
+    UNRESOLVED,
 )
+from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Relation
 from spacy_clinner.errors import ClinnerError
 
@@ -179,6 +176,8 @@ def test_label_studios_text_may_have_another_name(file):
     assert note.text == TEXT
     assert found(note) == [(*ASPIRIN, "DRUG")]
     record["data"]["title"] = "A note"
+    assert only(file(record)).text == TEXT
+    del record["annotations"][0]["result"][0]["value"]["text"]
     with pytest.raises(ClinnerError, match="several that could be it: note, title"):
         only(file(record))
 
