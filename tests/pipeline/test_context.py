@@ -407,6 +407,7 @@ def test_spans_that_relations_do_not_judge_go_by_the_rules():
         ("Do not stop prednisone.", "prednisone", "DRUG", False),
         ("Missed dialysis", "dialysis", "TREATMENT", True),
         ("Stop the pain", "pain", "PROBLEM", False),
+        ("The hemoglobin declined to 9.3", "hemoglobin", "TEST", False),
         ("d/c home on cefpodoxime", "cefpodoxime", "DRUG", False),
     ],
 )
