@@ -9,15 +9,18 @@ from typing import Any
 import spacy_clinner
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables import pipelines
+from spacy_clinner.tables.database_urls import source_key
 from spacy_clinner.tables.engines import ENGINES
 from spacy_clinner.tables.engines.power import Power
+from spacy_clinner.tables.numbering import numbered
 from spacy_clinner.tables.pieces import Piece, Pieces
 from spacy_clinner.tables.schemas import VERSION
 from spacy_clinner.tables.sinks.sink import Entry, Sink
 from spacy_clinner.tables.worker import Job
 
 FINISHED = "finished"
-NOT_COMPARED = ("settings", "processed_at")
+# Files may have been moved; whether the notes are the same, their digests tell.
+NOT_COMPARED = ("settings", "processed_at", "source")
 
 
 @dataclass
@@ -100,7 +103,9 @@ def run(
     power = replace(power or Power(), torch_free=described.torch_free)
     number = len(done)
     for result in ENGINES[engine](rest, job, power):
-        sink.write(result.entry, result.tables)
+        # A table that counts has a row for each entity.
+        first = total.entities.total() + 1
+        sink.write(result.entry, {n: numbered(t, first) for n, t in result.tables.items()})
         number += 1
         total.add(result.entry)
         yield total
@@ -122,6 +127,7 @@ def run_entry(job: Job, model: pipelines.Model, pieces: Pieces) -> Entry:
     return {
         "clinner": spacy_clinner.__version__,
         "schema_version": VERSION,
+        "source": source_key(pieces.request.location, pieces.request.options),
         "model": model.name,
         "model_version": model.version,
         "model_sha256": model.sha256,

@@ -6,7 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from spacy_clinner.annotation.spans import ENTS
 from spacy_clinner.tables.schemas import Tables
+from spacy_clinner.tables.standards import bundle_tables, note_nlp_tables
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,17 @@ class Format:
         where a note has none), and the options that the command has for the format; gives tables by
         name, the same names for every piece. Runs in the process that found them.
     files (str | None): The only kind of files that it can be written to; None for any.
+    layers (tuple[str, ...] | None): The layers to take where the user names none; None for all.
     """
 
     make: Callable[[Tables, Sequence[str | None], Mapping[str, Any]], Mapping[str, pa.Table]]
     files: str | None = None
+    layers: tuple[str, ...] | None = None
 
 
 FORMATS: dict[str, Format] = {
     "tables": Format(lambda found, texts, options: found._asdict()),  # noqa: ARG005
+    # Each finds a term once, though several layers do.
+    "omop": Format(note_nlp_tables, layers=(ENTS,)),
+    "fhir": Format(bundle_tables, "lines", (ENTS,)),
 }

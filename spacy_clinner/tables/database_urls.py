@@ -1,0 +1,47 @@
+"""URLs of databases, without what opens them, which only those need that have one."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from spacy_clinner.errors import ClinnerError
+
+PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*@")
+
+
+def is_database(location: str) -> bool:
+    """Whether a location is the URL of a database."""
+    return "://" in location
+
+
+def without_password(location: str) -> str:
+    """A location as it may be shown."""
+    return PASSWORD.sub(r"\1@", location)
+
+
+def source_key(location: str, options: Mapping[str, Any]) -> str:
+    """What tells the notes of one run in a database from those of another.
+
+    location (str): A file, folder or glob, or the URL of a database.
+    options (Mapping[str, Any]): `query` or `table`.
+    RETURNS (str): SHA-256, hexadecimal. A password is no part of it.
+    """
+    parts = (without_password(location), *(str(v) for _, v in sorted(options.items())))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@contextmanager
+def needs_extra() -> Iterator[None]:
+    """What is imported may not be installed.
+
+    RAISES (ClinnerError): It is not.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ClinnerError(
+            f"Databases need {error.name}, which is not installed. "
+            f"It comes with the extra: pip install 'spacy-clinner[databases]'."
+        ) from None

@@ -1,0 +1,181 @@
+"""Notes in a database, read by a cursor that the server keeps, always in the same order."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.databases import named_errors, open_database
+from spacy_clinner.tables.sources.opening import not_utf8, storable
+from spacy_clinner.tables.sources.rows import CHARACTERS_AT_ONCE
+from spacy_clinner.tables.sources.source import FAULT, ROWS_AT_ONCE, Request, Source, check_there
+
+QUERY, TABLE = "query", "table"
+# In this order, as a truth value is a number and a time is a day, too.
+TYPES: tuple[tuple[type, pa.DataType], ...] = (
+    (bool, pa.bool_()),
+    (int, pa.int64()),
+    (float, pa.float64()),
+    (datetime, pa.timestamp("us")),
+    (date, pa.date32()),
+)
+DOING = "cannot read the notes"
+
+
+@dataclass(frozen=True)
+class Database:
+    """The rows of a query, always in the same order: that of ids and then of texts, as a rule; a
+    `Source`."""
+
+    engine: Engine
+    select: sa.Select[Any]
+    request: Request
+    schema: pa.Schema
+
+    def count(self) -> int | None:
+        """RETURNS (int | None): The number of rows."""
+        query = sa.select(sa.func.count()).select_from(self.select.order_by(None).subquery())
+        with named_errors(self.engine, DOING), self.engine.connect() as connection:
+            return int(connection.scalars(query).all()[0])
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """YIELDS (pa.RecordBatch): The rows, as many as fit in memory."""
+        for rows in _rows(self.engine, self.select):
+            yield _batch(rows, self.request, self.schema)
+
+
+def open_notes(request: Request) -> Source:
+    """Open notes in a database.
+
+    request (Request): Its location is an SQLAlchemy URL. Of its options, `query` is an SQL query
+        and `table` the name of a table or view, SCHEMA.NAME or NAME.
+    RETURNS (Source): The notes. Columns that are kept have the types of the first rows: truth
+        values, numbers, days and times; strings for all else.
+    RAISES (ClinnerError): The database cannot be read, or a column is missing.
+    """
+    engine = open_database(request.location)
+    source = _source(request)
+    with named_errors(engine, DOING), engine.connect() as connection:
+        nothing = sa.select(sa.text("*")).select_from(source).where(sa.false())
+        there = list(connection.execute(nothing).keys())
+    where = engine.url.render_as_string(hide_password=True)
+    check_there(request.columns, there, where)
+    columns: list[Any] = [sa.column(name) for name in request.columns]
+    select = sa.select(*columns).select_from(source)
+    if not _has_order(engine, request.options.get(TABLE)):
+        order: list[Any] = [sa.column(name) for name in (request.id, request.text)]
+        select = select.order_by(*order)
+    first = next(_rows(engine, select.limit(ROWS_AT_ONCE)), [])
+    fields = [
+        pa.field(name, pa.string() if name == request.text else _type([row[at] for row in first]))
+        for at, name in enumerate(request.columns)
+    ]
+    return Database(engine, select, request, pa.schema([*fields, pa.field(FAULT, pa.string())]))
+
+
+def _source(request: Request) -> Any:
+    query: str | None = request.options.get(QUERY)
+    table: str | None = request.options.get(TABLE)
+    if (query is None) == (table is None):
+        raise ClinnerError("To read notes from a database, name a --query or a --table.")
+    if table is not None:
+        schema, _, name = table.rpartition(".")
+        return sa.table(name, schema=schema or None)
+    # A colon would be a parameter, and a comment may end the query.
+    escaped = str(query).strip().rstrip(";").replace(":", r"\:")
+    return sa.text(f"({escaped}\n) AS clinner_notes")
+
+
+def _has_order(engine: Engine, table: str | None) -> bool:
+    """Whether rows come in the same order at every turn: those of a table of DuckDB, which would
+    sort whole notes in the memory of this process."""
+    if engine.dialect.name != "duckdb" or table is None:
+        return False
+    name = table.rpartition(".")[2]
+    query = sa.text("SELECT table_type FROM information_schema.tables WHERE table_name = :name")
+    with named_errors(engine, DOING), engine.connect() as connection:
+        return set(connection.scalars(query, {"name": name})) == {"BASE TABLE"}
+
+
+def _rows(engine: Engine, select: sa.Select[Any]) -> Iterator[list[Sequence[Any]]]:
+    """Rows, in lists that fit in memory."""
+    options = {"stream_results": True, "yield_per": ROWS_AT_ONCE}
+    with named_errors(engine, DOING), engine.connect() as connection:
+        _keep_bytes(connection)
+        with connection.execution_options(**options).execute(select) as result:
+            waiting: list[Sequence[Any]] = []
+            size = 0
+            for row in result:
+                waiting.append(row)
+                size += sum(len(value) for value in row if isinstance(value, str | bytes))
+                if len(waiting) == ROWS_AT_ONCE or size > CHARACTERS_AT_ONCE:
+                    yield waiting
+                    waiting, size = [], 0
+            if waiting:
+                yield waiting
+
+
+def _keep_bytes(connection: Connection) -> None:
+    """SQLite checks no text that it stores; one that is no UTF-8 must cost no other note."""
+    if connection.dialect.name == "sqlite":
+        raw: Any = connection.connection.driver_connection
+        raw.text_factory = lambda data: data.decode("utf8", "surrogateescape")
+
+
+def _batch(rows: list[Sequence[Any]], request: Request, schema: pa.Schema) -> pa.RecordBatch:
+    at = {name: place for place, name in enumerate(request.columns)}
+    read = [_text(row[at[request.text]]) for row in rows]
+    arrays = []
+    for field in list(schema)[:-1]:
+        values = [row[at[field.name]] for row in rows]
+        arrays.append(
+            pa.array([text for text, _ in read], pa.string())
+            if field.name == request.text
+            else _array(values, field)
+        )
+    faults = [
+        "the id is null" if row[at[request.id]] is None else fault
+        for row, (_, fault) in zip(rows, read, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays([*arrays, pa.array(faults, pa.string())], schema=schema)
+
+
+def _text(value: Any) -> tuple[str | None, str | None]:
+    """A text, and why it cannot be read."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        value = bytes(value).decode("utf8", "surrogateescape")
+    if value is None:
+        return None, None
+    if isinstance(value, str):
+        return storable(value), not_utf8(value)
+    return None, f"the text is no string but {type(value).__name__}"
+
+
+def _type(values: list[Any]) -> pa.DataType:
+    there = [value for value in values if value is not None]
+    for kind, found in TYPES:
+        if there and all(isinstance(value, kind) for value in there):
+            aware = kind is datetime and there[0].tzinfo is not None
+            return pa.timestamp("us", "UTC") if aware else found
+    return pa.string()
+
+
+def _array(values: list[Any], field: pa.Field) -> pa.Array:
+    if pa.types.is_string(field.type):
+        return pa.array([None if value is None else _string(value) for value in values], field.type)
+    try:
+        return pa.array(values, field.type)
+    except (pa.ArrowException, TypeError, OverflowError):
+        raise ClinnerError(
+            f"The column {field.name!r} has values that are no {field.type}, as those before are. "
+            f"Cast it to one type, in a --query."
+        ) from None
+
+
+def _string(value: Any) -> str:
+    return storable(value.decode("utf8", "replace") if isinstance(value, bytes) else str(value))

@@ -1,0 +1,40 @@
+import subprocess
+import sys
+
+from spacy_clinner.tables.database_urls import is_database, source_key, without_password
+
+WITHOUT = """
+import sys
+sys.modules["sqlalchemy"] = None
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.sinks import open_sink
+from spacy_clinner.tables.sources import open_source
+from spacy_clinner.tables.sources.source import Request
+from spacy_clinner.tables.table_formats import FORMATS
+open_sink("folder", "parquet")
+for opens in (lambda: open_sink("sqlite:///x", "parquet"), lambda: open_source(Request("sqlite:///x"))):
+    try:
+        opens()
+    except ClinnerError as error:
+        assert "pip install 'spacy-clinner[databases]'" in str(error), error
+    else:
+        raise AssertionError
+"""
+
+
+def test_only_databases_need_what_opens_them():
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_url_is_a_database_and_a_path_is_none():
+    assert is_database("duckdb:///x.duckdb")
+    assert not is_database("C:/notes.csv")
+
+
+def test_a_password_is_not_shown_and_no_part_of_what_tells_runs_apart():
+    url = "postgresql://me:{}@host/x"
+    assert without_password(url.format("a/:b")) == without_password(url.format("a"))
+    assert without_password("sqlite:////a@b/c") == "sqlite:////a@b/c"
+    assert source_key(url.format("a"), {}) == source_key(url.format("b"), {})
+    assert source_key(url, {"query": "SELECT 1"}) != source_key(url, {"query": "SELECT 2"})

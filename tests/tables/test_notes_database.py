@@ -1,0 +1,167 @@
+import re
+from datetime import date, datetime
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.databases import open_database
+from spacy_clinner.tables.sources.notes_database import open_notes
+from spacy_clinner.tables.sources.source import FAULT, ROWS_AT_ONCE, Request
+
+CREATE = (
+    "CREATE TABLE notes (note_id integer, body varchar(4000), ward varchar(10), seen timestamp, "
+    "on_day date, age integer, score double precision)"
+)
+ROWS = [
+    "(2, 'Denies fever.', 'B', '2026-01-02 10:00:00', '2026-01-02', 40, 0.5)",
+    "(1, 'Took aspirin.', NULL, '2026-01-01 09:00:00', '2026-01-01', NULL, 1.5)",
+    "(3, NULL, 'A', NULL, NULL, 7, NULL)",
+]
+
+
+def fill(url, *statements):
+    engine = open_database(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+@pytest.fixture
+def notes(database):
+    """The URL of a database with three notes."""
+    fill(database, CREATE, f"INSERT INTO notes VALUES {', '.join(ROWS)}")
+    return database
+
+
+def read(url, **request):
+    options = {name: request.pop(name) for name in ("query", "table") if name in request}
+    source = open_notes(Request(url, text="body", options=options, **request))
+    return source, pa.Table.from_batches(source.batches(), source.schema)
+
+
+def test_a_table_is_read_in_the_order_of_its_ids(notes):
+    source, table = read(notes, table="notes")
+    # Of DuckDB, in its own order.
+    first = [2, 1, 3] if "duckdb" in notes else [1, 2, 3]
+    assert table["note_id"].to_pylist() == first
+    table = table.sort_by("note_id")
+    assert table["note_id"].to_pylist() == [1, 2, 3]
+    assert table["body"].to_pylist() == ["Took aspirin.", "Denies fever.", None]
+    assert table[FAULT].null_count == 3
+    assert source.count() == 3
+
+
+def test_columns_that_are_kept_have_types(notes):
+    keep = ("ward", "seen", "on_day", "age", "score")
+    source, table = read(notes, table="notes", keep=keep)
+    first = table.sort_by("note_id").to_pylist()[0]
+    assert first["ward"] is None
+    assert first["score"] == 1.5
+    assert source.schema.field("age").type == pa.int64()
+    # SQLite has no days and times.
+    assert first["seen"] in (datetime(2026, 1, 1, 9), "2026-01-01 09:00:00")
+    assert first["on_day"] in (date(2026, 1, 1), "2026-01-01")
+
+
+def test_a_view_is_read_in_the_order_of_its_ids(notes):
+    fill(notes, "CREATE VIEW ordered AS SELECT * FROM notes")
+    _, table = read(notes, table="ordered")
+    assert table["note_id"].to_pylist() == [1, 2, 3]
+
+
+def test_a_query_is_read_with_all_its_signs(notes):
+    query = (
+        "WITH n AS (SELECT * FROM notes) SELECT * FROM n "
+        "WHERE body LIKE '%in.' AND ':x' <> '' -- 2026"
+    )
+    _, table = read(notes, query=query)
+    assert table["note_id"].to_pylist() == [1]
+
+
+def test_a_table_may_be_in_a_schema(notes):
+    if "postgresql" not in notes:
+        pytest.skip("SQLite and DuckDB call it main")
+    fill(notes, "CREATE SCHEMA clinic", "CREATE TABLE clinic.notes AS SELECT * FROM notes")
+    _, table = read(notes, table="clinic.notes")
+    fill(notes, "DROP SCHEMA clinic CASCADE")
+    assert table.num_rows == 3
+
+
+def test_no_more_rows_than_a_batch_are_in_memory(database):
+    fill(database, CREATE)
+    rows = ", ".join(f"({at}, 'x', NULL, NULL, NULL, NULL, NULL)" for at in range(1000))
+    fill(database, f"INSERT INTO notes VALUES {rows}")
+    source, table = read(database, table="notes")
+    assert table["note_id"].to_pylist() == list(range(1000))
+    assert max(batch.num_rows for batch in source.batches()) == ROWS_AT_ONCE
+
+
+def test_postgresql_keeps_the_cursor(postgresql, monkeypatch):
+    cursors = []
+    fill(postgresql, CREATE, f"INSERT INTO notes VALUES {ROWS[0]}")
+
+    def seen(connection, cursor, statement, parameters, context, executemany):
+        cursors.append(type(cursor).__name__)
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", seen)
+    try:
+        read(postgresql, table="notes")
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", seen)
+        fill(postgresql, "DROP TABLE notes")
+    assert cursors[-1] == "ServerCursor"
+
+
+def test_a_text_that_is_none_is_a_fault_of_its_row(tmp_path):
+    url = f"sqlite:///{tmp_path}/notes.sqlite"
+    fill(
+        url,
+        "CREATE TABLE notes (note_id, body)",
+        "INSERT INTO notes VALUES (1, 7), (2, x'ff41'), (3, CAST(x'c3' AS TEXT)), (NULL, 'x'), "
+        "(5, x'c3a9')",
+    )
+    _, table = read(url, table="notes")
+    faults = dict(zip(table["note_id"].to_pylist(), table[FAULT].to_pylist(), strict=True))
+    assert faults == {
+        None: "the id is null",
+        1: "the text is no string but int",
+        2: "not UTF-8 (byte 0xff at character 0)",
+        3: "not UTF-8 (byte 0xc3 at character 0)",
+        5: None,
+    }
+    assert table["body"].to_pylist()[-1] == "é"
+
+
+def test_a_column_whose_type_changes_is_named(tmp_path):
+    url = f"sqlite:///{tmp_path}/notes.sqlite"
+    rows = ", ".join(f"({at}, 'x', {at})" for at in range(ROWS_AT_ONCE))
+    fill(
+        url,
+        "CREATE TABLE notes (note_id, body, ward)",
+        f"INSERT INTO notes VALUES {rows}, (1000, 'x', 'A')",
+    )
+    with pytest.raises(ClinnerError, match="'ward' has values that are no int64"):
+        read(url, table="notes", keep=("ward",))
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        ({}, "name a --query or a --table"),
+        ({"table": "notes", "query": "SELECT 1"}, "name a --query or a --table"),
+        ({"table": "nothing"}, "cannot read the notes"),
+        ({"query": "SELEC"}, "cannot read the notes"),
+        ({"table": "notes", "id": "number"}, "no column 'number'. It has note_id, body"),
+    ],
+)
+def test_what_cannot_be_read_is_told(notes, request_, says):
+    with pytest.raises(ClinnerError, match=re.escape(says)):
+        read(notes, **request_)
+
+
+def test_a_server_that_is_not_there_is_told_without_the_password():
+    with pytest.raises(ClinnerError, match="cannot read the notes") as told:
+        read("postgresql+psycopg://me:secret@127.0.0.1:9/x", table="notes")
+    assert "secret" not in str(told.value)
