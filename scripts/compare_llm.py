@@ -30,9 +30,9 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import spans
 from spacy_clinner.evaluation.assertion import negated_end_to_end
 from spacy_clinner.files import read_toml, written_whole
-from spacy_clinner.llm.annotate import annotate
 from spacy_clinner.llm.component import REPORT
 from spacy_clinner.llm.passages import Cutter
+from spacy_clinner.llm.placed_findings import annotate
 from spacy_clinner.llm.placement import KINDS, Placement
 from spacy_clinner.pipeline.relations.scorer import score_relations
 

@@ -15,11 +15,11 @@ from spacy.tokens import Doc
 from spacy_clinner import schemes
 from spacy_clinner.annotation import extensions
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.llm.annotate import annotate
 from spacy_clinner.llm.answer_cache import AnswerCache
 from spacy_clinner.llm.asking import Asked, Asker
 from spacy_clinner.llm.chat import Address, Budget, Chat, Patience, RequestFailed
 from spacy_clinner.llm.passages import Cut, Cutter
+from spacy_clinner.llm.placed_findings import annotate
 from spacy_clinner.llm.prompts import find_format
 from spacy_clinner.llm.prompts.prompt_format import asks_assertion
 from spacy_clinner.llm.shots import WAYS, Shots, read_passages
