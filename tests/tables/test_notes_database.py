@@ -1,3 +1,4 @@
+import pickle
 import re
 from datetime import date, datetime
 
@@ -51,6 +52,12 @@ def test_a_table_is_read_in_the_order_of_its_ids(notes):
     assert table["body"].to_pylist() == ["Took aspirin.", "Denies fever.", None]
     assert table[FAULT].null_count == 3
     assert source.count() == 3
+
+
+def test_another_process_may_read_it(notes):
+    source, table = read(notes, table="notes")
+    again = pickle.loads(pickle.dumps(source))
+    assert pa.Table.from_batches(again.batches(), again.schema) == table
 
 
 def test_columns_that_are_kept_have_types(notes):

@@ -29,23 +29,28 @@ DOING = "cannot read the notes"
 
 @dataclass(frozen=True)
 class Database:
-    """The rows of a query, always in the same order: that of ids and then of texts, as a rule; a
-    `Source`."""
+    """The rows of a query, always in the same order; a `Source` that another process may read.
 
-    engine: Engine
-    select: sa.Select[Any]
+    request (Request): Names the database, the query and the columns.
+    schema (pa.Schema): Their types, and `FAULT`.
+    sort (bool): Whether the database must sort them, by ids and then by texts.
+    """
+
     request: Request
     schema: pa.Schema
+    sort: bool
 
     def count(self) -> int | None:
         """RETURNS (int | None): The number of rows."""
-        query = sa.select(sa.func.count()).select_from(self.select.order_by(None).subquery())
-        with named_errors(self.engine, DOING), self.engine.connect() as connection:
+        query = sa.select(sa.func.count()).select_from(_select(self.request, sort=False).subquery())
+        engine = open_database(self.request.location)
+        with named_errors(engine, DOING), engine.connect() as connection:
             return int(connection.scalars(query).all()[0])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """YIELDS (pa.RecordBatch): The rows, as many as fit in memory."""
-        for rows in _rows(self.engine, self.select):
+        engine = open_database(self.request.location)
+        for rows in _rows(engine, _select(self.request, self.sort)):
             yield _batch(rows, self.request, self.schema)
 
 
@@ -65,17 +70,20 @@ def open_notes(request: Request) -> Source:
         there = list(connection.execute(nothing).keys())
     where = engine.url.render_as_string(hide_password=True)
     check_there(request.columns, there, where)
-    columns: list[Any] = [sa.column(name) for name in request.columns]
-    select = sa.select(*columns).select_from(source)
-    if not _has_order(engine, request.options.get(TABLE)):
-        order: list[Any] = [sa.column(name) for name in (request.id, request.text)]
-        select = select.order_by(*order)
-    first = next(_rows(engine, select.limit(ROWS_AT_ONCE)), [])
+    sort = not _has_order(engine, request.options.get(TABLE))
+    first = next(_rows(engine, _select(request, sort).limit(ROWS_AT_ONCE)), [])
     fields = [
         pa.field(name, pa.string() if name == request.text else _type([row[at] for row in first]))
         for at, name in enumerate(request.columns)
     ]
-    return Database(engine, select, request, pa.schema([*fields, pa.field(FAULT, pa.string())]))
+    return Database(request, pa.schema([*fields, pa.field(FAULT, pa.string())]), sort)
+
+
+def _select(request: Request, sort: bool) -> sa.Select[Any]:
+    columns: list[Any] = [sa.column(name) for name in request.columns]
+    select = sa.select(*columns).select_from(_source(request))
+    order: list[Any] = [sa.column(name) for name in (request.id, request.text)]
+    return select.order_by(*order) if sort else select
 
 
 def _source(request: Request) -> Any:
