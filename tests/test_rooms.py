@@ -35,7 +35,15 @@ ROOMS = {
     # An edition is compared with the pipeline that it is made of.
     "cpu": {"architectures", "corpora", "evaluation", "pipeline", "tokenization"},
     "cli": {
-        "corpora", "cpu", "evaluation", "llm", "packaging", "service", "tables", "training", "view",
+        "corpora",
+        "cpu",
+        "evaluation",
+        "llm",
+        "packaging",
+        "service",
+        "tables",
+        "training",
+        "view",
     },
     "__main__": {"cli"},
     # Names that users import from `spacy_clinner` itself.
