@@ -79,7 +79,8 @@ def open_page(browser, address):
     def start(at=address, is_clean=True, **options):
         context = browser.new_context(accept_downloads=True, **options)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        # A busy machine is no failure.
+        page.set_default_timeout(120_000)
         asked, said_there = [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said_there.append(message.text))

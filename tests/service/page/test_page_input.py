@@ -1,6 +1,8 @@
 """How a note gets into the page, and what happens while someone types."""
 
-from toy_layers import NOTE, tag, write
+import re
+
+from toy_layers import GO_ON, NOTE, tag, write
 
 
 def marks(page):
@@ -21,7 +23,13 @@ def test_what_is_typed_is_sent_once_the_typing_pauses(page):
     sent = []
     page.on("request", lambda r: sent.append(r.url) if r.url.endswith("annotate") else None)
     page.click("#text")
-    page.keyboard.type("Denies fever and chest pain.", delay=5)
+    # Faster than a busy machine could press keys.
+    page.evaluate(
+        """text => {
+            for (const letter of text) document.execCommand("insertText", false, letter);
+        }""",
+        "Denies fever and chest pain.",
+    )
     page.wait_for_selector("#note mark")
     assert len(sent) == 1
     assert marks(page) == 2
@@ -115,21 +123,33 @@ def test_what_the_service_refuses_is_said_in_its_words(open_page, serve, toy):
     assert "larger than 100 bytes" in page.inner_text("#alert")
 
 
+def waiting(page, address):
+    """How many notes wait for their turn."""
+    told = page.request.get(f"{address}metrics").text()
+    return float(re.search(r"^clinner_queue_notes (\S+)", told, re.M)[1])
+
+
 def test_a_service_that_has_too_much_to_do_is_asked_again(open_page, serve, toy):
-    page = open_page(serve(toy, queue=2, batch=1), is_clean=False)
+    GO_ON.clear()
+    address = serve(toy, queue=2, batch=1)
+    page = open_page(address, is_clean=False)
     page.wait_for_selector(".example")
-    page.evaluate(
-        """() => {
-            const headers = {"Content-Type": "application/json"};
-            for (const text of ["slowly", "slowly slowly slowly"]) {
+    # One note is computed, and another waits.
+    for text in ("slowly", "Cough."):
+        page.evaluate(
+            """text => {
                 const body = JSON.stringify({notes: [{id: "a", text}]});
+                const headers = {"Content-Type": "application/json"};
                 fetch("v1/annotate", {method: "POST", headers, body});
-            }
-        }"""
-    )
+            }""",
+            text,
+        )
+        while waiting(page, address) != (text == "Cough."):
+            page.wait_for_timeout(10)
     page.fill("#text", "Denies fever.")
     page.wait_for_selector("#alert:not([hidden])")
     assert "The page tries again by itself" in page.inner_text("#alert")
+    GO_ON.set()
     tag(page, "fever").wait_for()
     assert page.is_hidden("#alert")
 

@@ -1,9 +1,9 @@
 """A pipeline that takes no time, a note for it, and what tests do with the page."""
 
 import re
-import time
 from collections import defaultdict
 from itertools import accumulate
+from threading import Event
 
 from spacy.language import Language
 
@@ -24,6 +24,7 @@ Labs:
 Troponin 4.8 ng/mL. Return if dyspnea worsens.
 """
 MARKUP = "<img src=x onerror=alert(1)>"
+GO_ON = Event()
 # By layer and label, the words; by words, a confidence other than 0.9.
 WORDS = {
     "clinical": {
@@ -56,8 +57,8 @@ TYPE = """text => {
 
 @Language.factory("toy_layers")
 class ToyLayers:
-    """Finds words, and links a modifier to the entities of its line. "slowly" takes a second,
-    "breaks" is an error."""
+    """Finds words, and links a modifier to the entities of its line. "slowly" waits for
+    `GO_ON`, "breaks" is an error."""
 
     layers = tuple(WORDS)
 
@@ -67,7 +68,7 @@ class ToyLayers:
 
     def __call__(self, doc):
         if "slowly" in doc.text:
-            time.sleep(1)
+            GO_ON.wait(300)
         if "breaks" in doc.text:
             raise ValueError("It breaks.")
         for layer, labels in WORDS.items():
