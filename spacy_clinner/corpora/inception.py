@@ -55,8 +55,8 @@ def _notes(path: Path) -> Iterator[Note]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile,
                 SyntaxError) as error:  # fmt: skip
             raise ClinnerError(
-                f"{file}: no CAS that can be read ({type(error).__name__}). Export it again as UIMA "
-                f"CAS JSON or XMI."
+                f"{file}: no CAS that can be read ({type(error).__name__}). Export it again as "
+                f"UIMA CAS JSON or XMI."
             ) from None
 
 
