@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spacy_clinner.corpora.checks import RESULT_LEFT_OUT, Annotation, flag_duplicate_ids, unresolved
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Problem, Relation
 from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
-from spacy_clinner.errors import ClinnerError, one_line
+from spacy_clinner.errors import ClinnerError
 
 if TYPE_CHECKING:
     from cassis import Cas
@@ -55,7 +55,8 @@ def _notes(path: Path) -> Iterator[Note]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile,
                 SyntaxError) as error:  # fmt: skip
             raise ClinnerError(
-                f"{file}: no CAS that can be read ({one_line(error)}). Export it again as UIMA CAS."
+                f"{file}: no CAS that can be read ({type(error).__name__}). Export it again as "
+                f"UIMA CAS JSON or XMI."
             ) from None
 
 

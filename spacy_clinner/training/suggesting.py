@@ -82,7 +82,7 @@ def shown_layers(nlp: Language, layers: Sequence[str]) -> list[str]:
     ner = nlp.get_pipe(recogniser(nlp))
     known: dict[str, list[str]] = ner.layer_labels  # type: ignore[attr-defined]
     if not layers:
-        layers = [*ner._ents_layers]  # type: ignore[attr-defined]
+        layers = [*ner.ents_layers]  # type: ignore[attr-defined]
         for name, factory in nlp.pipe_factories.items():
             if factory == "clinner_relations":
                 layers = [*layers, *nlp.get_pipe(name).linked_groups]  # type: ignore[attr-defined]

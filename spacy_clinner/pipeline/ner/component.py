@@ -293,11 +293,12 @@ class LayeredNER(LearnedLayers):
         docs = list(docs)
         written = write_layers(docs, predictions, self.layer_labels, self.schemes)
         for doc, spans in zip(docs, written, strict=True):
-            candidates = [span for layer in self._ents_layers for span in spans[layer]]
+            candidates = [span for layer in self.ents_layers for span in spans[layer]]
             set_ents(doc, candidates, self.settings["overwrite"])
 
     @property
-    def _ents_layers(self) -> Sequence[str]:
+    def ents_layers(self) -> Sequence[str]:
+        """The layers that fill `doc.ents`."""
         given: list[str] | None = self.settings["ents_from"]
         return self.layers[:1] if given is None else given
 
@@ -309,7 +310,7 @@ class LayeredNER(LearnedLayers):
         """
         if self.scorer is None:
             return {}
-        settings = {"layers": self.layers, "ents_from": self._ents_layers, "labels": self.labels}
+        settings = {"layers": self.layers, "ents_from": self.ents_layers, "labels": self.labels}
         found: dict[str, Any] = self.scorer(examples, **{**settings, **kwargs})
         return found
 
