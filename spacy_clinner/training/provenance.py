@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import srsly
 from spacy.language import Language
+from spacy.training.loop import DIR_MODEL_BEST
 from spacy.util import load_config, registry
 from thinc.api import Model
 
@@ -105,14 +106,22 @@ def create_recording_logger(progress_bar: bool = False) -> Callable[..., Any]:
                 counts = ("epoch", "step", "words", "seconds")
                 nlp.meta[COUNTS] = {key: info[key] + before.get(key, 0) for key in counts}
                 if saved := info.get("output_path"):
-                    # This evaluation's checkpoint was written a moment before.
-                    path = Path(saved) / "meta.json"
-                    srsly.write_json(path, srsly.read_json(path) | {COUNTS: nlp.meta[COUNTS]})
+                    # This evaluation's checkpoints were written a moment before.
+                    for folder in _written(Path(saved), info):
+                        path = folder / "meta.json"
+                        srsly.write_json(path, srsly.read_json(path) | {COUNTS: nlp.meta[COUNTS]})
             log(info)
 
         return log_step, finish
 
     return setup
+
+
+def _written(last: Path, info: dict[str, Any]) -> list[Path]:
+    """The checkpoints of an evaluation: the last one, and the best one where it is that."""
+    scores = [score for score, _ in info["checkpoints"]]
+    best = last.parent / DIR_MODEL_BEST
+    return [last, best] if info["score"] == max(scores) and best.is_dir() else [last]
 
 
 def training_facts(model: Path, started: datetime, *, gpu_id: int = -1) -> dict[str, Any]:

@@ -30,6 +30,21 @@ def test_the_recording_logger_leaves_its_last_counts_in_the_meta():
     assert nlp.meta[provenance.COUNTS] == counts
 
 
+def test_the_best_checkpoint_has_the_counts_of_its_own_evaluation(tmp_path):
+    nlp = spacy.blank("en")
+    log, _ = registry.loggers.get("clinner.RecordingLogger.v1")()(nlp, StringIO(), StringIO())
+    scores = []
+    for step, score in ((10, 0.5), (20, 0.4)):
+        scores.append((score, step))
+        names = ["model-last", "model-best"] if score == max(scores)[0] else ["model-last"]
+        for name in names:
+            nlp.to_disk(tmp_path / name)
+        saved = {"score": score, "checkpoints": scores, "output_path": str(tmp_path / "model-last")}
+        log(info(step, 100 * step) | saved)
+    steps = [provenance.training_counts(tmp_path / n)["step"] for n in ("model-best", "model-last")]
+    assert steps == [10, 20]
+
+
 def test_the_facts_of_a_training_hold_what_model_last_counted(tmp_path):
     nlp = spacy.blank("en")
     nlp.config["variables"] = {"encoder": "some/folder", "learn_rate": 0.1}
