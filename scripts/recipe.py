@@ -15,6 +15,8 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import read_toml
 
 KEYS = ("corpus", "encoder", "config", "epochs")
+# Of a language model.
+LLM_KEYS = ("corpus", "llm", "format", "view", "epochs")
 
 
 def main(
@@ -24,7 +26,7 @@ def main(
     project: Annotated[Path, typer.Option(help="The project file")] = Path("project.yml"),
     dry: Annotated[bool, typer.Option(help="Print the commands, and run none")] = False,
 ) -> None:
-    """Run the workflow `all` with the settings of RECIPE.
+    """Run the workflow `all`, or `llm` for a language model, with the settings of RECIPE.
 
     Further options such as --vars.encoder win over the recipe, where they differ from what
     project.yml has.
@@ -34,7 +36,10 @@ def main(
     for key, value in parse_config_overrides(context.args).items():
         if value != defaults.get(key.removeprefix("vars.")):
             overrides[key] = value
-    project_run(project.parent, "all", overrides=overrides, dry=dry, parent_command="spacy project")
+    workflow = "llm" if "vars.llm" in read_recipe(recipe, recipes) else "all"
+    project_run(
+        project.parent, workflow, overrides=overrides, dry=dry, parent_command="spacy project"
+    )
 
 
 def read_recipe(name: str, path: Path) -> dict[str, Any]:
@@ -51,16 +56,17 @@ def read_recipe(name: str, path: Path) -> dict[str, Any]:
             f"{path}: no recipe {name!r}. Give --vars.recipe one of {', '.join(known)}."
         )
     recipe = dict(known[name])
-    options = recipe.pop("overrides", {})
-    unknown = [key for key in recipe if key not in KEYS]
+    keys, further = (LLM_KEYS, "tune") if "llm" in recipe else (KEYS, "overrides")
+    options = recipe.pop(further, {})
+    unknown = [key for key in recipe if key not in keys]
     if unknown or "corpus" not in recipe:
         raise ClinnerError(
-            f"{path}: [{name}] needs a corpus and may have {', '.join(KEYS[1:])} and overrides"
+            f"{path}: [{name}] needs a corpus and may have {', '.join(keys[1:])} and {further}"
             + (f"; {unknown[0]} is none of them." if unknown else ".")
         )
     written = (f"--{key} {shlex.quote(_written(value))}" for key, value in options.items())
     return {f"vars.{key}": value for key, value in recipe.items()} | {
-        "vars.overrides": " ".join(written)
+        f"vars.{further}": " ".join(written)
     }
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spacy_clinner.annotation.said import Assertion, assertion
     from spacy_clinner.tables.huggingface import to_entities
+    from spacy_clinner.tables.line_list import to_lines
 
-__all__ = ["Assertion", "__version__", "assertion", "to_entities"]
+__all__ = ["Assertion", "__version__", "assertion", "to_entities", "to_lines"]
 __version__ = "0.2.0"
 
 
@@ -16,6 +17,10 @@ def __getattr__(name: str) -> Any:
         from spacy_clinner.tables.huggingface import to_entities
 
         return to_entities
+    if name == "to_lines":
+        from spacy_clinner.tables.line_list import to_lines
+
+        return to_lines
     if name in ("Assertion", "assertion"):
         from spacy_clinner.annotation import said
 

@@ -4,38 +4,67 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.language import Language
+from spacy.util import load_config
 
 import spacy_clinner
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.loading import load_pipeline
+from spacy_clinner.pipeline.ner.learned import LearnedLayers
 from spacy_clinner.pipeline.vocabulary import without_texts
 
 PARTS = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
-def package(model: Path, out: Path, *, name: str, version: str) -> list[Path]:
+# The architecture whose weights can be stored in half precision.
+TRANSFORMER = "clinner.TransformerModel.v1"
+
+
+def package(
+    model: Path,
+    out: Path,
+    *,
+    name: str,
+    version: str,
+    layers: Sequence[str] = (),
+    half: bool = False,
+) -> list[Path]:
     """Build sdist and wheel of a pipeline, and from a source checkout those of this library, too.
 
     model (Path): The trained pipeline. Words of texts that its vocabulary may hold are left out.
     out (Path): Folder that gets the distributions.
     name (str): The package's name, without the language.
     version (str): Its version.
+    layers (Sequence[str]): The layers that the package has; () for all. What others needed is
+        left out: they only helped in training.
+    half (bool): Store the encoder's weights in half precision (fp16), in half the size.
     RETURNS (list[Path]): What was built.
-    RAISES (ClinnerError): There is no trained pipeline, or building failed.
+    RAISES (ClinnerError): There is no trained pipeline, it lacks a layer or has no weights to
+        halve, or building failed.
     """
     from spacy.cli.package import package as spacy_package
 
     if not (model / "meta.json").is_file():
         raise ClinnerError(f"{model}: no trained pipeline there. Train one with `clinner train`.")
+    nlp = load_pipeline(model)
+    if layers:
+        keep_layers(nlp, layers)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         clean, source = Path(scratch) / "model", Path(scratch) / "source"
         shutil.copytree(model, clean)
         shutil.rmtree(clean / "vocab", ignore_errors=True)
-        without_texts(load_pipeline(model)).vocab.to_disk(clean / "vocab")
+        without_texts(nlp).vocab.to_disk(clean / "vocab")
+        if layers:
+            _save_learned(nlp, clean)
+        if half:
+            store_in_half(clean)
         source.mkdir()
         # spaCy would build in an isolated environment, which fetches setuptools; we do not.
         spacy_package(
@@ -53,6 +82,60 @@ def package(model: Path, out: Path, *, name: str, version: str) -> list[Path]:
         with _copied(checkout) as copy:
             built += build(copy, out)
     return built
+
+
+def keep_layers(nlp: Language, layers: Sequence[str]) -> None:
+    """Take all layers but some out of a pipeline.
+
+    nlp (Language): The pipeline.
+    layers (Sequence[str]): The layers that stay.
+    RAISES (ClinnerError): It has no layers, or lacks one of these.
+    """
+    learned = _with_layers(nlp)
+    known = [layer for component in learned.values() for layer in component.layer_labels]
+    if unknown := [layer for layer in layers if layer not in known]:
+        raise ClinnerError(
+            f"the pipeline has no layer {unknown[0]!r}; it has {', '.join(known) or 'none'}."
+        )
+    for component in learned.values():
+        component.keep_layers([name for name in layers if name in component.layer_labels])
+
+
+def _save_learned(nlp: Language, folder: Path) -> None:
+    """Write what a choice of layers changes; what else is in the folder stays as it is."""
+    for name, component in _with_layers(nlp).items():
+        component.to_disk(folder / name, exclude=["vocab"])
+    nlp.config.to_disk(folder / "config.cfg")
+    srsly.write_json(folder / "meta.json", nlp.meta)
+
+
+def _with_layers(nlp: Language) -> dict[str, LearnedLayers]:
+    return {name: c for name, c in nlp.components if isinstance(c, LearnedLayers)}
+
+
+def store_in_half(model: Path) -> None:
+    """Store the weights of a pipeline's encoder in half precision.
+
+    model (Path): The pipeline, changed in place.
+    RAISES (ClinnerError): It has no encoder of `clinner.TransformerModel.v1`.
+    """
+    config = load_config(model / "config.cfg")
+    names = [
+        name
+        for name, section in config["components"].items()
+        if section.get("model", {}).get("@architectures") == TRANSFORMER
+    ]
+    if not names:
+        raise ClinnerError(
+            f"{model}: half precision is for encoders of {TRANSFORMER}, and there is none."
+        )
+    for name in names:
+        config["components"][name]["model"]["stored_in"] = "fp16"
+    config.to_disk(model / "config.cfg")
+    nlp = load_pipeline(model)
+    for name in names:
+        component: Any = nlp.get_pipe(name)
+        component.to_disk(model / name)
 
 
 def build(source: Path, out: Path) -> list[Path]:

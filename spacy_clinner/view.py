@@ -2,6 +2,7 @@
 
 from html import escape
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from spacy.displacy.render import DEFAULT_LABEL_COLORS
@@ -21,19 +22,14 @@ COLORS = {
 }
 OTHER_COLOR = "#e6e2f1"
 MARK = (
-    '<mark class="{state}" style="background:{bg}" title="{details}">'
-    "<span>{text}</span>{label}</mark>"
+    '<mark class="{state}" style="--mark:{bg}" title="{details}"><span>{text}</span>{label}</mark>'
 )
-STYLE = """<style>
-.clinner { font: 15px/2 system-ui, sans-serif; max-width: 60rem; color: #222; }
-.clinner h3 { font-size: 1rem; line-height: 1.4; margin: 1rem 0 .2rem; color: #345; }
-.clinner mark { padding: .15em .35em; border-radius: .35em; color: inherit; }
-.clinner mark b { font-size: .62em; }
-.clinner mark i { font-size: .68em; font-style: normal; opacity: .75; }
-.clinner mark.absent span { text-decoration: line-through; text-decoration-thickness: 1.5px; }
-.clinner mark.possible { outline: 1.5px dotted #555; }
-.clinner mark.other { opacity: .65; }
-</style>"""
+# Shared with the page of `clinner serve`.
+MARKS = (Path(__file__).parent / "marks.css").read_text(encoding="utf8")
+STYLE = f"""<style>
+.clinner {{ font: 15px/2 system-ui, sans-serif; max-width: 60rem; color: #222; }}
+.clinner h3 {{ font-size: 1rem; line-height: 1.4; margin: 1rem 0 .2rem; color: #345; }}
+{MARKS}</style>"""
 # Whatever stands in a note or a label, a page runs nothing and fetches nothing.
 POLICY = (
     '<meta http-equiv="Content-Security-Policy" '

@@ -16,7 +16,22 @@ settings.load_profile("patient")
 
 ROOT = Path(__file__).parent.parent
 ASSETS = ROOT / "assets"
-CORPORA = ("bc5cdr", "maccrobat", "medmentions", "mtsamples", "ncbi-disease", "negex", "umls")
+CORPORA = (
+    "bc5cdr",
+    "biored",
+    "chia",
+    "drugprot",
+    "lct",
+    "maccrobat",
+    "medmentions",
+    "medmentions-zs",
+    "mtsamples",
+    "multicardioner-en",
+    "multiclinner-en",
+    "ncbi-disease",
+    "negex",
+    "umls",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,15 +23,28 @@ ROOMS = {
     "architectures": {"tokenization"},
     "pipeline": {"annotation", "architectures", "schemes"},
     "corpora": {"annotation", "schemes", "tokenization"},
-    "tables": {"annotation", "pipeline", "schemes"},
+    "tables": {"annotation", "corpora", "pipeline", "schemes"},
+    # Documents are cut at sentences, and what links assert is what rules assert.
+    "llm": {"annotation", "corpora", "pipeline", "schemes"},
     "view": {"annotation", "schemes"},
     "packaging": {"pipeline"},
+    "service": {"annotation", "pipeline", "schemes", "tables", "view"},
     "training": {"annotation", "architectures", "corpora", "pipeline", "schemes"},
     # A model card tells how its model was trained.
     "evaluation": {"annotation", "corpora", "pipeline", "schemes", "training"},
     # An edition is compared with the pipeline that it is made of.
     "cpu": {"architectures", "corpora", "evaluation", "pipeline", "tokenization"},
-    "cli": {"corpora", "cpu", "evaluation", "packaging", "tables", "training", "view"},
+    "cli": {
+        "corpora",
+        "cpu",
+        "evaluation",
+        "llm",
+        "packaging",
+        "service",
+        "tables",
+        "training",
+        "view",
+    },
     "__main__": {"cli"},
     # Names that users import from `spacy_clinner` itself.
     "": {"annotation", "tables"},
@@ -42,7 +55,17 @@ CONVENTIONAL = {"component", "scorer"}
 SAME_THING = {"cli", "evaluation"}
 # Not installed with every edition, or slow to import: inside functions only, as spaCy imports
 # every module with a factory at the first look-up.
-HEAVY = {"torch", "transformers", "spacy_transformers", "openvino", "nncf", "tokenizers", "sklearn"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "spacy_transformers",
+    "openvino",
+    "nncf",
+    "tokenizers",
+    "sklearn",
+    "peft",
+    "httpx",
+}
 
 
 class Import(NamedTuple):

@@ -40,7 +40,8 @@ CONTEXT = (
     "assertion_evidence",
 )
 ABBREVIATIONS = ("expansion",)
-EVERY = (*NER, *RELATIONS, *SECTIONS, *CONTEXT, *ABBREVIATIONS)
+LLM = ("layer", "semantic_group", *RELATIONS, *CONTEXT, "match")
+EVERY = tuple(dict.fromkeys((*NER, *RELATIONS, *SECTIONS, *CONTEXT, *ABBREVIATIONS, *LLM)))
 # Not closures: with the start method "spawn", nlp.pipe pickles the extensions.
 ON_SPAN: dict[str, tuple[Getter, Setter | None]] = {
     name: (partial(said.get_value, name=name), partial(said.set_value, name=name))
@@ -55,6 +56,7 @@ ON_SPAN: dict[str, tuple[Getter, Setter | None]] = {
         "historical",
         "experiencer",
         "expansion",
+        "match",
     )
 } | {
     "semantic_group": (said.get_semantic_group, None),

@@ -7,6 +7,9 @@ from spacy.tokens import Doc, Span
 
 ENTS = "ents"
 ALL = "*"
+# Among the attributes of a span group: the labels that are annotated, where not all are. There
+# they follow the group into DocBin and copies.
+LABELS = "labels"
 
 
 class SpanKey(NamedTuple):
@@ -32,6 +35,30 @@ def group_of(doc: Doc, key: str) -> Iterable[Span]:
     """
     found: Iterable[Span] = doc.ents if key == ENTS else doc.spans.get(key, ())
     return found
+
+
+def annotated_labels(doc: Doc, layer: str) -> frozenset[str] | None:
+    """The labels that a document annotates in a layer, where these are not all of them.
+
+    doc (Doc): The document.
+    layer (str): The key of a group of `doc.spans`.
+    RETURNS (frozenset[str] | None): The labels. What is in no span of the group may be of any
+        other label of the layer. None where all are annotated, or the document lacks the group.
+    """
+    given = doc.spans[layer].attrs.get(LABELS) if layer in doc.spans else None
+    return None if given is None else frozenset(given)
+
+
+def judged(spans: Iterable[Span], reference: Doc, layer: str) -> list[Span]:
+    """The spans of which a reference can say whether they are right.
+
+    spans (Iterable[Span]): Predicted spans of a layer.
+    reference (Doc): The gold document.
+    layer (str): The layer.
+    RETURNS (list[Span]): Those with a label that the reference annotates.
+    """
+    labels = annotated_labels(reference, layer)
+    return [span for span in spans if labels is None or span.label_ in labels]
 
 
 def keys_in(doc: Doc, keys: Iterable[str], without: Iterable[str] = ()) -> list[str]:

@@ -23,7 +23,7 @@ from spacy_clinner.annotation.spans import all_spans
 # sheets never have the same key.
 NAME = "clinner_sheet"
 # What is said of a span under its label, and of no other one with the same offsets.
-OF_LABEL = frozenset({"confidence", "layer", "codes", "semantic_group", "color"})
+OF_LABEL = frozenset({"confidence", "layer", "codes", "semantic_group", "color", "match"})
 
 Key = tuple[str, str, int, int]
 # The sheets that were compared with the text of their document, which takes time. Not in the
@@ -100,7 +100,9 @@ def set_sheet(doc: Doc, sheet: Sheet) -> None:
     doc (Doc): The document.
     sheet (Sheet): The sheet; where its text is another one, what fits is taken of it.
     """
-    _put(doc, join_sheets(doc.text, [(0, sheet)]))
+    text = doc.text
+    same = sheet["text"] == text
+    _put(doc, Sheet(**sheet) if same else join_sheets(text, [(0, sheet)]))
 
 
 def values(span: Span) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from spacy_clinner.architectures.instructions import instructions
 from spacy_clinner.errors import ClinnerError
 
 When = Literal["auto", "yes", "no"]
@@ -23,21 +24,13 @@ def wanted(when: When) -> bool:
     """
     if when == "no":
         return False
-    able = _computes_in_bf16()
+    able = instructions().bf16
     if when == "yes" and not able:
         raise ClinnerError(
             'bf16_on_cpu is "yes", but this CPU has neither AVX512-BF16 nor AMX, so bf16 would be '
             'slower. Set it to "auto" or "no".'
         )
     return able
-
-
-def _computes_in_bf16() -> bool:
-    import torch
-
-    # Private to torch, and missing from older versions of it.
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 @contextmanager

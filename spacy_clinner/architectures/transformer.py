@@ -16,6 +16,7 @@ from spacy.util import SimpleFrozenDict
 
 from spacy_clinner.architectures.bf16 import When
 from spacy_clinner.architectures.encoder_layer import encoder_layer
+from spacy_clinner.architectures.stored_weights import Stored, store_as_safetensors
 from spacy_clinner.architectures.transformer_batch import cuts_windows, forward
 from spacy_clinner.compat import replace_listener_config, set_forward
 from spacy_clinner.errors import ClinnerError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 SECTION = "[components.transformer.model.tokenizer_config]"
 WINDOWS = "[components.transformer.model.get_spans]"
-OWN_SETTINGS = ("bf16_on_cpu", "predict_bf16_on_cpu")
+OWN_SETTINGS = ("bf16_on_cpu", "predict_bf16_on_cpu", "stored_in")
 NO_SETTINGS: dict[str, Any] = SimpleFrozenDict()
 # Uncased vocabularies have next to no capitals, cased ones in a fifth of their pieces and more.
 CASED_FROM = 0.01
@@ -43,12 +44,13 @@ def transformer_model(
     grad_scaler_config: dict[str, Any] = NO_SETTINGS,
     bf16_on_cpu: When = "auto",
     predict_bf16_on_cpu: When = "no",
+    stored_in: Stored = "fp32",
 ) -> "Model[list[Doc], FullTransformerBatch]":
     """Create a transformer; registered as `clinner.TransformerModel.v1`.
 
-    The arguments but the last two are those of `spacy-transformers.TransformerModel.v3`, and so is
-    the model: what it gives is the same, only faster. What `check_tokenizer` and `align_words` do
-    happens when the encoder's weights are loaded.
+    The arguments but the last three are those of `spacy-transformers.TransformerModel.v3`, and so
+    is the model: what it gives is the same, only faster. What `check_tokenizer` and `align_words`
+    do happens when the encoder's weights are loaded.
 
     name (str): A folder, or a name on the Hugging Face hub.
     get_spans (Callable[[List[Doc]], List[List[Span]]]): The windows of each document.
@@ -59,6 +61,8 @@ def transformer_model(
     bf16_on_cpu (str): Train in bfloat16 on a CPU: "auto" where it has instructions for it, "yes"
         to insist, "no" for float32.
     predict_bf16_on_cpu (str): The same for prediction; vectors then differ between machines.
+    stored_in (str): In what the weights are stored, "fp32" or, in half the size, "fp16"; they are
+        computed with in fp32 either way.
     RETURNS (Model[List[Doc], FullTransformerBatch]): The model.
     """
     from spacy_transformers.layers.transformer_model import TransformerModel
@@ -73,6 +77,7 @@ def transformer_model(
     )
     set_forward(model, forward)
     model.layers[0] = encoder_layer(model.layers[0], bf16_on_cpu, predict_bf16_on_cpu)
+    store_as_safetensors(model.layers[0].shims[0], stored_in)
     model.attrs["set_transformer"] = set_checked_transformer
     model.attrs["replace_listener_cfg"] = replace_listener_cfg
     return cast("Model[list[Doc], FullTransformerBatch]", model)

@@ -17,12 +17,17 @@ from spacy_clinner.cli import (
     benchmark,
     check,
     convert,
+    corrections,
     evaluate,
+    instruct,
     label,
     optimize,
     package,
     reformat,
+    serve,
+    suggest,
     train,
+    tune,
     view,
 )
 from spacy_clinner.cli.environment import set_defaults
@@ -51,14 +56,19 @@ app.command("convert")(convert.command)
 app.command("check", context_settings=TAKES_OVERRIDES)(check.command)
 app.command("train", context_settings=TAKES_OVERRIDES)(train.command)
 app.command("evaluate")(evaluate.command)
+app.command("instruct")(instruct.command)
+app.command("tune")(tune.command)
 app.command("label")(label.command)
 app.command("adapt")(adapt.command)
 app.command("optimize")(optimize.command)
 app.command("package")(package.command)
 app.command("reformat")(reformat.command)
 app.command("annotate")(annotate.command)
+app.command("suggest")(suggest.command)
+app.command("corrections")(corrections.command)
 app.command("view")(view.command)
 app.command("benchmark")(benchmark.command)
+app.command("serve")(serve.command)
 
 
 def run(command: Callable[..., Any]) -> None:

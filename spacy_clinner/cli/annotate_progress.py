@@ -18,8 +18,17 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from spacy_clinner.tables.runs import Total
-from spacy_clinner.tables.sources.source import Source
+from spacy_clinner.errors import ClinnerError
+
+try:
+    from spacy_clinner.tables.runs import Total
+    from spacy_clinner.tables.sources.source import Source
+except ModuleNotFoundError as error:
+    if error.name != "pyarrow":
+        raise
+    raise ClinnerError(
+        'clinner annotate needs pyarrow. Install it with: pip install "spacy-clinner[tables]"'
+    ) from None
 
 SECONDS_BETWEEN_LINES = 60
 # Gets the rows that are done and the words per second.

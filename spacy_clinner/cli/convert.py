@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,17 +51,18 @@ def show(name: str, done: Conversion) -> None:
 
     console = Console()
     table = Table(title=f"{name}: what was kept")
-    table.add_column("split")
-    layers = sorted({key.split("/")[0] for spans in done.spans.values() for key in spans})
-    for column in ("notes", "tokens", *(f"{layer} spans" for layer in layers), "relations"):
-        table.add_column(column, justify="right")
+    table.add_column("")
     for split in SPLITS:
-        by_layer = [
-            sum(n for key, n in done.spans[split].items() if key.startswith(f"{layer}/"))
-            for layer in layers
-        ]
-        counts = (done.notes[split], done.tokens[split], *by_layer, done.relations[split])
-        table.add_row(split, *(f"{count:,}" for count in counts))
+        table.add_column(split, justify="right")
+    spans = {split: Counter[str]() for split in SPLITS}
+    for split in SPLITS:
+        for key, count in done.spans[split].items():
+            spans[split][key.split("/")[0]] += count
+    rows = {"notes": done.notes, "tokens": done.tokens}
+    for layer in sorted(set().union(*spans.values())):
+        rows[f"{layer} spans"] = Counter({split: spans[split][layer] for split in SPLITS})
+    for row, counts in {**rows, "relations": done.relations}.items():
+        table.add_row(row, *(f"{counts[split]:,}" for split in SPLITS))
     console.print(table)
     losses = Table(title=f"{name}: what could not be kept exactly, of {done.gold_spans:,} spans")
     losses.add_column("reason")

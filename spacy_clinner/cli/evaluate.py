@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +12,20 @@ from spacy_clinner.cli.progress import bar
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A trained pipeline")],
-    corpus: Annotated[Path, typer.Argument(help="A .spacy file, the test split as a rule")],
+    model: Annotated[str, typer.Argument(help="Any spaCy pipeline: its folder, or installed")],
+    corpus: Annotated[
+        str, typer.Argument(help="A .spacy file, or a name in the catalog, of which the test split")
+    ],
     out: Annotated[Path, typer.Option(help="Folder that gets the reports")] = Path("metrics"),
     against: Annotated[
-        Path | None, typer.Option(help="Another pipeline, to tell the difference from")
+        str | None, typer.Option(help="Another pipeline, to tell the difference from")
     ] = None,
+    kinds: Annotated[
+        Path | None, typer.Option(help="A .csv file with the columns note_id and kind")
+    ] = None,
+    catalog: Annotated[Path, typer.Option(help="The catalog of corpora")] = Path(
+        "configs/corpora.toml"
+    ),
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
 ) -> None:
     """Score MODEL on the notes of CORPUS, and write a page of its errors, which quotes them."""
@@ -24,8 +33,29 @@ def command(
     from spacy_clinner.training.preparation import use_gpu
 
     use_gpu(gpu_id)
-    show(evaluate(model, corpus, out, against=against, progress=bar))
-    typer.echo(f"✔ {out}/metrics.json, errors.jsonl, errors.html")
+    with TemporaryDirectory() as scratch:
+        file = test_split(corpus, catalog, Path(scratch))
+        found = evaluate(model, file, out, against=against, kinds=kinds, progress=bar)
+    show(found)
+    typer.echo(f"✔ {out}/metrics.json, metrics.md, errors.jsonl, errors.html")
+
+
+def test_split(corpus: str, catalog: Path, scratch: Path) -> Path:
+    """The .spacy file of a corpus; one of the catalog that is not converted yet is, to scratch."""
+    from spacy_clinner.corpora.catalog import find_corpus
+    from spacy_clinner.corpora.docbin import convert
+
+    converted = Path("corpus") / corpus / "test.spacy"
+    if Path(corpus).is_file() or Path(corpus).suffix == ".spacy":
+        return Path(corpus)
+    if not converted.is_file():
+        import spacy
+
+        found = find_corpus(corpus, catalog)
+        tokenizer = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
+        convert(found, spacy.blank("en", config=tokenizer), scratch, progress=bar)
+        converted = scratch / "test.spacy"
+    return converted
 
 
 def show(metrics: dict[str, Any]) -> None:
@@ -51,10 +81,15 @@ def show(metrics: dict[str, Any]) -> None:
         for label, s in score["per_type"].items():
             by_label.add_row(f"{layer}/{label}", *score_cells(s))
     console.print(by_label)
+    for name, first in (("sections", "section"), ("kinds", "kind of note")):
+        if metrics.get(name):
+            show_groups(console, metrics[name], first)
     show_assertions(console, metrics["assertion"])
     show_negated(console, metrics["negated_end_to_end"])
     if metrics.get("relations"):
         show_relations(console, metrics["relations"])
+    speed = metrics["speed"]
+    typer.echo(f"{speed['words_per_second']:,.0f} words a second")
 
 
 def show_differences(console: Console, metrics: dict[str, Any]) -> None:
@@ -66,6 +101,15 @@ def show_differences(console: Console, metrics: dict[str, Any]) -> None:
         own = other["f"] + other["value"] / 100
         interval = f"{other['low']:+.1f} to {other['high']:+.1f}"
         table.add_row(layer, percent(own), percent(other["f"]), f"{other['value']:+.1f}", interval)
+    console.print(table)
+
+
+def show_groups(console: Console, scores: dict[str, Any], first: str) -> None:
+    table = Table(title=f"Strict F1 by {first} (%)")
+    for column in (first, "gold", "F1"):
+        table.add_column(column, justify="left" if column == first else "right")
+    for name, score in scores.items():
+        table.add_row(name, f"{score['gold']:,}", percent(score["f"]))
     console.print(table)
 
 

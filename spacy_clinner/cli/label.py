@@ -1,9 +1,14 @@
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spacy_clinner.cli.progress import bar
+
+if TYPE_CHECKING:
+    from spacy_clinner.training.labelling import Agreement
 
 
 def command(
@@ -24,7 +29,30 @@ def command(
     from spacy_clinner.training.preparation import use_gpu
 
     use_gpu(gpu_id)
-    kept, labelled = label(
+    done = label(
         texts, out, teacher, layer, exclude=exclude, notes=notes, keep=keep, seed=seed, progress=bar
     )
-    typer.echo(f"✔ {out}: {len(kept)} of {labelled} notes, {sum(map(len, kept)):,} tokens")
+    tokens = sum(map(len, done.docs))
+    typer.echo(f"✔ {out}: {len(done.docs)} of {done.notes} notes, {tokens:,} tokens")
+    if len(teacher) > 1:
+        show(done.agreement)
+
+
+def show(agreement: dict[tuple[str, str], Agreement]) -> None:
+    """Print how far each teacher agrees with what is kept."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="what is kept, and who found it")
+    for column in ("teacher", "layer", "notes read", "spans found", "of them kept", "of all kept"):
+        table.add_column(column, justify="left" if column in ("teacher", "layer") else "right")
+    for (name, layer), count in agreement.items():
+        table.add_row(
+            name,
+            layer,
+            f"{count.notes:,}",
+            f"{count.found:,}",
+            f"{count.kept / max(1, count.found):.1%}",
+            f"{count.kept / max(1, count.elected):.1%}",
+        )
+    Console().print(table)

@@ -10,7 +10,7 @@ def command(
     source: Annotated[Path, typer.Argument(help="A corpus: file, or for brat a folder or zip")],
     target: Annotated[Path, typer.Argument(help="Folder (brat, markup) or file (jsonl) to write")],
     source_format: Annotated[
-        str, typer.Option("--from", help="brat, conll, jsonl, markup or pubtator")
+        str, typer.Option("--from", help="brat, conll, inception, jsonl, markup, pubtator, webanno")
     ],
     target_format: Annotated[str, typer.Option("--to", help="brat, jsonl or markup")],
 ) -> None:

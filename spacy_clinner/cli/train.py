@@ -1,17 +1,36 @@
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from spacy_clinner.cli.progress import bar
+
 
 def command(
     context: typer.Context,
-    config: Annotated[Path, typer.Argument(help="A config, such as configs/clinner.cfg")],
-    out: Annotated[Path, typer.Argument(help="Folder that gets model-best and model-last")],
+    config_and_out: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[CONFIG] OUT",
+            help="A config, such as configs/clinner.cfg, which --from makes optional, and the "
+            "folder that gets model-best and model-last",
+        ),
+    ],
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
     epochs: Annotated[
         int | None,
         typer.Option(help="Passes over the corpus; by default as CONFIG has it", min=0),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="A trained pipeline to go on from: its folder, or an installed one"
+        ),
+    ] = None,
+    rehearse: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --from: a .spacy file of old notes, to learn some of them again"),
     ] = None,
     silver: Annotated[
         list[Path] | None,
@@ -21,22 +40,48 @@ def command(
 ) -> None:
     """Train a pipeline by CONFIG, as `spacy train` does, and calibrate its confidences on dev.
 
+    With --from, go on from a trained pipeline. Without CONFIG, that takes few updates, keeps what
+    the notes do not annotate as it was, and needs no dev notes.
+
     Further options set values of the config: --paths.train train.spacy, --paths.dev dev.spacy,
     --variables.encoder FOLDER, --variables.learn_rate 1e-4, --system.seed 2 and so on.
     """
     import srsly
 
     from spacy_clinner.compat import parse_config_overrides
+    from spacy_clinner.training.learning_on import learn_on
     from spacy_clinner.training.run import train
 
-    facts = train(
-        config,
-        out,
-        overrides=parse_config_overrides(context.args),
-        gpu_id=gpu_id,
-        epochs=epochs,
-        silver=silver or (),
-        resume=resume,
-    )
+    # What is no option of ours comes here, too: the values of the config.
+    paths = [Path(path) for path in takewhile(lambda part: part[:2] != "--", config_and_out)]
+    overrides = parse_config_overrides([*config_and_out[len(paths) :], *context.args])
+    if len(paths) not in ((1, 2) if start else (2,)):
+        raise typer.BadParameter("needs CONFIG and OUT, or OUT alone with --from MODEL.")
+    *config, out = paths
+    if config:
+        if rehearse:
+            raise typer.BadParameter("--rehearse is for --from MODEL without CONFIG.")
+        facts = train(
+            config[0],
+            out,
+            overrides=overrides,
+            gpu_id=gpu_id,
+            epochs=epochs,
+            silver=silver or (),
+            resume=resume,
+            start=start,
+        )
+    else:
+        if silver or resume:
+            raise typer.BadParameter("--silver and --resume need CONFIG.")
+        facts = learn_on(
+            str(start),
+            out,
+            overrides=overrides,
+            gpu_id=gpu_id,
+            epochs=epochs,
+            rehearse=rehearse or (),
+            progress=bar,
+        )
     srsly.write_json(out / "training.json", facts)
     typer.echo(f"✔ {out}/model-best, model-last: {facts['steps']} updates")

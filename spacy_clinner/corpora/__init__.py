@@ -1,5 +1,6 @@
 """Corpus readers and writers: any format -> `Note` -> brat or JSON lines."""
 
+from spacy_clinner.corpora.bioc import read_bioc
 from spacy_clinner.corpora.brat import read_brat, write_brat
 from spacy_clinner.corpora.conll import read_conll
 from spacy_clinner.corpora.formats import read
@@ -10,6 +11,7 @@ from spacy_clinner.corpora.pubtator import read_pubtator
 __all__ = [
     "Note",
     "read",
+    "read_bioc",
     "read_brat",
     "read_conll",
     "read_jsonl",

@@ -1,15 +1,16 @@
 """`Note` -> `Doc`: gold spans on token boundaries, and a `Loss` for each that could not stay."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_clinner.annotation import said, store
+from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.corpora.checks import SURFACE_DIFFERS, WHITE_SPACE_DIFFERS
 from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
 from spacy_clinner.corpora.polarity import DOUBT, read_polarity
@@ -26,8 +27,6 @@ ATTRIBUTE = "attribute left out: no place for its value"
 RELATION = "relation dropped: an end of it was dropped"
 SOURCE = "source: "
 KEPT = ", kept at its offsets"
-NOTE = "duplicate note"
-SCORED_FIRST = ("test", "dev", "train")
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,17 @@ class Aligner:
     nlp (Language): The pipeline whose tokenizer to use; its components do not run.
     layers (tuple[Scheme, ...]): The layers that the corpus annotates.
     view (str | None): The view of the schemes to apply.
+    annotated (Sequence[str]): The labels that the corpus annotates, as they are in the layers (in
+        the view, if there is one); () for all of them. Spans with others are left out.
     """
 
-    def __init__(self, nlp: Language, layers: tuple[Scheme, ...], view: str | None = None) -> None:
+    def __init__(
+        self,
+        nlp: Language,
+        layers: tuple[Scheme, ...],
+        view: str | None = None,
+        annotated: Sequence[str] = (),
+    ) -> None:
         if view and not any(view in scheme.views for scheme in layers):
             raise ClinnerError(
                 f"no view {view!r} in the layers {', '.join(s.layer for s in layers)}; "
@@ -80,6 +87,18 @@ class Aligner:
         self.nlp = nlp
         self.layers = layers
         self.view = view
+        names = {scheme.layer: self._names(scheme) for scheme in layers}
+        self.annotated = {
+            layer: [name for name in annotated if name in known] for layer, known in names.items()
+        }
+        known = set().union(*names.values())
+        empty = [layer for layer, found in self.annotated.items() if not found]
+        if annotated and (empty or not known.issuperset(annotated)):
+            wrong = [name for name in annotated if name not in known] or [f"none of {empty[0]}"]
+            raise ClinnerError(
+                f"labels = [...] of the catalog names {wrong[0]}; it must name those labels of "
+                f"each layer that are annotated, of these: {', '.join(sorted(known))}."
+            )
 
     def align(self, note: Note) -> tuple[Doc, list[Loss]]:
         """Align one note.
@@ -91,7 +110,8 @@ class Aligner:
         RAISES (ClinnerError): A label belongs to none of the layers.
         """
         doc = self.nlp.make_doc(note.text)
-        by_layer: dict[str, list[Placed]] = {scheme.layer: [] for scheme in self.layers}
+        schemes = {scheme.layer: scheme for scheme in self.layers}
+        by_layer: dict[str, list[Placed]] = {layer: [] for layer in schemes}
         labels: dict[str, str] = {}
         fates: dict[str, list[str]] = {}
         for gold in note.spans:
@@ -106,7 +126,10 @@ class Aligner:
         for layer, candidates in by_layer.items():
             chosen, dropped = _without_overlaps(candidates)
             fates.update((gold.id, [reason]) for gold, reason in dropped)
-            doc.spans[layer] = [placed.span for placed in chosen]
+            some = self._annotated(note, schemes[layer])
+            attrs = {} if some is None else {LABELS: some}
+            spans = [placed.span for placed in chosen]
+            doc.spans[layer] = SpanGroup(doc, name=layer, attrs=attrs, spans=spans)
             kept.update((placed.gold.id, placed) for placed in chosen)
         doc.set_ents(list(doc.spans[self.layers[0].layer]))
         doc.user_data["note_id"] = note.id
@@ -115,15 +138,29 @@ class Aligner:
         return doc, losses
 
     def left_out(self, note: Note) -> int:
-        """How many spans of a note the view, or the scheme itself, leaves out."""
+        """How many spans of a note the view, the scheme or the catalog's labels leave out."""
         return sum(self._label(note, gold)[1] is None for gold in note.spans)
+
+    def _names(self, scheme: Scheme) -> set[str]:
+        view = scheme.views.get(self.view) if self.view else None
+        return set(scheme.labels if view is None else view.values())
+
+    def _annotated(self, note: Note, scheme: Scheme) -> list[str] | None:
+        """The labels of a layer that a note annotates; None for all."""
+        if note.labels is None:
+            return self.annotated[scheme.layer] or None
+        view = scheme.views.get(self.view) if self.view else None
+        names = [scheme.written[label] for label in note.labels if label in scheme.written]
+        return names if view is None else [view[name] for name in names if name in view]
 
     def _label(self, note: Note, gold: NoteSpan) -> tuple[str, str | None]:
         for scheme in self.layers:
             found = scheme.written.get(gold.label)
             if found is not None:
                 view = scheme.views.get(self.view) if self.view else None
-                return scheme.layer, found if view is None else view.get(found)
+                name = found if view is None else view.get(found)
+                some = self._annotated(note, scheme)
+                return scheme.layer, name if some is None or name in some else None
             if gold.label in scheme.left_out:
                 return scheme.layer, None
         known = ", ".join(label for scheme in self.layers for label in scheme.labels)
@@ -176,7 +213,8 @@ class Aligner:
                 where = (note.id, note.source, None, relation.label, None, None, text)
                 losses.append(Loss(*where, RELATION))
         # Unset says "not annotated", which no relation at all would not.
-        if any(scheme.pairs for scheme in self.layers):
+        pairs = [(e, m) for scheme in self.layers for e, ms in scheme.pairs.items() for m in ms]
+        if any(self._may_have(*pair) for pair in pairs):
             found = ((h, t, None) for h, tails in links.items() for t in tails)
             said.set_relations(doc, found)
         polarities = {}
@@ -234,6 +272,10 @@ class Aligner:
         return None
 
     def _may_have(self, entity: str, modifier: str) -> bool:
+        some = set().union(*self.annotated.values())
+        # What is not annotated cannot be said to be missing.
+        if some and not some.issuperset((entity, modifier)):
+            return False
         return any(modifier in scheme.pairs.get(entity, ()) for scheme in self.layers)
 
 
@@ -275,31 +317,3 @@ def _without_overlaps(
             dropped.append((placed.gold, OVERLAP))
     kept = {placed.gold.id: placed for placed in chosen.values()}
     return sorted(kept.values(), key=lambda placed: placed.span.start), dropped
-
-
-def drop_duplicates(
-    notes: Iterable[tuple[str, Note]], losses: list[Loss]
-) -> Iterator[tuple[str, Note]]:
-    """Each text once; texts that differ only in white space and case are the same (MTSamples
-    holds tokenised copies of four of its notes, two of them in the other split). Nothing else is
-    ignored: "< 0.1" is not "> 0.1", and 1.5 is not 15.
-
-    A text that stands in two splits stays in test rather than dev, and in dev rather than train:
-    what is scored must not have been trained on, and must not shrink.
-
-    notes (Iterable[tuple[str, Note]]): Split and note.
-    losses (list[Loss]): A line is appended for every note left out.
-    YIELDS (tuple[str, Note]): Split and note, in the given order.
-    """
-    given = list(notes)
-    texts = ["".join(note.text.casefold().split()) for _, note in given]
-    first: dict[str, int] = {}
-    for at in sorted(range(len(given)), key=lambda at: SCORED_FIRST.index(given[at][0])):
-        first.setdefault(texts[at], at)
-    for at, (split, note) in enumerate(given):
-        kept_split, kept = given[first[texts[at]]]
-        if first[texts[at]] == at:
-            yield split, note
-        else:
-            reason = f"{NOTE}: left out of {split}, same text as one in {kept_split}"
-            losses.append(Loss(note.id, note.source, None, None, None, None, kept.id, reason))

@@ -1,3 +1,5 @@
+import lzma
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -11,10 +13,10 @@ Files = dict[str, Callable[[], bytes]]
 
 
 def find_files(path: Path) -> Files:
-    """The files of a folder or a zip, and of all folders in it.
+    """The files of a folder, a zip or a tar, and of all folders in it.
 
     path (Path): A folder, a zip, or a path that goes on inside a zip: `outer.zip/folder`,
-        `outer.zip/inner.zip`.
+        `outer.zip/inner.zip`; or a tar, packed or not.
     RETURNS (dict[str, Callable[[], bytes]]): Path inside `path`, with "/", to what reads the
         bytes. Hidden files, and what macOS adds to a zip, are left out.
     RAISES (ClinnerError): There is no such folder or zip, or the zip cannot be unpacked.
@@ -23,14 +25,30 @@ def find_files(path: Path) -> Files:
         found = sorted(file for file in path.rglob("*") if file.is_file())
         files: Files = {file.relative_to(path).as_posix(): file.read_bytes for file in found}
     else:
+        if path.is_file() and tarfile.is_tarfile(path):
+            return {name: read for name, read in _unpacked(path).items() if not _hidden(name)}
         archive = next((parent for parent in (path, *path.parents) if parent.is_file()), None)
         if archive is None or not zipfile.is_zipfile(archive):
             raise ClinnerError(
-                f"{path}: {'neither a folder nor a zip' if archive else 'missing'}. "
-                f"Put the folder or zip there, or correct the path."
+                f"{path}: {'neither a folder nor a zip nor a tar' if archive else 'missing'}. "
+                f"Put the folder, zip or tar there, or correct the path."
             )
         files = _members(archive, path.relative_to(archive).parts)
     return {name: read for name, read in files.items() if not _hidden(name)}
+
+
+def _unpacked(path: Path) -> Files:
+    """The files of a tar. All are read at once: each by itself would unpack what is before it."""
+    try:
+        with tarfile.open(path) as opened:
+            members = [(m.name, opened.extractfile(m)) for m in opened if m.isfile()]
+            return {
+                name.removeprefix("./"): partial(bytes, file.read())
+                for name, file in members
+                if file is not None
+            }
+    except (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise ClinnerError(f"{path}: cannot be unpacked ({error}). Fetch it again.") from None
 
 
 def _hidden(name: str) -> bool:

@@ -85,11 +85,11 @@ def _read_note(
     problems: list[Problem] = []
     placed = list(_annotations(decode(read_ann(), source), source, problems))
     placed = list(_fitted(placed, text, problems))
-    placed, note_id, unreadable = restore(placed)
+    placed, whole, unreadable = restore(placed)
     placed = [_checked(where, a, text, problems) for where, a in _renamed(placed, problems)]
     annotations = [annotation for _, annotation in placed]
     return Note(
-        name if note_id is None else note_id,
+        whole.get("id", name),
         text,
         spans=tuple(a for a in annotations if isinstance(a, NoteSpan)),
         relations=tuple(a for a in annotations if isinstance(a, Relation)),
@@ -98,6 +98,7 @@ def _read_note(
         equivalences=tuple(a for a in annotations if isinstance(a, Equivalence)),
         normalizations=tuple(a for a in annotations if isinstance(a, Normalization)),
         comments=tuple(a for a in annotations if isinstance(a, Comment)),
+        labels=whole.get("labels"),
         source=source,
         problems=(*problems, *unreadable, *unresolved(placed)),
     )

@@ -35,6 +35,9 @@ class Entry(BaseModel, extra="forbid", strict=True):
     format: str = Field(min_length=1)
     layers: list[str] = Field(min_length=1)
     view: str | None = None
+    labels: list[str] = []
+    leave_out: list[str] = []
+    annotator: str | None = None
     train: list[str] = Field(min_length=1)
     dev: list[str] = []
     test: list[str] = []
@@ -57,6 +60,9 @@ class Corpus:
     holdout (dict[str, int]): How many notes of train become test and dev.
     ids (dict[str, Path]): Split to a file of the note ids that it takes from its paths.
     view (str | None): The view of the schemes to apply.
+    labels (tuple[str, ...]): The labels of its layers that it annotates; () for all of them.
+    leave_out (frozenset[str]): The ids of notes that are not to be used.
+    annotator (str | None): Whose annotations count, where files hold those of several.
     of (tuple[Corpus, ...]): The corpora that it is made of, if it has no notes of its own.
     """
 
@@ -67,6 +73,9 @@ class Corpus:
     holdout: Mapping[str, int] = field(default_factory=dict)
     ids: Mapping[str, Path] = field(default_factory=dict)
     view: str | None = None
+    labels: tuple[str, ...] = ()
+    leave_out: frozenset[str] = frozenset()
+    annotator: str | None = None
     of: tuple["Corpus", ...] = ()
 
     @property
@@ -108,6 +117,9 @@ def _corpus(path: Path, name: str, entries: Mapping[str, Any]) -> Corpus:
         found.holdout,
         {split: Path(ids) for split, ids in found.ids.items()},
         found.view,
+        tuple(found.labels),
+        frozenset(found.leave_out),
+        found.annotator,
     )
 
 
@@ -132,10 +144,13 @@ def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:
     RAISES (ClinnerError): A file is missing or cannot be read.
     """
     for split in SPLITS:
-        found = chain.from_iterable(read(path, corpus.format) for path in corpus.paths[split])
+        found = chain.from_iterable(
+            read(path, corpus.format, corpus.annotator) for path in corpus.paths[split]
+        )
         listed = corpus.ids.get(split)
         # The list is of the split, which may be several files.
-        notes = [_storable(n) for n in (found if listed is None else only_listed(found, listed))]
+        chosen = found if listed is None else only_listed(found, listed)
+        notes = [_storable(note) for note in chosen if note.id not in corpus.leave_out]
         held = _held_out(notes, corpus) if split == "train" else {}
         for note in notes:
             yield held.get(note.id, split), note

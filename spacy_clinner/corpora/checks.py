@@ -25,6 +25,8 @@ from spacy_clinner.errors import ClinnerError
 
 Annotation = NoteSpan | Relation | Attribute | Event | Equivalence | Normalization | Comment
 
+CANCELLED = "cancelled annotation, left out"
+COMMENTS_LEFT_OUT = "comments on the document, left out"
 DUPLICATE_DOCUMENT = "duplicate document id"
 DUPLICATE_ID = "duplicate annotation id, renamed"
 FRAGMENTS_OVERLAP = "fragments of the span overlap"
@@ -32,6 +34,9 @@ LINE_ENDS = "offsets were counted with other line ends, repaired"
 LINE_ENDS_LOST = "offsets do not fit the text with its line ends, dropped"
 JUNK_LINE = "not an annotation line, left out"
 NO_ANNOTATION = "no annotation for the text"
+OTHER_ANNOTATOR = "a further annotation of the same text, left out"
+RELATION_LEFT_OUT = "a relation without its two spans, left out"
+RESULT_LEFT_OUT = "a result that is no span, relation or property of a span, left out"
 SURFACE_DIFFERS = "the text given for the span is not the text at its offsets"
 UNRESOLVED = "refers to an id that is not in the document"
 WHITE_SPACE_DIFFERS = "the text given for the span differs from the text in white space"

@@ -1,8 +1,9 @@
 """A corpus of the catalog -> `train.spacy`, `dev.spacy`, `test.spacy` and the loss report."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from spacy_clinner.annotation.said import get_relations
-from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss, drop_duplicates
+from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
+from spacy_clinner.corpora.duplicates import drop_duplicates, scored_texts
+from spacy_clinner.corpora.note import Note
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import written_whole
 from spacy_clinner.progress import Progress, quiet
@@ -94,8 +97,11 @@ def convert(
     """
     done = Conversion()
     bins = {split: DocBin(store_user_data=True) for split in SPLITS}
+    notes = {part.name: list(read_splits(part)) for part in corpus.parts}
+    scored = scored_texts(chain.from_iterable(notes.values()))
     for part in corpus.parts:
-        for split, doc in progress(_align(part, nlp, done), part.name):
+        aligned = _align(part, notes[part.name], scored, nlp, done)
+        for split, doc in progress(aligned, part.name):
             bins[split].add(doc)
     if not any(done.spans.values()):
         raise ClinnerError(
@@ -116,9 +122,15 @@ def convert(
     return done
 
 
-def _align(corpus: Corpus, nlp: Language, done: Conversion) -> Iterator[tuple[str, Doc]]:
-    aligner = Aligner(nlp, corpus.schemes, corpus.view)
-    for split, note in drop_duplicates(read_splits(corpus), done.losses):
+def _align(
+    corpus: Corpus,
+    notes: Iterable[tuple[str, Note]],
+    scored: Mapping[str, str],
+    nlp: Language,
+    done: Conversion,
+) -> Iterator[tuple[str, Doc]]:
+    aligner = Aligner(nlp, corpus.schemes, corpus.view, corpus.labels)
+    for split, note in drop_duplicates(notes, done.losses, scored):
         doc, losses = aligner.align(note)
         done.losses.extend(losses)
         done.notes[split] += 1

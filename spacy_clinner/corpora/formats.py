@@ -1,21 +1,27 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from spacy_clinner.corpora.bioc import read_bioc
 from spacy_clinner.corpora.brat import read_brat, write_brat
 from spacy_clinner.corpora.conll import read_conll
+from spacy_clinner.corpora.inception import read_inception
 from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
 from spacy_clinner.corpora.markup import read_markup, write_markup
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.pubtator import read_pubtator
+from spacy_clinner.corpora.webanno import read_webanno
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.progress import Progress, quiet
 
 READERS: dict[str, Callable[[Path], Iterator[Note]]] = {
+    "bioc": read_bioc,
     "brat": read_brat,
     "conll": read_conll,
+    "inception": read_inception,
     "jsonl": read_jsonl,
     "markup": read_markup,
     "pubtator": read_pubtator,
+    "webanno": read_webanno,
 }
 WRITERS: dict[str, Callable[[Iterable[Note], Path], None]] = {
     "brat": write_brat,
@@ -24,14 +30,20 @@ WRITERS: dict[str, Callable[[Iterable[Note], Path], None]] = {
 }
 
 
-def read(path: Path, format: str) -> Iterator[Note]:
+def read(path: Path, format: str, annotator: str | None = None) -> Iterator[Note]:
     """Read a corpus.
 
-    path (Path): The file, or for brat the folder or zip.
+    path (Path): The file, or for brat, inception and webanno the folder, for brat also a zip.
     format (str): A key of `READERS`.
+    annotator (str | None): Whose annotations count, where a file holds those of several; see
+        `read_jsonl`.
     RETURNS (Iterator[Note]): The notes.
     RAISES (ClinnerError): The format is unknown; while iterating, whatever its reader raises.
     """
+    if annotator is not None:
+        if format != "jsonl":
+            raise ClinnerError(f"{path}: only jsonl holds several annotators, not {format}.")
+        return read_jsonl(path, annotator)
     if format not in READERS:
         raise ClinnerError(f"{path}: unknown format {format!r}. Known: {', '.join(READERS)}.")
     return READERS[format](path)

@@ -112,6 +112,8 @@ class Note:
 
     id (str): Unique within its corpus (file stem, PMID).
     text (str): The text; every offset is in characters into it.
+    labels (tuple[str, ...] | None): The labels that were looked for in it, as the corpus writes
+        them, where that differs from note to note; None for all that the corpus annotates.
     source (str): The file it came from, for reports.
     problems (tuple[Problem, ...]): What the reader met and could not keep as written.
     """
@@ -125,5 +127,6 @@ class Note:
     equivalences: tuple[Equivalence, ...] = ()
     normalizations: tuple[Normalization, ...] = ()
     comments: tuple[Comment, ...] = ()
+    labels: tuple[str, ...] | None = None
     source: str = field(default="", compare=False)
     problems: tuple[Problem, ...] = field(default=(), compare=False)

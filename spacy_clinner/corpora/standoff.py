@@ -168,6 +168,8 @@ def write_lines(note: Note, name: str) -> Iterator[str]:
         if changed:
             changes[brat_id] = changed
     whole: dict[str, Any] = {"id": note.id} if note.id != name else {}
+    if note.labels is not None:
+        whole["labels"] = encode(note.labels)
     if no_surfaces:
         whole["surface"] = None
     if whole:
@@ -251,13 +253,13 @@ def _rest(value: str) -> str:
     return SURROGATE.sub("?", BREAK.sub(" ", value))
 
 
-def restore(annotations: list[Placed]) -> tuple[list[Placed], str | None, list[Problem]]:
+def restore(annotations: list[Placed]) -> tuple[list[Placed], dict[str, Any], list[Problem]]:
     """Put back what `write_lines` had to change.
 
     annotations (list[tuple[str, Annotation]]): "file:line" and annotation, of one note.
-    RETURNS (tuple[list[tuple[str, Annotation]], str | None, list[Problem]]): The annotations
-        without the comments that say so; the note's own id, if it is not its file's name; and the
-        comments that could not be read.
+    RETURNS (tuple[list[tuple[str, Annotation]], dict[str, Any], list[Problem]]): The annotations
+        without the comments that say so; the note's own id, if it is not its file's name, and its
+        labels, if it has any, by their fields; and the comments that could not be read.
     """
     kept: list[Placed] = []
     comments: list[tuple[str, Comment]] = []
@@ -273,15 +275,18 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], str | None, list[P
                 name = annotation.id
             places.setdefault(name, len(kept))
             kept.append((where, annotation))
-    note_id: str | None = None
+    whole: dict[str, Any] = {}
     problems = []
     # That of the note first: what is said of one span goes beyond what is said of all.
     for where, comment in sorted(comments, key=lambda placed: placed[1].target != WHOLE_NOTE):
         try:
             changes = dict(json.loads(comment.text))
             if comment.target == WHOLE_NOTE:
-                if "id" in changes:
-                    note_id = decode_field(Note, "id", changes["id"])
+                whole |= {
+                    name: decode_field(Note, name, changes[name])
+                    for name in ("id", "labels")
+                    if name in changes
+                }
                 if "surface" in changes:
                     kept = [(at, _without_surface(a)) for at, a in kept]
             else:
@@ -291,7 +296,7 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], str | None, list[P
         except (ValueError, TypeError, KeyError, RecursionError):
             problems.append(Problem(where, UNREADABLE_RESTORATION))
             kept.append((where, comment))
-    return kept, note_id, problems
+    return kept, whole, problems
 
 
 def _without_surface(annotation: Annotation) -> Annotation:

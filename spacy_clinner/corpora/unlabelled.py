@@ -1,9 +1,11 @@
 """Texts without annotation, for adapting an encoder and for a model's own labels."""
 
 import csv
+import gzip
 import lzma
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from spacy.vocab import Vocab
 
@@ -14,15 +16,16 @@ from spacy_clinner.errors import ClinnerError
 # Two texts that share more than this part of their word 8-grams are copies of one another.
 COPY = 0.1
 SHINGLE = 8
-COLUMN = "transcription"
+COLUMNS = ("transcription", "note", "text")
 LONGEST_FIELD = 100_000_000
 
 
 def read_texts(paths: Sequence[Path], exclude: Sequence[Path] = ()) -> list[str]:
     """Read texts, each once, without those of some documents.
 
-    paths (Sequence[Path]): .spacy files, .csv or .csv.xz files with a column `transcription`, or
-        folders with text files, at any depth.
+    paths (Sequence[Path]): .spacy files, .csv or .csv.xz files with a column `transcription`,
+        `note` or `text`, .txt.gz files with a text on each line, or folders with .txt and .txt.gz
+        files, at any depth.
     exclude (Sequence[Path]): The same. A text that shares a tenth of its word 8-grams with one of
         these is left out, so that near copies of test documents are, too.
     RETURNS (list[str]): The texts, in their order.
@@ -40,20 +43,27 @@ def _texts(path: Path) -> Iterator[str]:
             return
         if path.is_dir():
             yield from (decode(file.read_bytes(), file) for file in sorted(path.rglob("*.txt")))
+            for file in sorted(path.rglob("*.txt.gz")):
+                yield from _texts(file)
+            return
+        if path.name.endswith(".txt.gz"):
+            with gzip.open(path, "rb") as lines:
+                yield from (line.rstrip("\n") for line in decode(lines.read(), path).split("\n"))
             return
         csv.field_size_limit(LONGEST_FIELD)
-        opened = lzma.open if path.suffix == ".xz" else open
+        opened: Any = lzma.open if path.suffix == ".xz" else open
         with opened(path, "rt", encoding="utf8", newline="") as file:
             rows = csv.DictReader(file)
-            if COLUMN not in (rows.fieldnames or ()):
-                raise KeyError(COLUMN)
-            yield from (row[COLUMN] or "" for row in rows)
+            column = next((c for c in COLUMNS if c in (rows.fieldnames or ())), None)
+            if column is None:
+                raise KeyError(COLUMNS)
+            yield from (row[column] or "" for row in rows)
     except ClinnerError:
         raise
     except (OSError, EOFError, ValueError, KeyError, csv.Error, lzma.LZMAError) as error:
         raise ClinnerError(
-            f"{path}: neither a .spacy file, a folder, nor CSV with a column {COLUMN} "
-            f"({type(error).__name__})."
+            f"{path}: neither a .spacy file, a folder, .txt.gz, nor CSV with a column "
+            f"{', '.join(COLUMNS)} ({type(error).__name__})."
         ) from None
 
 

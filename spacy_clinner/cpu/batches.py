@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,6 @@ from spacy_clinner.tokenization.wordpieces import (
     Window,
     align_wordpieces,
     encode_windows,
-    pack,
 )
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 # Few different shapes: the runtime prepares each one that it meets.
-LENGTH_MULTIPLE = 8
+LENGTH_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class WordpieceBatch:
 def make_batches(
     windows: Sequence[Window], tokenizer: "Tokenizer", max_length: int, batch_pieces: int
 ) -> Iterator[WordpieceBatch]:
-    """Cut windows into wordpieces and pack them, the longest first.
+    """Cut windows into wordpieces and pack those of one width, the longest first.
 
     A wordpiece belongs to every token that it shares a character with, as in spacy-transformers.
     (Cutting the words one by one would not do: "10mg" is two tokens but one word to BERT, and its
@@ -92,7 +92,7 @@ def make_batches(
     offsets = np.array([pair for e, n in kept for pair in e.offsets[:n]], dtype=np.int64)
     pair_pieces, pair_rows = align_wordpieces(windows, offsets, lengths)
     piece_ends = np.concatenate([[0], np.cumsum(lengths)])
-    for start, end, width in pack(lengths, batch_pieces, LENGTH_MULTIPLE):
+    for start, end, width in equally_wide(lengths, batch_pieces):
         mask = np.arange(width) < lengths[start:end, None]
         padded = np.zeros(mask.shape, dtype=np.int64)
         padded[mask] = ids[piece_ends[start] : piece_ends[end]]
@@ -101,3 +101,23 @@ def make_batches(
         by_row = np.argsort(pair_rows[low:high], kind="stable")
         rows, first = np.unique(pair_rows[low:high][by_row], return_index=True)
         yield WordpieceBatch(padded, mask.astype(np.int64), places[by_row], first, rows)
+
+
+def equally_wide(lengths: Ints, batch_pieces: int) -> Iterator[tuple[int, int, int]]:
+    """Cut a sorted sequence of windows into batches of one width each.
+
+    A window is as wide in every batch: in bfloat16 its vectors depend on its width, and must not
+    depend on what it happens to be computed with.
+
+    lengths (Ints): The number of wordpieces of each window, descending.
+    batch_pieces (int): Wordpieces in a batch, padding included; a longer window stands alone.
+    YIELDS (tuple[int, int, int]): The first window of a batch, the one after its last, and the
+        batch's width.
+    """
+    widths = -(-lengths // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+    cuts = [0, *(np.flatnonzero(np.diff(widths)) + 1).tolist(), len(widths)]
+    for first, last in pairwise(cuts):
+        width = int(widths[first])
+        step = max(1, batch_pieces // width)
+        for start in range(first, last, step):
+            yield start, min(start + step, last), width

@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from spacy_clinner.architectures.instructions import instructions
 from spacy_clinner.cpu.batches import Floats
 from spacy_clinner.cpu.dequantize import dequantize
-from spacy_clinner.cpu.instructions import instructions
 from spacy_clinner.cpu.telemetry import without_telemetry
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tokenization.wordpieces import Ints

@@ -1,5 +1,7 @@
 """Misses and false alarms, as data and as a page to look through."""
 
+import base64
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -180,19 +182,35 @@ def _snippet(text: str, start: int, end: int) -> str:
 
 
 def page(examples: Sequence[Example], layers: Sequence[str]) -> str:
-    """One HTML page on which each note stands once per layer, every mention coloured by outcome."""
+    """One HTML page on which each note stands once per layer, every mention coloured by outcome.
+
+    It can be searched, and shows the notes with outcomes of the kinds and the label that are
+    chosen. It loads nothing, and runs its own script alone.
+    """
     legend = " ".join(
-        f'<span class="key" style="background:{color}">{kind}</span>'
+        f'<label class="key" style="background:{color}">'
+        f'<input type="checkbox" name="kind" value="{color}" checked> {kind}</label>'
         for kind, color in COLORS.items()
     )
-    parts = [HEAD.format(legend=legend)]
+    labels = sorted(
+        {
+            span.label_
+            for example in examples
+            for layer in layers
+            for doc in (example.reference, example.predicted)
+            for span in doc.spans.get(layer, ())
+        }
+    )
+    options = "".join(f"<option>{escape(label)}</option>" for label in labels)
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    parts = [HEAD.format(legend=legend, options=options, digest=digest)]
     for index, example in enumerate(examples):
-        parts.append(f"<h2>{escape(note_name(example, index))}</h2>")
+        parts.append(f"<section><h2>{escape(note_name(example, index))}</h2>")
         for layer in layers:
             if layer in example.reference.spans:
                 parts.append(_note_section(example, layer))
-        parts.append(_error_list(example, layers))
-    return "\n".join((*parts, "</body></html>"))
+        parts.append(f"{_error_list(example, layers)}</section>")
+    return "\n".join((*parts, f"<script>{SCRIPT}</script></body></html>"))
 
 
 def _note_section(example: Example, layer: str) -> str:
@@ -228,10 +246,11 @@ def _error_list(example: Example, layers: Sequence[str]) -> str:
     return f'<details open><summary>{summary}</summary><ul class="list">{items}</ul></details>'
 
 
-MARK = '<mark style="background:{bg}">{text} <b>{label}</b></mark>'
+MARK = '<mark data-kind="{bg}" style="background:{bg}">{text} <b>{label}</b></mark>'
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline';
+ script-src 'sha256-{digest}'">
 <title>clinner: misses and false alarms</title>
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; }}
@@ -242,7 +261,41 @@ summary {{ cursor: pointer; color: #444; font-weight: 600; margin: .5rem 0; }}
 mark {{ padding: .1em .3em; border-radius: .3em; }}
 .list {{ font-size: .9em; margin: .3rem 0; }}
 mark > b {{ font-size: .65em; }}
+mark.other {{ opacity: .35; }}
+form {{ position: sticky; top: 0; background: #fff; padding: .5rem 0; }}
+[hidden] {{ display: none; }}
 </style></head><body>
 <h1>Misses and false alarms</h1>
-<p>{legend} <br>A caption “gold → predicted” names both labels where they differ; – is none.</p>
+<form><input type="search" aria-label="Search the notes" placeholder="Search the notes">
+<select aria-label="Label"><option value="">all labels</option>{options}</select>
+<output aria-live="polite"></output><br>{legend}</form>
+<p>A caption “gold → predicted” names both labels where they differ; – is none.</p>
+"""
+SCRIPT = """
+const form = document.forms[0];
+const notes = [...document.querySelectorAll("section")].map(section => ({
+  section, text: section.textContent.toLowerCase(), marks: [...section.querySelectorAll("mark")],
+}));
+function show() {
+  const words = form.querySelector("[type=search]").value.toLowerCase();
+  const label = form.querySelector("select").value;
+  const kinds = new Set([...form.querySelectorAll(":checked[name=kind]")].map(box => box.value));
+  const all = !label && kinds.size === form.querySelectorAll("[name=kind]").length;
+  let shown = 0;
+  for (const note of notes) {
+    let some = all;
+    for (const mark of note.marks) {
+      const names = mark.lastElementChild.textContent.split(/[^\\w-]+/);
+      const chosen = kinds.has(mark.dataset.kind) && (!label || names.includes(label));
+      mark.classList.toggle("other", !chosen);
+      some ||= chosen;
+    }
+    note.section.hidden = !(some && note.text.includes(words));
+    shown += !note.section.hidden;
+  }
+  form.querySelector("output").textContent = `${shown} of ${notes.length} notes`;
+}
+form.addEventListener("input", show);
+form.addEventListener("submit", event => event.preventDefault());
+show();
 """

@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_clinner.annotation import store
-from spacy_clinner.annotation.spans import SpanKey, group_of, span_key
+from spacy_clinner.annotation.spans import SpanKey, annotated_labels, group_of, judged, span_key
 from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.intervals import f_interval, span_counts
@@ -37,14 +37,44 @@ def predict_examples(nlp: Language, corpus: Path, progress: Progress = quiet) ->
     nlp (Language): The pipeline.
     corpus (Path): A .spacy file with gold spans.
     progress (Progress): Shows how far it is.
-    RETURNS (list[Example]): Predicted and reference docs, in the order of the file.
+    RETURNS (list[Example]): Predicted and reference docs, in the order of the file. Predicted spans
+        that the gold cannot judge, as it does not annotate their label, are left out.
+    RAISES (ClinnerError): The corpus cannot be read, or holds no note.
+    """
+    return predict(nlp, read_gold(nlp, corpus), progress)
+
+
+def read_gold(nlp: Language, corpus: Path) -> list[Doc]:
+    """Read the reference docs of a corpus.
+
+    nlp (Language): The pipeline, whose vocabulary they get.
+    corpus (Path): A .spacy file with gold spans.
+    RETURNS (list[Doc]): The docs.
     RAISES (ClinnerError): The corpus cannot be read, or holds no note.
     """
     gold = read_docs(corpus, nlp.vocab)
     if not gold:
         raise ClinnerError(f"{corpus}: holds no note.")
+    return gold
+
+
+def predict(nlp: Language, gold: Sequence[Doc], progress: Progress = quiet) -> list[Example]:
+    """Run a pipeline over the texts of reference docs.
+
+    nlp (Language): The pipeline.
+    gold (Sequence[Doc]): The docs.
+    progress (Progress): Shows how far it is.
+    RETURNS (list[Example]): Predicted and reference docs.
+    """
     predicted = progress(nlp.pipe([doc.text for doc in gold]), "Predicting", len(gold))
-    return [Example(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
+    return [_judged(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
+
+
+def _judged(predicted: Doc, gold: Doc) -> Example:
+    for layer in gold.spans.keys() & predicted.spans.keys():
+        if annotated_labels(gold, layer) is not None:
+            predicted.spans[layer] = judged(predicted.spans[layer], gold, layer)
+    return Example(predicted, gold)
 
 
 def use_ents_as_layer(examples: Sequence[Example]) -> None:

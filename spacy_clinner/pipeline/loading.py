@@ -2,24 +2,25 @@ from pathlib import Path
 
 import spacy
 from spacy.language import Language
+from spacy.util import is_package
 
 from spacy_clinner.errors import ClinnerError, one_line
 
 
-def load_pipeline(model: Path) -> Language:
+def load_pipeline(model: str | Path) -> Language:
     """Load a trained pipeline.
 
-    model (Path): Its folder.
+    model (str | Path): Its folder, or the name of an installed one ("en_clinner").
     RETURNS (Language): The pipeline.
     RAISES (ClinnerError): It is missing, or cannot be loaded.
     """
-    if not (model / "meta.json").is_file():
+    if not (Path(model) / "meta.json").is_file() and not is_package(str(model)):
         raise ClinnerError(
             f"{model}: no trained pipeline there. Train one with "
-            f"`spacy project run all`, or name yours."
+            f"`spacy project run all`, or name yours: its folder, or an installed package."
         )
     try:
-        return spacy.load(model)
+        return spacy.load(str(model))
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise ClinnerError(
             f"{model}: no pipeline that can be loaded ({one_line(error)}). Train it again."

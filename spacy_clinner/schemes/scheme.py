@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,18 @@ class Scheme:
     written: Mapping[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     entities: bool = True
+
+    def seen(self, view: str) -> "Scheme":
+        """The scheme with the labels that a view gives it.
+
+        view (str): The name of one of its views.
+        RETURNS (Scheme): Each label once, described as the first of those that it stands for.
+        """
+        labels: dict[str, Label] = {}
+        for old, new in self.views[view].items():
+            labels.setdefault(new, replace(self.labels[old], name=new, aliases=()))
+        written = {name: name for name in labels}
+        return Scheme(self.layer, labels, written=written, entities=self.entities)
 
     def as_data(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): Plain data, laid out as the TOML file, for `scheme_of`. What

@@ -10,7 +10,8 @@ from spacy.util import compile_infix_regex, compile_prefix_regex, compile_suffix
 # A span that starts or ends inside a token is lost, and clinical text glues what newswire keeps
 # apart ("days;BP", "CP.SOB", "120/80mmHg", "10mg"). So every sign is a token of its own, and
 # what people read as one word stays one: "98.6", "4,500", "q.i.d", "B12", "1st", "don" + "'t".
-# A run of three and more equal signs ("-----", "+++", "____") is one token.
+# A run of three and more equal signs ("-----", "+++", "____") is one token, and so is one of 64 and
+# more of any.
 RUN = r"(?P<sign>[^\w\s]|_)(?P=sign){2,}+"
 PREFIXES = (RUN, r"\.{2,}+", r"[^\w\s.]", r"\.(?![0-9])", "_")
 SUFFIXES = (RUN, r"\.{2,}+", r"['’][sS]", r"[^\w\s]", "_")
@@ -39,6 +40,8 @@ MANY = "(?s:.){200}"
 END_OF_PREFIX = rf"(?:(?=[^\W_])|(?!{MANY}))"
 START_OF_SUFFIX = rf"(?:(?<=[^\W_][^\W_])|(?!{MANY})(?<!{MANY}))"
 SURROGATE = re.compile("[\ud800-\udfff]")
+# No note says anything by so many signs; a token for each would take minutes of a megabyte.
+NOISE = re.compile(r"(?:[^\w\s]|_){64,}+")
 # Language exceptions that are words or white space; the others are emoticons: "8)", ":(".
 WORD = r"[^\W\d_]['’.\w]*|['’][^\W\d_]+|\s+"
 # Language exceptions that would keep a full stop on "h.", "d." (units) and "p.m.".
@@ -52,10 +55,17 @@ class ClinicalTokenizer(Tokenizer):  # type: ignore[misc]
         """Cut a text into tokens.
 
         string (str): The text.
-        RETURNS (Doc): The document, with U+FFFD for each half of a surrogate pair.
+        RETURNS (Doc): The document, with U+FFFD for each half of a surrogate pair. A run of 64 and
+            more signs, equal or not, is one token.
         """
-        doc: Doc = super().__call__(SURROGATE.sub("\ufffd", string))
-        return doc
+        text = SURROGATE.sub("\ufffd", string)
+        # A run of equal signs is one token by the rules, those of older models, too.
+        plain, n_runs = NOISE.subn(lambda run: "-" * len(run[0]), text)
+        doc: Doc = super().__call__(plain)
+        if not n_runs:
+            return doc
+        words = [text[token.idx : token.idx + len(token)] for token in doc]
+        return Doc(doc.vocab, words=words, spaces=[bool(token.whitespace_) for token in doc])
 
     def __reduce__(self) -> tuple[Any, ...]:
         _, arguments = super().__reduce__()[:2]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
+# Characters that are read of a token: no word has more, and its beginning says as much as all.
+LONGEST_TOKEN = 8192
+
 
 @dataclass(frozen=True)
 class Window:
@@ -58,6 +61,8 @@ def cut_windows(doc: Doc, spans: Sequence[Span], row: int) -> list[Window]:
         first = int(starts[span.start])
         last = span.end - 1
         end = int(starts[last]) + len(doc[last])
+        if first == starts[last]:
+            end = min(end, first + LONGEST_TOKEN)
         within = starts[span.start : span.end] - first
         windows.append(Window(text[first:end], within, row + span.start))
     return windows
@@ -115,18 +120,17 @@ def align_wordpieces(windows: Sequence[Window], offsets: Ints, lengths: Ints) ->
     return np.repeat(pieces, span), rows[tokens]
 
 
-def pack(lengths: Ints, batch_pieces: int, multiple: int = 1) -> Iterator[tuple[int, int, int]]:
+def pack(lengths: Ints, batch_pieces: int) -> Iterator[tuple[int, int, int]]:
     """Cut a sorted sequence of windows into batches.
 
     lengths (Ints): The number of wordpieces of each window, descending.
     batch_pieces (int): Wordpieces in a batch, padding included; a longer window stands alone.
-    multiple (int): What a batch's width is a multiple of.
     YIELDS (tuple[int, int, int]): The first window of a batch, the one after its last, and the
         batch's width.
     """
     start = 0
     while start < len(lengths):
-        width = -(-int(lengths[start]) // multiple) * multiple
+        width = int(lengths[start])
         end = min(start + max(1, batch_pieces // width), len(lengths))
         yield start, end, width
         start = end

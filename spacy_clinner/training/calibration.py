@@ -1,6 +1,6 @@
 """Calibration of confidences: temperatures fitted on dev."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.training import Example
 
-from spacy_clinner.annotation.spans import group_of, span_key
+from spacy_clinner.annotation.spans import SpanKey, annotated_labels, group_of, span_key
 from spacy_clinner.architectures.decoding import SpanArrays, span_posteriors, tag_scores, viterbi
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.ner.component import LayeredNER
@@ -25,7 +25,7 @@ class LayerSpans:
     """The predicted spans of one layer, over the documents that annotate it.
 
     logits (NDArray): The layer's scores, shape (tokens, 2 * labels + 1).
-    starts (Bools): Where a document starts, shape (tokens,).
+    starts (Bools): The tokens that no entity goes on at, shape (tokens,).
     spans (SpanArrays): The best spans; they do not depend on the temperature.
     correct (Bools): Whether each is in the gold, label and both ends; shape (spans,).
     """
@@ -55,21 +55,27 @@ def fit_temperatures(
     ner = _component(nlp, name)
     for layer, found in predicted_spans(nlp, examples, name).items():
         if len(found.spans):
-            fitted[layer] = fit_temperature(found)
+            fitted[layer] = fit_temperature([found])
     ner.temperatures.update(fitted)
     return fitted
 
 
-def fit_temperature(found: LayerSpans) -> float:
+def fit_temperature(found: Sequence[LayerSpans]) -> float:
     """The temperature at which the confidences explain best which spans are correct.
 
-    found (LayerSpans): Predicted spans, at least one.
+    found (Sequence[LayerSpans]): Predicted spans of the layer, at least one in all; of several
+        models, where each was trained without the notes that it predicts (cross-validation).
     RETURNS (float): The minimiser of the negative log-likelihood, between 0.25 and 4.
     """
+    correct = np.concatenate([part.correct for part in found])
+
+    def loss(log: float) -> float:
+        confidence = [part.confidence(float(np.exp(log))) for part in found]
+        return log_loss(np.concatenate(confidence), correct)
+
     grid = np.linspace(np.log(LOWEST_TEMPERATURE), np.log(HIGHEST_TEMPERATURE), 25)
     for _ in range(3):  # each round looks 12 times closer at the best cell
-        losses = [log_loss(found.confidence(float(np.exp(log))), found.correct) for log in grid]
-        best = int(np.argmin(losses))
+        best = int(np.argmin([loss(log) for log in grid]))
         low, high = grid[max(0, best - 1)], grid[min(len(grid) - 1, best + 1)]
         grid = np.linspace(low, high, 25)
     return float(np.exp(grid[12]))
@@ -83,7 +89,8 @@ def predicted_spans(
     nlp (Language): The trained pipeline.
     examples (Iterable[Example]): Examples; a layer counts where `layer in reference.spans`.
     name (str): The component's name.
-    RETURNS (Dict[str, LayerSpans]): By layer; layers that no example annotates are absent.
+    RETURNS (Dict[str, LayerSpans]): By layer; layers that no example annotates are absent, and so
+        are spans of labels that an example does not annotate.
     """
     ner = _component(nlp, name)
     examples = list(examples)
@@ -96,17 +103,22 @@ def predicted_spans(
         chosen = [at for at, eg in enumerate(examples) if layer in eg.reference.spans]
         if not chosen:
             continue
-        batch = TokenBatch.of([docs[at] for at in chosen])
-        logits = ner.layer_logits([docs[at] for at in chosen], batch)[layer]
-        spans = viterbi(tag_scores(logits, batch.starts))
-        gold = [set(map(span_key, group_of(examples[at].reference, layer))) for at in chosen]
-        rows = zip(*(column.tolist() for column in batch.locate(spans)),
-                   spans.label.tolist(), strict=True)  # fmt: skip
-        correct = []
-        for at, start, end, label in rows:
-            span = docs[chosen[at]][start:end]
-            correct.append((span.start_char, span.end_char, labels[label]) in gold[at])
-        found[layer] = LayerSpans(logits, batch.starts, spans, np.array(correct, dtype=bool))
+        guesses = [docs[at] for at in chosen]
+        batch = TokenBatch.of(guesses)
+        starts = ner.starts(guesses, batch)
+        logits = ner.layer_logits(guesses, batch)[layer]
+        spans = viterbi(tag_scores(logits, starts))
+        doc, start, end = (column.tolist() for column in batch.locate(spans))
+        rows = zip(doc, start, end, spans.label.tolist(), strict=True)
+        keys = [(doc, SpanKey(guesses[doc][start].idx, guesses[doc][start:end].end_char, labels[n]))
+                for doc, start, end, n in rows]  # fmt: skip
+        references = [examples[at].reference for at in chosen]
+        known = [annotated_labels(reference, layer) for reference in references]
+        gold = [set(map(span_key, group_of(reference, layer))) for reference in references]
+        judged = [known[doc] is None or key.label in known[doc] for doc, key in keys]
+        correct = [key in gold[doc] for doc, key in keys]
+        use = np.array(judged, dtype=bool)
+        found[layer] = LayerSpans(logits, starts, spans[use], np.array(correct, dtype=bool)[use])
     return found
 
 

@@ -15,6 +15,8 @@ from spacy.util import registry, resolve_dot_names
 from spacy_clinner.annotation.said import get_relations
 from spacy_clinner.corpora.docbin import SCHEMES
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.ner.learned import LearnedLayers
+from spacy_clinner.pipeline.settings import Configured
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.schemes import Scheme, of_layers
 from spacy_clinner.training.calibration import fit_temperatures
@@ -40,7 +42,8 @@ def create_fit_to_corpus(
     `clinner.fit_to_corpus.v1` for `[initialize.before_init]`.
 
     A `clinner_ner` gets the label schemes beside the corpus; a `clinner_relations` links the layers
-    of the corpus, and is removed where no document has a relation. Of
+    of the corpus, and is removed where no document has a relation. A component that comes trained
+    from another pipeline (`source`) stays, and a `clinner_ner` learns what is new to it. Of
     `max_steps`, `warmup_steps` and `eval_frequency` in [variables], those that are 0 are set.
     The saved config has all these values, in [training.optimizer] in place of variables.
 
@@ -55,6 +58,7 @@ def create_fit_to_corpus(
     def fit(nlp: Language) -> None:
         references = [example.reference for example in _examples(nlp, "train_corpus")]
         fit_components(nlp, references, _scheme_files(nlp))
+        fit_trained(nlp, references, _scheme_files(nlp))
         set_length(nlp, references, epochs, min_steps, evaluations, warmup)
         # `spacy debug data` makes the optimizer from this section as it stands.
         nlp.config["training"]["optimizer"] = nlp.config.interpolate()["training"]["optimizer"]
@@ -131,6 +135,30 @@ def fit_components(nlp: Language, references: Sequence[Doc], schemes: Sequence[s
                 nlp.replace_pipe(name, factory, config=settings | linked)
 
 
+def fit_trained(nlp: Language, references: Sequence[Doc], schemes: Sequence[str] = ()) -> None:
+    """Make components that come trained from another pipeline go on in this one, and those that
+    recognise entities learn the labels and layers that are new to them.
+
+    nlp (Language): The pipeline, in which spaCy has disabled them while it initialises the others.
+    references (Sequence[Doc]): The corpus.
+    schemes (Sequence[str]): Files of label schemes of its own.
+    """
+    frozen = nlp.config["training"]["frozen_components"]
+    labels: dict[str, set[str]] = defaultdict(set)
+    for doc in references:
+        for layer, group in doc.spans.items():
+            labels[layer].update(span.label_ for span in group)
+    for name, component in nlp.components:
+        if name in nlp.pipe_names or not isinstance(component, Configured):
+            continue
+        # Its settings are those of this pipeline's config now.
+        component.nlp = nlp
+        if name not in frozen and isinstance(component, LearnedLayers):
+            new = component.learn_also({k: sorted(v) for k, v in labels.items()}, schemes)
+            for layer, names in new.items():
+                log.info("%s: %s is to learn %s", name, layer, ", ".join(names))
+
+
 def linked_layers(entities: str, schemes: Mapping[str, Scheme]) -> dict[str, Any]:
     """Layers and pairs to link, where a corpus does not annotate those of the config.
 
@@ -199,7 +227,7 @@ def create_calibrate(limit: int = 100) -> Callable[[Language], Language]:
     registered as `clinner.calibrate.v1` for `[training.before_to_disk]`.
 
     limit (int): The most dev documents to calibrate on, of each set of layers that documents
-        annotate.
+        annotate; 0 leaves the temperatures as they are.
     RETURNS (Callable[[Language], Language]): The callback.
     """
 
@@ -226,7 +254,7 @@ def spread(examples: Iterable[Example], limit: int) -> list[Example]:
         alike[tuple(sorted(example.reference.spans))].append(example)
     chosen = []
     for found in alike.values():
-        step = max(1.0, len(found) / limit)
+        step = max(1.0, len(found) / max(1, limit))
         chosen += [found[int(at * step)] for at in range(min(limit, len(found)))]
     return chosen
 

@@ -12,8 +12,11 @@ from spacy.training import Corpus, Example
 from spacy.training.augment import dont_augment
 from spacy.training.corpus import FILE_TYPE, walk_corpus
 
-# The place of a path in the list, and the layers that a document annotates.
-CorpusKey = tuple[int, tuple[str, ...]]
+from spacy_clinner.annotation.spans import annotated_labels
+
+# The place of a path in the list, and the layers that a document annotates, each with the labels
+# of it where these are not all.
+CorpusKey = tuple[int, tuple[tuple[str, tuple[str, ...]], ...]]
 
 
 def create_corpus(
@@ -26,7 +29,7 @@ def create_corpus(
 ) -> Callable[[Language], Iterable[Example]]:
     """Read converted corpora; registered as `clinner.Corpus.v1`.
 
-    Documents of one path that annotate the same layers are one corpus, so that several converted
+    Documents of one path that annotate the same labels are one corpus, so that several converted
     into one file are told apart, and a model's own labels from the annotators'. In a pass over
     the data, a corpus of n tokens has a share in proportion to n ** size_exponent, as in the
     training of multilingual models (Conneau et al., 2020). The largest corpus is read once, and
@@ -99,4 +102,5 @@ def passes_by_corpus(
 def _keyed(sources: Sequence[Sequence[Doc]]) -> Iterator[tuple[CorpusKey, Doc]]:
     for at, docs in enumerate(sources):
         for doc in docs:
-            yield (at, tuple(sorted(doc.spans))), doc
+            layers = sorted((layer, annotated_labels(doc, layer) or ()) for layer in doc.spans)
+            yield (at, tuple((layer, tuple(sorted(labels))) for layer, labels in layers)), doc

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
 from spacy.training.corpus import walk_corpus
 from spacy.util import load_config, load_model_from_config, registry
@@ -13,6 +14,7 @@ from thinc.api import Config, require_gpu
 
 from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError, one_line
+from spacy_clinner.pipeline.loading import load_pipeline
 
 # Sections that are handed on as they are, to transformers and torch, whatever their keys.
 FREE_SECTIONS = ("tokenizer_config", "transformer_config", "grad_scaler_config")
@@ -73,6 +75,38 @@ def validate(config: Path, settings: Config) -> Config:
     except CONFIG_ERRORS as error:
         raise ClinnerError(f"{config}: not a config to train with ({one_line(error)}).") from None
     return filled
+
+
+def load_trainable(model: str | Path) -> Language:
+    """Load a pipeline that training can go on from.
+
+    model (str | Path): Its folder, or the name of an installed one.
+    RETURNS (Language): The pipeline.
+    RAISES (ClinnerError): It is missing, or its encoder cannot be trained.
+    """
+    nlp = load_pipeline(model)
+    if "clinner_cpu_encoder" in nlp.pipe_factories.values():
+        raise ClinnerError(
+            f"{model}: a CPU edition, whose encoder cannot be trained. Go on from the pipeline "
+            f"that it was made of, such as en_clinner."
+        )
+    return nlp
+
+
+def with_pipeline_of(config: Config, model: str | Path) -> Config:
+    """A config to train another pipeline on by.
+
+    config (Config): A config, of which everything but [nlp] and [components] is taken.
+    model (str | Path): The trained pipeline, as `load_trainable` takes it; its components are
+        those of the result, by spaCy's `source`, with their weights and settings.
+    RETURNS (Config): The config.
+    RAISES (ClinnerError): As `load_trainable`.
+    """
+    nlp = load_trainable(model)
+    merged = config.copy()
+    merged["nlp"] = nlp.config.interpolate()["nlp"]
+    merged["components"] = {name: {"source": str(model)} for name in nlp.component_names}
+    return merged
 
 
 def resolve_encoder(name: str) -> str:

@@ -27,6 +27,7 @@ def train(
     epochs: int | None = None,
     silver: Sequence[Path] = (),
     resume: bool = False,
+    start: str | None = None,
 ) -> dict[str, Any]:
     """Train a pipeline.
 
@@ -41,6 +42,8 @@ def train(
     epochs (int | None): Passes over the corpus; None or 0 for the config's own length.
     silver (Sequence[Path]): Further .spacy files to train on.
     resume (bool): Go on from the last checkpoint of a training that was cut off; see `go_on`.
+    start (str | None): A trained pipeline to begin with, a folder or an installed one, whose
+        components take the place of the config's; see `with_pipeline_of`.
     RETURNS (dict[str, Any]): As `training_facts`.
     RAISES (ClinnerError): Config, encoder, corpus or GPU cannot be used, the output is a file,
         there is nothing to go on from, or there is and `resume` is False.
@@ -54,7 +57,9 @@ def train(
         given = preparation.load_settings(config, overrides)
     overrides = length_overrides(given, epochs) | overrides
     preparation.check_corpora(given)
-    if encoder := given.get("variables", {}).get("encoder"):
+    if start is not None:
+        given = preparation.with_pipeline_of(given, start)
+    elif encoder := given.get("variables", {}).get("encoder"):
         preparation.resolve_encoder(str(encoder))
     preparation.validate(config, given)
     preparation.use_gpu(gpu_id)
@@ -69,7 +74,8 @@ def train(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     started = datetime.now(UTC)
-    run(config, partial, overrides, gpu_id, earlier / "model-last" if resume else None)
+    checkpoint = earlier / "model-last" if resume else None
+    run(config, partial, overrides, gpu_id, checkpoint, start)
     if resume:
         keep_best(earlier, partial)
         shutil.rmtree(earlier)
@@ -83,16 +89,20 @@ def run(
     overrides: Mapping[str, Any],
     gpu_id: int,
     checkpoint: Path | None = None,
+    start: str | None = None,
 ) -> None:
     """Run spaCy's training.
 
     config (Path), output (Path), overrides (Mapping[str, Any]), gpu_id (int): As in `train`.
     checkpoint (Path | None): A checkpoint to go on from.
+    start (str | None): As in `train`.
     """
     from spacy.training.initialize import init_nlp
     from spacy.training.loop import train as spacy_train
 
     loaded = load_config(config, overrides=dict(overrides))
+    if start is not None:
+        loaded = preparation.with_pipeline_of(loaded, start)
     # Whatever the config says, no model keeps the words of the texts.
     if not loaded["training"].get("before_to_disk"):
         loaded["training"]["before_to_disk"] = dict(CALIBRATE)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 
 from spacy_clinner.architectures import bf16, encoder_layer
+from spacy_clinner.architectures.instructions import Instructions
 from spacy_clinner.errors import ClinnerError
 
 pytest.importorskip("spacy_transformers")
@@ -187,7 +188,7 @@ def test_gradients_are_those_of_spacy_transformers(nlp):
 @pytest.fixture
 def able(monkeypatch):
     """As on a CPU with instructions for bf16; others compute the same, only slower."""
-    monkeypatch.setattr(bf16, "_computes_in_bf16", lambda: True)
+    monkeypatch.setattr(bf16, "instructions", lambda: Instructions(int8=True, bf16=True))
 
 
 def test_training_in_bf16_gives_float32_near_that_of_float32(able, folders, nlp):
@@ -219,7 +220,7 @@ def test_prediction_is_in_float32_unless_asked_for(able, folders, nlp):
 
 
 def test_bf16_is_refused_where_it_would_be_slower_if_insisted_on(monkeypatch, folders):
-    monkeypatch.setattr(bf16, "_computes_in_bf16", lambda: False)
+    monkeypatch.setattr(bf16, "instructions", lambda: Instructions(int8=True, bf16=False))
     docs = [spacy.blank("en")("No fever.")]
     model = model_of(pipeline(folders["biomedbert"], bf16_on_cpu="yes"))
     model.predict(docs)

@@ -1,9 +1,11 @@
 import pytest
+from spacy.tokens import DocBin
 
 from spacy_clinner import schemes
 from spacy_clinner.annotation import store
+from spacy_clinner.annotation.spans import annotated_labels
 from spacy_clinner.corpora import alignment
-from spacy_clinner.corpora.alignment import Aligner, drop_duplicates
+from spacy_clinner.corpora.alignment import Aligner
 from spacy_clinner.corpora.brat import read_brat
 from spacy_clinner.corpora.checks import SURFACE_DIFFERS
 from spacy_clinner.corpora.note import Attribute, Event, Note, NoteSpan, Problem, Relation
@@ -205,46 +207,11 @@ def test_an_unknown_view_is_refused_with_the_known_ones(nlp):
         Aligner(nlp, (schemes.load("maccrobat"),), view="simpel")
 
 
-def test_a_text_that_occurs_twice_is_kept_once_and_stays_in_what_is_scored():
-    losses = []
-    notes = [
-        ("train", Note("a", "No  fever .\n")),
-        ("train", Note("b", "Cough")),
-        ("train", Note("c", "cough ")),
-        ("test", Note("d", "no fever.")),
-    ]
-    assert [n.id for _, n in drop_duplicates(notes, losses)] == ["b", "d"]
-    assert [(loss.note, loss.text, loss.reason) for loss in losses] == [
-        ("a", "d", "duplicate note: left out of train, same text as one in test"),
-        ("c", "b", "duplicate note: left out of train, same text as one in train"),
-    ]
-
-
 def test_fragments_with_only_white_space_between_them_are_one_span(aligner):
     text = "chest\n  pain"
     doc, losses = aligner.align(note(NoteSpan("T1", "PROBLEM", ((0, 5), (8, 12))), text=text))
     assert [e.text for e in doc.ents] == [text]
     assert losses == []
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [("Troponin <0.1", "Troponin > 0.1"), ("INR 1.5", "INR 15"), ("K+ is 4", "K is 4")],
-)
-def test_texts_that_differ_in_punctuation_are_different_notes(left, right):
-    losses = []
-    notes = [("train", Note("a", left)), ("test", Note("b", right))]
-    assert [n.id for _, n in drop_duplicates(notes, losses)] == ["a", "b"]
-    assert losses == []
-
-
-def test_a_copy_with_spaces_around_its_punctuation_is_the_same_note():
-    losses = []
-    notes = [
-        ("train", Note("a", "Fever , 38.5 ( oral ) .")),
-        ("test", Note("b", "Fever, 38.5 (oral).")),
-    ]
-    assert [n.id for _, n in drop_duplicates(notes, losses)] == ["b"]
 
 
 def test_n2c2_relations_with_the_attribute_first_link_the_drug_to_it(nlp, tmp_path):
@@ -325,3 +292,45 @@ def test_a_corpus_whose_schemes_know_no_pairs_says_nothing_about_relations(nlp):
     clinical = Note("n", "No fever.", spans=(NoteSpan("T1", "PROBLEM", ((3, 8),)),))
     doc, _ = Aligner(nlp, (schemes.load("clinical"), schemes.load("modifiers"))).align(clinical)
     assert has_relations(doc)
+
+
+def test_labels_that_a_corpus_does_not_annotate_are_said_to_be_unknown(nlp):
+    layers = (schemes.load("clinical"), schemes.load("modifiers"))
+    aligner = Aligner(nlp, layers, annotated=["DRUG", "NEGATION", "PROBLEM"])
+    given = note(span("T1", "DRUG", "Aspirin"), span("T2", "DOSAGE", "81mg"))
+    doc, losses = aligner.align(given)
+    assert losses == []
+    assert aligner.left_out(given) == 1
+    assert [ent.text for ent in doc.ents] == ["Aspirin"]
+    assert annotated_labels(doc, "clinical") == {"DRUG", "PROBLEM"}
+    assert annotated_labels(doc, "modifiers") == {"NEGATION"}
+    # In a file and a copy, too.
+    (read,) = DocBin().from_bytes(DocBin(docs=[doc]).to_bytes()).get_docs(nlp.vocab)
+    assert annotated_labels(read, "clinical") == {"DRUG", "PROBLEM"}
+    assert annotated_labels(read.copy(), "modifiers") == {"NEGATION"}
+
+
+def test_where_no_modifier_is_annotated_nothing_is_said_to_lack_one(nlp):
+    aligner = Aligner(nlp, (schemes.load("clinical"),), annotated=["PROBLEM"])
+    doc, _ = aligner.align(note(span("T1", "PROBLEM", "fever")))
+    assert not has_relations(doc)
+    assert doc.ents[0]._.negated is None
+
+
+def test_labels_of_a_note_go_before_those_of_its_corpus(nlp):
+    aligner = Aligner(nlp, (schemes.load("multiclinner"),))
+    doc, _ = aligner.align(note(span("T1", "SYM", "fever"), labels=("SYM",)))
+    assert annotated_labels(doc, "multiclinner") == {"SYMPTOM"}
+    assert annotated_labels(aligner.align(note())[0], "multiclinner") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "layers", "says"),
+    [
+        (["DRUGS"], ["clinical"], "names DRUGS; .* of these: DRUG, PROBLEM, TEST, TREATMENT"),
+        (["DRUG"], ["clinical", "modifiers"], "names none of modifiers"),
+    ],
+)
+def test_labels_that_the_layers_do_not_have_are_refused(nlp, names, layers, says):
+    with pytest.raises(ClinnerError, match=says):
+        Aligner(nlp, tuple(map(schemes.load, layers)), annotated=names)

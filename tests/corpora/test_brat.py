@@ -1,4 +1,5 @@
 import re
+import tarfile
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -284,6 +285,21 @@ def test_a_zip_in_a_zip_is_read_and_named_in_the_source(outer):
 
 def test_a_folder_in_a_zip_is_read(outer):
     assert [note.id for note in read_brat(outer / "inner.zip" / "sub")] == ["n1"]
+
+
+@pytest.mark.parametrize("packing", ["", "xz", "gz"])
+def test_a_tar_is_read_as_a_folder_is(tmp_path, packing):
+    path = tmp_path / "corpus.tar"
+    with tarfile.open(path, f"w:{packing}") as archive:
+        for name, content in (("./a/n1.txt", b"No fever."), ("./a/n1.ann", b"T1\tX 3 8\tfever\n")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, BytesIO(content))
+    (note,) = read_brat(path)
+    assert (note.id, note.spans[0].surface) == ("a/n1", "fever")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ClinnerError, match=r"corpus\.tar"):
+        list(read_brat(path))
 
 
 def test_a_zip_of_zips_says_which_to_name(outer):

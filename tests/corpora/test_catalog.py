@@ -3,8 +3,9 @@ from hashlib import sha256
 
 import pytest
 
+from spacy_clinner.annotation.spans import annotated_labels
 from spacy_clinner.corpora.catalog import find_corpus, read_splits
-from spacy_clinner.corpora.docbin import convert
+from spacy_clinner.corpora.docbin import convert, read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import read_toml
 
@@ -84,6 +85,7 @@ def test_holding_out_every_note_is_refused(tmp_path, write):
         (MINE + "ids = { tset = 'x' }\n", "unknown split 'tset'"),
         (MINE + "veiw = 'simple'\n", "unknown key 'veiw'"),
         (MINE + "view = 5\n", "view must be a string"),
+        (MINE + "labels = 'DRUG'\n", "labels must be a list"),
         ("[mine]\nformat = 'brat'\nlayers = ['clinicel']\ntrain = ['x']\n", "clinicel"),
     ],
 )
@@ -119,6 +121,22 @@ def test_a_list_of_ids_is_of_the_split_and_not_of_each_of_its_files(tmp_path, wr
     (tmp_path / "ids").write_text("1\n3\n", encoding="utf8")
     with pytest.raises(ClinnerError, match="1 of 2 ids"):
         list(read_splits(corpus))
+
+
+def test_a_corpus_may_annotate_some_labels_and_leave_out_notes(tmp_path, write, nlp):
+    notes(tmp_path / "raw", 3)
+    entry = f"""[mine]
+    format = "brat"
+    layers = ["clinical"]
+    labels = ["PROBLEM"]
+    leave_out = ["n1"]
+    train = ["{tmp_path}/raw"]
+    """
+    corpus = find_corpus("mine", write(entry))
+    assert [note.id for _, note in read_splits(corpus)] == ["n0", "n2"]
+    convert(corpus, nlp, tmp_path / "out")
+    docs = read_docs(tmp_path / "out/train.spacy", nlp.vocab)
+    assert [annotated_labels(doc, "clinical") for doc in docs] == [{"PROBLEM"}] * 2
 
 
 def test_a_corpus_made_of_others_has_their_notes_and_layers(tmp_path, write, nlp):

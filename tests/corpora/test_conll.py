@@ -2,6 +2,7 @@ import gzip
 
 import pytest
 
+from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.corpora.checks import DUPLICATE_DOCUMENT
 from spacy_clinner.corpora.conll import NOT_BEGUN, NOT_ENDED, read_conll
 from spacy_clinner.errors import ClinnerError
@@ -137,3 +138,16 @@ def test_medmentions_has_a_span_for_every_tag_that_begins_one(
     )
     assert sum(len(note.spans) for note in read) == begun + not_begun
     assert [p.reason for note in read for p in note.problems] == [NOT_BEGUN] * not_begun
+
+
+@pytest.mark.corpora
+def test_the_catalog_names_the_types_that_the_sentences_of_medmentions_are_labelled_with(
+    root, assets
+):
+    corpus = find_corpus("medmentions-zs", root / "configs/corpora.toml")
+    notes = list(read_conll(assets / "medmentions-zs/train.partial11.conll.gz"))
+    spans = [span for note in notes for span in note.spans]
+    assert (len(notes), len(spans)) == (26_770, 113_464)
+    (scheme,) = corpus.schemes
+    assert {scheme.written[span.label] for span in spans} == set(corpus.labels)
+    assert len(corpus.labels) == 11

@@ -8,7 +8,7 @@ from spacy_clinner.errors import ClinnerError
 
 
 def test_an_unknown_format_is_answered_with_those_there_are(tmp_path):
-    with pytest.raises(ClinnerError, match=r"unknown format 'xml'\. Known: brat, conll, jsonl"):
+    with pytest.raises(ClinnerError, match=r"unknown format .xml.\. Known: bioc, brat, conll"):
         read(tmp_path, "xml")
 
 

@@ -4,22 +4,19 @@ import logging
 import pytest
 
 from spacy_clinner.corpora.checks import (
+    CANCELLED,
+    COMMENTS_LEFT_OUT,
     DUPLICATE_DOCUMENT,
     LINE_ENDS,
     LINE_ENDS_LOST,
     NO_ANNOTATION,
-    SURFACE_DIFFERS,
-    UNRESOLVED,
-)
-from spacy_clinner.corpora.jsonl import (
-    CANCELLED,
-    COMMENTS_LEFT_OUT,
     OTHER_ANNOTATOR,
     RELATION_LEFT_OUT,
     RESULT_LEFT_OUT,
-    read_jsonl,
-    write_jsonl,
+    SURFACE_DIFFERS,
+    UNRESOLVED,
 )
+from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Relation
 from spacy_clinner.errors import ClinnerError
 
@@ -179,6 +176,8 @@ def test_label_studios_text_may_have_another_name(file):
     assert note.text == TEXT
     assert found(note) == [(*ASPIRIN, "DRUG")]
     record["data"]["title"] = "A note"
+    assert only(file(record)).text == TEXT
+    del record["annotations"][0]["result"][0]["value"]["text"]
     with pytest.raises(ClinnerError, match="several that could be it: note, title"):
         only(file(record))
 
@@ -298,3 +297,16 @@ def test_our_own_line_may_be_written_by_hand(file):
 def test_what_cannot_be_read_stops_with_file_and_line(file, record, message):
     with pytest.raises(ClinnerError, match=r"notes\.jsonl" + message):
         list(read_jsonl(file(record)))
+
+
+def test_spans_may_be_lists_and_a_type_is_the_one_label_that_was_looked_for(file, caplog):
+    spans = [[*ASPIRIN, "DRUG"]]
+    path = file(
+        {"text": TEXT, "spans": spans, "type": "DRUG"},
+        {"text": TEXT, "spans": spans},
+        {"text": TEXT, "spans": [], "type": None},
+    )
+    first, second = read_jsonl(path)
+    assert found(first) == found(second) == [(*ASPIRIN, "DRUG")]
+    assert (first.labels, second.labels) == (("DRUG",), None)
+    assert "1 'without a type'" in caplog.text

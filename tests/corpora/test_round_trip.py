@@ -66,6 +66,7 @@ def notes(draw):
         tuple(draw(st.lists(st.builds(Equivalence, WORDS, members), max_size=2))),
         several(Normalization, IDS, WORDS, IDS, WORDS, WORDS, WORDS),
         several(Comment, IDS, WORDS, IDS, TEXTS),
+        draw(st.none() | words),
     )
 
 

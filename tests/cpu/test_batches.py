@@ -82,6 +82,20 @@ def test_each_window_is_in_one_batch_and_no_batch_exceeds_its_budget(
     assert not any(ids[mask == 0].any() for ids, mask in rows)
 
 
+@given(texts=LISTS_OF_TEXTS)
+def test_a_window_is_as_wide_in_a_batch_with_others_as_alone(tokenizer, blank_nlp, texts):
+    docs = list(map(blank_nlp.make_doc, texts))
+
+    def widths(docs):
+        batches = make_batches(windows_of(docs)[1], tokenizer, 64, 256)
+        return sorted((ids[mask == 1].tolist(), len(ids))
+                      for batch in batches
+                      for ids, mask in zip(batch.ids, batch.mask, strict=True))  # fmt: skip
+
+    alone = sorted(found for doc in docs for found in widths([doc]))
+    assert widths(docs) == alone
+
+
 def test_a_window_that_is_too_long_for_the_encoder_is_cut_in_two(tokenizer, blank_nlp):
     _, windows = windows_of([blank_nlp.make_doc("a b c d e f g h")])
     batches = list(make_batches(windows, tokenizer, 5, 256))

@@ -5,6 +5,7 @@ from spacy.tokens import DocBin, Span
 
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.evaluate import evaluate
+from spacy_clinner.evaluation.summary import as_markdown
 
 NOTES = ["fever and cough", "no fever today", "cough since monday"] * 4
 
@@ -61,3 +62,39 @@ def test_an_empty_corpus_cannot_be_scored(tmp_path):
     DocBin().to_disk(tmp_path / "test.spacy")
     with pytest.raises(ClinnerError, match="holds no note"):
         evaluate(model(tmp_path / "some", "fever"), tmp_path / "test.spacy", tmp_path / "out")
+
+
+def test_scores_are_told_by_section_and_by_kind_of_note(tmp_path):
+    nlp = spacy.blank("en")
+    docs = []
+    for at, text in enumerate(("HPI:\nfever\n\nPLAN:\ncough\n", "PLAN:\nfever and cough\n")):
+        doc = nlp.make_doc(text)
+        doc.spans["clinical"] = [
+            Span(doc, t.i, t.i + 1, "PROBLEM") for t in doc if t.text in ("fever", "cough")
+        ]
+        doc.user_data["note_id"] = f"n{at}"
+        docs.append(doc)
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "test.spacy")
+    (tmp_path / "kinds.csv").write_text("note_id,kind\nn0,ward\nn1,clinic\n")
+    some = model(tmp_path / "some", "fever")
+    out = tmp_path / "out"
+    metrics = evaluate(some, tmp_path / "test.spacy", out, kinds=tmp_path / "kinds.csv")
+    titles = {title: (s["gold"], s["r"]) for title, s in metrics["sections"].items()}
+    assert sorted(titles.values()) == [(1, 1.0), (3, pytest.approx(1 / 3))]
+    kinds = metrics["kinds"]
+    assert {k: (s["notes"], s["gold"]) for k, s in kinds.items()} == dict.fromkeys(
+        ("ward", "clinic"), (1, 2)
+    )
+    assert metrics["speed"]["words"] == 8
+    told = (out / "metrics.md").read_text()
+    for heading in ("## Layers", "## Labels", "## Sections", "## Kinds of note"):
+        assert heading in told
+    (tmp_path / "kinds.csv").write_text("id,type\n")
+    with pytest.raises(ClinnerError, match="needs the columns note_id and kind"):
+        evaluate(some, tmp_path / "test.spacy", out, kinds=tmp_path / "kinds.csv")
+
+
+def test_a_table_of_markdown_stays_one_whatever_a_label_holds(tmp_path, corpus):
+    metrics = evaluate(model(tmp_path / "some", "fever"), corpus, tmp_path / "out")
+    metrics["sections"] = {"a|b\nc": {"gold": 1, "p": 1.0, "r": 1.0, "f": 1.0}}
+    assert "| a\\|b c | 1 | 100.0 | 100.0 | 100.0 |" in as_markdown(metrics, "some", "test")

@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 
+from spacy_clinner.annotation.spans import LABELS as ANNOTATED
 from spacy_clinner.evaluation import spans
+from spacy_clinner.evaluation.intervals import span_counts
+from spacy_clinner.pipeline.ner.scorer import score_layers
 
 TEXT = "chest pain and fever treated with aspirin"
 
@@ -112,3 +115,26 @@ def test_confidences_come_with_whether_the_span_is_in_the_gold(nlp, examples):
     confidence, correct = spans.confidences(examples, "clinical")
     assert confidence.tolist() == [0.2, 0.9, 0.4]
     assert correct.tolist() == [False, True, False]
+
+
+def test_of_labels_that_a_document_does_not_annotate_nothing_is_counted(nlp):
+    gold = doc(nlp, clinical=[(6, 7, "DRUG")])
+    gold.spans["clinical"].attrs[ANNOTATED] = ["DRUG"]
+    guess = doc(nlp, clinical=[(0, 2, "PROBLEM"), (5, 6, "DRUG")])
+    found = score_layers([Example(guess, gold)], layers=["clinical"], ents_from=["clinical"])
+    assert found["spans_clinical_per_type"] == {"DRUG": {"p": 0.0, "r": 0.0, "f": 0.0}}
+    assert set(found["ents_per_type"]) == {"DRUG"}
+    assert span_counts([Example(guess, gold)], ["clinical"]).tolist() == [[0, 1, 1]]
+
+
+def test_predictions_that_the_gold_cannot_judge_are_left_out_of_every_score(nlp, tmp_path):
+    gold = doc(nlp, clinical=[(6, 7, "DRUG")], ncbi=[])
+    gold.spans["clinical"].attrs[ANNOTATED] = ["DRUG"]
+    DocBin(docs=[gold]).to_disk(tmp_path / "gold.spacy")
+    ruler = nlp.add_pipe("span_ruler", config={"spans_key": "clinical"})
+    ruler.add_patterns([{"label": "PROBLEM", "pattern": "fever"}])
+    ruler.add_patterns([{"label": "DRUG", "pattern": "aspirin"}])
+    (example,) = spans.predict_examples(nlp, tmp_path / "gold.spacy")
+    assert [span.label_ for span in example.predicted.spans["clinical"]] == ["DRUG"]
+    assert spans.relaxed([example], ["clinical"])["clinical"]["f"] == 1.0
+    assert spans.tokens([example], ["clinical"])["clinical"]["mcc"] == 1.0

@@ -392,3 +392,30 @@ def test_spans_that_relations_do_not_judge_go_by_the_rules():
     said.set_relations(doc, [])
     doc.set_ents([Span(doc, 1, 2, "DISEASE")])
     assert run(nlp, doc).ents[0]._.negated
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "label", "negated"),
+    [
+        ("Hold warfarin tonight.", "warfarin", "DRUG", True),
+        ("- stop NS, trial furosemide", "NS", "DRUG", True),
+        ("Ran out of nadolol and lactulose a month ago.", "lactulose", "DRUG", True),
+        ("ramipril withheld, paracetamol 1 g QDS", "ramipril", "DRUG", True),
+        ("ramipril withheld, paracetamol 1 g QDS", "paracetamol", "DRUG", False),
+        ("Clopidogrel held 5 days", "Clopidogrel", "DRUG", True),
+        ("propranolol 20 q6, hold for MAP <60", "MAP", "TEST", False),
+        ("Do not stop prednisone.", "prednisone", "DRUG", False),
+        ("Missed dialysis", "dialysis", "TREATMENT", True),
+        ("Stop the pain", "pain", "PROBLEM", False),
+        ("d/c home on cefpodoxime", "cefpodoxime", "DRUG", False),
+    ],
+)
+def test_an_order_to_hold_or_stop_negates_what_is_given_and_no_finding(
+    rules: Language, text: str, entity: str, label: str, negated: bool
+):
+    doc = rules.make_doc(text)
+    start = text.index(entity)
+    doc.spans["clinical"] = [doc.char_span(start, start + len(entity), label=label)]
+    for _, component in rules.pipeline:
+        doc = component(doc)
+    assert doc.spans["clinical"][0]._.negated is negated

@@ -137,11 +137,12 @@ def test_the_reformat_command_runs(root, tmp_path):
     assert (tmp_path / "notes.jsonl").is_file()
 
 
-def test_the_catalog_entry_shown_for_a_corpus_of_ones_own_is_valid(root, tmp_path):
+def test_the_catalog_entries_shown_for_a_corpus_of_ones_own_are_valid(root, tmp_path):
     path = tmp_path / "corpora.toml"
-    (entry,) = blocks(root / "docs/how-to/own-corpus.md", "toml")
-    path.write_text(entry, encoding="utf8")
+    entries = blocks(root / "docs/how-to/own-corpus.md", "toml")
+    path.write_text("\n".join(entries), encoding="utf8")
     assert find_corpus("mine", path).format == "brat"
+    assert find_corpus("mine-drugs", path).labels == ("DRUG",)
 
 
 def test_the_schemes_shown_for_labels_of_ones_own_are_valid(root, tmp_path):

@@ -13,18 +13,21 @@ import numpy as np
 import pytest
 import spacy
 import srsly
+import typer
 
 pytest.importorskip("spacy_transformers")
 pytest.importorskip("sentencepiece")
 from tiny_encoders import ENCODERS, LIMIT
 from toy_corpora import write_assets
 
-from spacy_clinner.cli import main
+from spacy_clinner.cli import app, main
 from spacy_clinner.files import read_toml
 from spacy_clinner.packaging import build
 
 ROOT = Path(__file__).parents[2]
 RECIPES = read_toml(ROOT / "configs/recipes.toml", "")
+ENCODER_RECIPES = {name: recipe for name, recipe in RECIPES.items() if "encoder" in recipe}
+LLM_RECIPES = {name: recipe for name, recipe in RECIPES.items() if "llm" in recipe}
 NOTE = "Visit 7. Denies chest pain today.\nTakes aspirin 7 mg daily.\n"
 # A few updates: that it trains, not how well.
 SHORT = "--variables.max_steps 4 --variables.warmup_steps 1 --variables.eval_frequency 2"
@@ -35,6 +38,7 @@ EXPECTED = {
     "maccrobat-deberta": {"maccrobat": ["Sign_symptom", "Medication", "Dosage"]},
     "mtsamples-biomedbert": {"clinical": ["PROBLEM", "DRUG"], "modifiers": ["NEGATION"]},
 }
+EMPTY = "''"
 RELATIONS = {"n2c2-gatortrons": "DRUG-STRENGTH", "mtsamples-biomedbert": "PROBLEM-NEGATION"}
 
 
@@ -52,7 +56,7 @@ def settings(recipe):
     )
 
 
-@pytest.fixture(scope="module", params=list(RECIPES))
+@pytest.fixture(scope="module", params=list(ENCODER_RECIPES))
 def trained(request, tmp_path_factory):
     """The recipe, a folder with its model and metrics, and where its encoder was."""
     name = request.param
@@ -163,7 +167,8 @@ def run_recipe(*arguments):
 
 
 def test_every_recipe_is_a_table_of_known_settings():
-    for name, recipe in RECIPES.items():
+    assert {*ENCODER_RECIPES, *LLM_RECIPES} == {*RECIPES}
+    for name, recipe in ENCODER_RECIPES.items():
         chosen = settings(name)
         assert chosen["vars.corpus"] == recipe["corpus"] == name.partition("-")[0]
         assert chosen["vars.encoder"] == recipe["encoder"]
@@ -182,6 +187,29 @@ def test_a_recipe_runs_all_steps_with_its_settings_and_those_given():
     assert "--variables.encoder my/encoder" in train
     assert "--training.accumulate_gradient 2" in train
     assert "scripts/smoke.py en_clinner" in done.stdout
+
+
+@pytest.mark.parametrize("name", LLM_RECIPES)
+def test_a_recipe_of_a_language_model_makes_chats_and_tunes_on_them(name):
+    recipe = LLM_RECIPES[name]
+    done = run_recipe(name, "--dry", "--vars.llm", "my/model", "--vars.gpu_id", "0")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if "python" in line]
+    place = f"training/{recipe['corpus']}"
+    chats = f"{place}/chats-{recipe['format']}"
+    told = next(line for line in lines if "spacy_clinner instruct" in line)
+    assert f"instruct {recipe['corpus']} {chats} --format {recipe['format']}" in told
+    tune = next(line for line in lines if "spacy_clinner tune" in line)
+    assert f"{chats}/train.jsonl my/model {place}/llm-{recipe['format']}" in tune
+    assert f"--epochs {recipe['epochs']}" in tune
+    assert f"--rank {recipe['tune']['rank']} --alpha {recipe['tune']['alpha']}" in tune
+    scored = next(line for line in lines if "scripts/compare_llm.py" in line)
+    assert f"--view {recipe.get('view', EMPTY)} --gpu-id 0" in scored
+    # Each command knows the options that it is given.
+    for line, command in ((told, "instruct"), (tune, "tune")):
+        arguments = shlex.split(line)[shlex.split(line).index(command) + 1 :]
+        known = vars(typer.main.get_command(app))["commands"][command]
+        assert known.make_context(command, arguments).params
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones():

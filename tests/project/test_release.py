@@ -84,3 +84,30 @@ def test_the_card_is_of_the_wheel_that_is_there(wheel, root):
     card = (root / "MODEL_CARD.md").read_text(encoding="utf8")
     assert RELEASED in card
     assert version in card
+
+
+SEED_SYSTEMS_EXAMPLE = (
+    "she was suffering from Malaria and fits so to cure she used amodiaquine and she has slightly "
+    "fever and pain on hip"
+)
+
+
+def test_the_released_model_finds_all_that_the_tuned_general_model_was_shown_with(installed):
+    code = (
+        "import spacy, spacy_clinner; nlp = spacy.load('en_clinner_cpu'); "
+        f"print(spacy_clinner.to_lines(nlp({SEED_SYSTEMS_EXAMPLE!r})))"
+    )
+    env = dict(os.environ, PYTHONPATH=str(installed))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for words, label in {
+        "Malaria": "DISEASE",
+        "fits": "SYMPTOM",
+        "amodiaquine": "DRUG",
+        "fever": "SYMPTOM",
+        "pain": "SYMPTOM",
+        "hip": "BODY_PART",
+    }.items():
+        assert f"Entity: {words}, Label: {label}" in done.stdout.splitlines()

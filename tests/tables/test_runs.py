@@ -132,8 +132,21 @@ def test_options_choose_what_is_read_and_written(model, notes, tmp_path):
 def test_exit_code_is_0_where_all_is_done(model, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("No fever.")
+    # More than the million characters that spaCy takes as a rule.
+    (tmp_path / "in" / "b.txt").write_text("Nothing is said of it today.\n" * 40_000)
     annotate(tmp_path, model, "in", "out", says=["✔ out"])
     assert table(tmp_path / "out", "entities")["note_id"].to_pylist() == ["a"]
+    assert table(tmp_path / "out", "notes")["n_characters"].to_pylist() == [9, 1_160_000]
+
+
+def test_without_pyarrow_it_says_what_to_install(tmp_path):
+    (tmp_path / "pyarrow.py").write_text("raise ModuleNotFoundError('gone', name='pyarrow')")
+    command = [sys.executable, "-m", "spacy_clinner", "annotate", "m", "n.parquet", "out"]
+    env = dict(os.environ, PYTHONPATH=str(tmp_path))
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert 'pip install "spacy-clinner[tables]"' in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):

@@ -62,6 +62,20 @@ def test_a_run_of_three_and_more_equal_signs_is_one_token(text, expected):
     assert words(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"fever {'[](){}' * 20} cough", ["fever", "[](){}" * 20, "cough"]),
+        (f"CP{'[](){}' * 20}.pain, x", ["CP", "[](){}" * 20 + ".", "pain", ",", "x"]),
+        ("[](){}" * 10, [*"[](){}" * 10]),
+        (f"({'_' * 70}) x", [f"({'_' * 70})", "x"]),
+    ],
+)
+def test_a_run_of_64_and_more_signs_is_one_token(text, expected):
+    assert words(text) == expected
+    assert NLP.make_doc(text).text == text
+
+
 LONG = 300_000
 
 
@@ -76,10 +90,11 @@ LONG = 300_000
         (" ", 1),
         ("_", 1),
         ("'", 1),
-        ("()", LONG),
-        ("-=", LONG),
-        ("--==", LONG),
-        ("---===", LONG // 3 + 1),
+        ("()", 1),
+        ("-=", 1),
+        ("--==", 1),
+        ("---===", 1),
+        ("() ", 2 * LONG // 3),
         ("-a", LONG),
         ("1,", None),
         ("a.", None),

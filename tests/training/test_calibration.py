@@ -3,6 +3,7 @@ import pytest
 from spacy.lang.en import English
 from spacy.training import Example
 
+from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.reliability import expected_calibration_error
 from spacy_clinner.training.calibration import fit_temperatures, log_loss, predicted_spans
@@ -75,3 +76,15 @@ def test_documents_that_do_not_annotate_a_layer_do_not_count(trained):
 def test_a_pipeline_without_the_component_is_refused():
     with pytest.raises(ClinnerError, match="ner"):
         fit_temperatures(English(), [])
+
+
+def test_spans_of_labels_that_are_not_annotated_say_nothing_of_confidence(trained):
+    dev = make_examples(trained, np.random.default_rng(3), 4)
+    n_spans = len(predicted_spans(trained, dev)["clinical"].spans)
+    for example in dev[:2]:
+        example.reference.spans["clinical"].attrs[LABELS] = ["DRUG"]
+    left = predicted_spans(trained, dev)["clinical"]
+    of_rest = predicted_spans(trained, dev[2:])["clinical"]
+    assert 0 < len(left.spans) < n_spans
+    assert left.correct.tolist() == of_rest.correct.tolist()
+    np.testing.assert_allclose(left.confidence(1.0), of_rest.confidence(1.0), atol=1e-6)

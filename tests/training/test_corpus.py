@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Corpus
 
+from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.training.corpus import create_corpus, passes_by_corpus, sample
 
 NLP = spacy.blank("en")
@@ -41,7 +42,14 @@ def test_evenly_each_corpus_gives_as_many_tokens_as_the_largest(tmp_path):
     path = write(tmp_path / "a.spacy", docs)
     read = list(create_corpus(path, size_exponent=0.0)(NLP))
     assert [next(iter(e.reference.spans)) for e in read].count("b") == 4
-    assert passes_by_corpus([docs], 0.5) == {(0, ("a",)): 1.0, (0, ("b",)): 2.0}
+    assert passes_by_corpus([docs], 0.5) == {(0, (("a", ()),)): 1.0, (0, (("b", ()),)): 2.0}
+
+
+def test_documents_that_annotate_some_labels_of_a_layer_are_a_corpus_of_their_own():
+    docs = [doc_of("a", 10), doc_of("a", 5)]
+    docs[1].spans["a"].attrs[LABELS] = ["PROBLEM"]
+    passes = passes_by_corpus([docs], 0.5)
+    assert passes == {(0, (("a", ()),)): 1.0, (0, (("a", ("PROBLEM",)),)): 2.0**0.5}
 
 
 def test_two_files_of_the_same_layers_are_two_corpora(tmp_path):
@@ -79,7 +87,7 @@ def test_no_document_is_ever_left_out_and_the_order_stays(sizes, exponent, seed)
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_the_largest_corpus_is_read_once_whatever_the_exponent(exponent):
     docs = [doc_of("a", 30), doc_of("b", 3)]
-    assert passes_by_corpus([docs], exponent)[0, ("a",)] == 1.0
+    assert passes_by_corpus([docs], exponent)[0, (("a", ()),)] == 1.0
 
 
 def read_layers(reader):

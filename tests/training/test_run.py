@@ -123,9 +123,7 @@ def test_what_cannot_be_resumed_is_refused(tmp_path, texts):
     with pytest.raises(ClinnerError, match="first_step"):
         train(other, output, overrides={}, gpu_id=-1, resume=True)
     with pytest.raises(ClinnerError, match="all 2 updates are done"):
-        train(
-            config, output, overrides={"training.max_steps": 2}, gpu_id=-1, resume=True
-        )
+        train(config, output, overrides={"training.max_steps": 2}, gpu_id=-1, resume=True)
 
 
 def test_a_checkpoint_is_not_lost_to_a_training_that_begins_anew(tmp_path, texts):
@@ -166,7 +164,6 @@ def test_an_output_that_is_a_file_is_refused_before_training(tmp_path, texts):
     assert output.read_bytes() == b"mine"
 
 
-def test_a_torch_that_does_not_know_of_bf16_counts_as_a_cpu_without(monkeypatch):
-    for check in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
-        monkeypatch.delattr(torch.cpu, check, raising=False)
-    assert bf16._computes_in_bf16() is False
+def test_training_computes_in_what_onednn_may_use(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert bf16.wanted("auto") is False

@@ -129,10 +129,13 @@ class ClinicalContext(RuleComponent):
         tokens, before, offsets = self._tokens(doc)
         places = [(before[span.start], before[span.end]) for span in spans]
         order = sorted(range(len(spans)), key=places.__getitem__)
-        groups = [said.get_semantic_group(spans[index]) for index in order]
         rules, entities = self._compiled(), [places[index] for index in order]
         marks = rules.marks(tokens, entities)
-        found = rules(tokens, entities, marks, groups)
+
+        def group(entity: int) -> str | None:
+            return said.get_semantic_group(spans[order[entity]])
+
+        found = rules(tokens, entities, marks, group)
         heads = _heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads)
         how = self.settings["combine"]

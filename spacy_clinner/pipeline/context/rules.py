@@ -1,5 +1,5 @@
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 
 from spacy_clinner.pipeline.context.lexicon import Cue
@@ -58,6 +58,11 @@ LINKS = (
 )  # fmt: skip
 
 Found = dict[str, Mark]
+Group = Callable[[int], str | None]
+
+
+def _no_group(_: int) -> None:
+    return None
 
 
 class ContextRules:
@@ -96,17 +101,18 @@ class ContextRules:
         tokens: Tokens,
         entities: Entities,
         marks: Sequence[Mark],
-        groups: Sequence[str | None] | None = None,
+        group: Group = _no_group,
     ) -> list[Found]:
         """Find what the cues say about entities.
 
         tokens (Tokens): The text.
         entities (Sequence[tuple[int, int]]): First token and one past the last, sorted.
         marks (Sequence[tuple[int, int, Cue]]): The text's cues, as `self.marks` finds them.
-        groups (Sequence[str | None] | None): The entities' UMLS semantic groups, where known.
+        group (Callable[[int], str | None]): The UMLS semantic group of an entity by its number,
+            where known; asked for only where a cue says nothing about some.
         RETURNS (list[dict[str, tuple[int, int, Cue]]]): Per entity, by category, the nearest cue.
         """
-        return _Scopes(self, tokens, marks, entities, groups or [None] * len(entities)).run()
+        return _Scopes(self, tokens, marks, entities, group).run()
 
 
 class _Scopes:
@@ -118,9 +124,9 @@ class _Scopes:
         tokens: Tokens,
         marks: Sequence[Mark],
         entities: Entities,
-        groups: Sequence[str | None],
+        group: Group,
     ) -> None:
-        self.groups = groups
+        self.group = group
         self.rules = rules
         self.tokens = tokens
         self.marks = marks
@@ -187,7 +193,8 @@ class _Scopes:
         return bisect_left(self.starts, end) == bisect_left(self.starts, start)
 
     def _assign(self, entity: int, category: str, mark: Mark, distance: int) -> None:
-        if self.groups[entity] in mark[2].skips:
+        skips = mark[2].skips
+        if skips and self.group(entity) in skips:
             return
         if distance < self.distances[entity].get(category, 1 << 30):
             self.distances[entity][category] = distance

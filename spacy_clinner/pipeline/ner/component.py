@@ -29,6 +29,7 @@ from spacy_clinner.pipeline.ner.layers import (
     set_ents,
     threshold_of,
 )
+from spacy_clinner.pipeline.ner.layout import layout_starts
 from spacy_clinner.pipeline.ner.learned import LearnedLayers
 from spacy_clinner.pipeline.ner.scorer import score_layers
 from spacy_clinner.pipeline.ner.writing import write_layers
@@ -71,6 +72,7 @@ subword_features = true
         "ents_from": None,
         "threshold": {},
         "overwrite": False,
+        "layout_constraints": True,
         "prefix": "",
         "scorer": {"@scorers": "clinner.layer_scorer.v1"},
     },
@@ -92,6 +94,7 @@ def create_ner(
     ents_from: list[str] | None,
     threshold: float | dict[str, float],
     overwrite: bool,
+    layout_constraints: bool,
     prefix: str,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "LayeredNER":
@@ -105,6 +108,7 @@ def create_ner(
         ents_from=ents_from,
         threshold=threshold,
         overwrite=overwrite,
+        layout_constraints=layout_constraints,
         scorer=scorer,
         nlp=nlp,
     )
@@ -129,6 +133,8 @@ class LayeredNER(LearnedLayers):
         layers or per layer; 0 where not given.
     overwrite (bool): Whether entities that an earlier component set give way; if False, they
         stay, and predictions that overlap them stay out of `doc.ents`.
+    layout_constraints (bool): Whether no entity crosses a blank line or the beginning of a list
+        item, whatever the model's scores.
     scorer (Callable | None): The scoring method.
     nlp (Language | None): The pipeline, whose config has these settings. All of them may be
         changed at any time through the attributes of their names.
@@ -138,6 +144,7 @@ class LayeredNER(LearnedLayers):
     ents_from = Setting[list[str] | None]()
     threshold = Setting[float | dict[str, float]]()
     overwrite = Setting[bool]()
+    layout_constraints = Setting[bool]()
 
     def __init__(
         self,
@@ -149,6 +156,7 @@ class LayeredNER(LearnedLayers):
         ents_from: Sequence[str] | None = None,
         threshold: float | dict[str, float] | None = None,
         overwrite: bool = False,
+        layout_constraints: bool = True,
         scorer: Callable[..., dict[str, Any]] | None = score_layers,
         nlp: Language | None = None,
     ) -> None:
@@ -159,6 +167,7 @@ class LayeredNER(LearnedLayers):
             "ents_from": None if ents_from is None else list(ents_from),
             "threshold": dict(threshold) if isinstance(threshold, dict) else threshold or {},
             "overwrite": overwrite,
+            "layout_constraints": layout_constraints,
         }
         if layers is not None:
             check_settings(name, self.settings, layers)
@@ -238,7 +247,7 @@ class LayeredNER(LearnedLayers):
         """
         docs = list(docs)
         batch = TokenBatch.of(docs)
-        starts = batch.starts
+        starts = self.starts(docs, batch)
         layers = {}
         for layer, logits in self.layer_logits(docs, batch).items():
             scores = tag_scores(logits, starts, self.temperatures.get(layer, 1.0))
@@ -247,6 +256,16 @@ class LayeredNER(LearnedLayers):
             sure = confidence >= threshold_of(self.settings["threshold"], layer)
             layers[layer] = LayerPrediction(spans[sure], confidence[sure])
         return Predictions(batch, layers)
+
+    def starts(self, docs: Sequence[Doc], batch: TokenBatch) -> NDArray[np.bool_]:
+        """The tokens that no entity goes on at.
+
+        docs (Sequence[Doc]): The documents.
+        batch (TokenBatch): Their tokens.
+        RETURNS (NDArray[bool]): Shape (kept tokens,).
+        """
+        constrained: bool = self.settings["layout_constraints"]
+        return batch.starts | layout_starts(docs, batch) if constrained else batch.starts
 
     def layer_logits(
         self, docs: Sequence[Doc], batch: TokenBatch

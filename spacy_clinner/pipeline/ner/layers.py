@@ -12,7 +12,13 @@ from spacy.training import Example
 from spacy.util import filter_spans
 from thinc.types import Floats2d
 
-from spacy_clinner.architectures.decoding import SpanArrays, tag_marginals, tag_scores
+from spacy_clinner.annotation.spans import annotated_labels
+from spacy_clinner.architectures.decoding import (
+    SpanArrays,
+    only_allowed,
+    tag_marginals,
+    tag_scores,
+)
 from spacy_clinner.architectures.layered_tagger import score_slices
 from spacy_clinner.errors import ClinnerError
 
@@ -104,58 +110,92 @@ class GoldSpan(NamedTuple):
     label: str | None
 
 
+@dataclass(frozen=True)
+class GoldTags:
+    """What is known of the tags of one layer in a batch.
+
+    tags (Ints): Of each kept token: 0 is O, then B-1 .. B-n, I-1 .. I-n; MISSING where the label is
+        unknown, or the span's ends fall inside a token. Shape (kept tokens,).
+    open (Bools): Which labels a token may also have whose tag is O, as its document does not
+        annotate them; shape (kept tokens, labels).
+    annotated (Bools): Which tokens are of documents that annotate the layer; shape (kept tokens,).
+    """
+
+    tags: Ints
+    open: Bools
+    annotated: Bools
+
+    def allowed(self) -> Bools:
+        """The tags that agree with what is known, shape (kept tokens, 2 * labels + 1)."""
+        n_tokens, n_labels = self.open.shape
+        allowed = np.zeros((n_tokens, 2 * n_labels + 1), dtype=bool)
+        known = self.tags != MISSING
+        allowed[known, self.tags[known]] = True
+        outside = self.tags == 0
+        allowed[outside, 1:] = np.tile(self.open[outside], 2)
+        allowed[~known] = True
+        return allowed
+
+
 def gold_tags(
     examples: Sequence[Example], batch: TokenBatch, labels: dict[str, list[str]]
-) -> dict[str, Ints]:
+) -> dict[str, GoldTags]:
     """The gold tags of a batch.
 
-    examples (Sequence[Example]): The examples; a layer is annotated if `layer in reference.spans`.
+    examples (Sequence[Example]): The examples; a layer is annotated if `layer in reference.spans`,
+        and only some labels of it where the group says so (see `annotated_labels`).
     batch (TokenBatch): Their predicted documents.
     labels (Dict[str, List[str]]): The labels of each layer.
-    RETURNS (Dict[str, Ints]): For each layer that some reference annotates, the tag of each kept
-        token: 0 is O, then B-1 .. B-n, I-1 .. I-n; MISSING where the layer is not annotated, the
-        label unknown, or the span's ends fall inside a token.
+    RETURNS (Dict[str, GoldTags]): For each layer that some reference annotates.
     """
-    tags = {}
+    gold = {}
     for layer, names in labels.items():
         annotated = np.array([layer in example.reference.spans for example in examples], dtype=bool)
-        if annotated.any():
-            tags[layer] = np.where(annotated[batch.doc], 0, MISSING)
-            spans = [span for doc in np.flatnonzero(annotated).tolist()
-                     for span in _gold_spans(doc, examples[doc], layer)]  # fmt: skip
-            _fill(tags[layer], spans, batch, names)
-    return tags
+        if not annotated.any():
+            continue
+        tags = np.zeros(len(batch), dtype=np.int64)
+        spans = [span for doc in np.flatnonzero(annotated).tolist()
+                 for span in _gold_spans(doc, examples[doc], layer)]  # fmt: skip
+        _fill(tags, spans, batch, names)
+        known = [annotated_labels(example.reference, layer) for example in examples]
+        unknown = np.array(
+            [[k is not None and name not in k for name in names] for k in known], dtype=bool
+        )
+        gold[layer] = GoldTags(tags, unknown[batch.doc], annotated[batch.doc])
+    return gold
 
 
 def tagging_loss(
-    logits: NDArray[np.float32], tags: Ints, batch: TokenBatch
+    logits: NDArray[np.float32], gold: GoldTags, batch: TokenBatch
 ) -> tuple[float, NDArray[np.float64]]:
-    """The loss of one layer: how improbable the gold tagging is among the legal ones.
+    """The loss of one layer: how improbable the gold tagging is among the legal ones, or, where
+    not all is known, all taggings together that agree with what is.
 
     Normalised over whole taggings (Lafferty et al., 2001), not token by token, so that what is
     learned is what decoding maximises: where a span may begin in two places, the model need not
     tell both from its inside.
 
     logits (NDArray[float32]): The scores of the kept tokens, shape (tokens, 2 * labels + 1).
-    tags (Ints): As `gold_tags` gives them. Tokens with a MISSING tag add nothing; documents with
-        no other tags are left out.
+    gold (GoldTags): What is known.
     batch (TokenBatch): The tokens.
     RETURNS (Tuple[float, NDArray]): The sum over the tokens, and its gradient, of logits' shape.
     """
-    known = tags != MISSING
-    used = np.isin(batch.doc, batch.doc[known])
+    used = gold.annotated
     d_logits = np.zeros(logits.shape)
-    if not known.any():
+    if not used.any():
         return 0.0, d_logits
     scores = tag_scores(logits[used], batch.starts[used])
     marginals, log_norm = tag_marginals(scores)
-    at = np.flatnonzero(known[used])
-    tag = tags[known]
-    by_tag = np.concatenate([scores.outside[None], scores.begin, scores.inside])
-    loss = float(log_norm[at].sum() - by_tag[tag, at].sum())
-    marginals[at, tag] -= 1.0
-    d_logits[known] = marginals[at]
-    return loss, d_logits
+    # What agrees with the gold: one tagging of most documents, many of some.
+    allowed, doc = gold.allowed()[used], batch.doc[used]
+    many = np.isin(doc, doc[allowed.sum(axis=1) > 1])
+    loss = log_norm.sum() - scores.by_tag.T[~many][allowed[~many]].sum()
+    agreeing = allowed.astype(np.float64)
+    if many.any():
+        agreeing[many], log_agreeing = tag_marginals(only_allowed(scores, allowed, many))
+        loss -= log_agreeing.sum()
+    d_logits[used] = marginals - agreeing
+    return float(loss), d_logits
 
 
 def layer_losses(
@@ -177,8 +217,8 @@ def layer_losses(
     rows = np.flatnonzero(batch.kept)
     slices = score_slices(labels)
     losses = {}
-    for layer, tags in gold_tags(examples, batch, labels).items():
-        loss, d_logits = tagging_loss(logits[:, slices[layer]], tags, batch)
+    for layer, gold in gold_tags(examples, batch, labels).items():
+        loss, d_logits = tagging_loss(logits[:, slices[layer]], gold, batch)
         # Over all tokens of the batch, not over those that annotate the layer: each annotated
         # token has the same weight, whatever else the batch happens to hold.
         losses[layer] = loss / max(1, len(batch))

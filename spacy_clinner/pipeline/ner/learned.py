@@ -1,7 +1,7 @@
 """What `clinner_ner` learned besides its weights: layers with their labels and schemes, and how
 they are saved."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -97,12 +97,76 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         self.cfg["labels"] = labels
         self._add_strings()
 
+    def keep_layers(self, layers: Iterable[str]) -> None:
+        """Forget all layers but some, weights and settings included.
+
+        layers (Iterable[str]): Those that stay.
+        RAISES (ClinnerError): One is unknown, or none is left to set or to fill `doc.ents`.
+        """
+        kept = [layer for layer in self.layer_labels if layer in set(layers)]
+        if unknown := [layer for layer in layers if layer not in kept]:
+            raise ClinnerError(
+                f"{self.name}: has no layer {unknown[0]!r}; it has {', '.join(self.layer_labels)}."
+            )
+        now = self.settings
+        settings = {
+            option: now[option] and [layer for layer in now[option] if layer in kept]
+            for option in ("layers", "ents_from")
+        }
+        if isinstance(now["threshold"], dict):
+            settings["threshold"] = {k: v for k, v in now["threshold"].items() if k in kept}
+        if [] in (kept, settings["layers"]) or (now["ents_from"] and not settings["ents_from"]):
+            raise ClinnerError(
+                f"{self.name}: of the layers to keep, none is set or fills doc.ents; "
+                f"keep one of {', '.join(now['ents_from'] or self.layers)}."
+            )
+        self.set_labels({layer: self.layer_labels[layer] for layer in kept})
+        self.schemes = {layer: scheme for layer, scheme in self.schemes.items() if layer in kept}
+        self.set_schemes(self.schemes)
+        temperatures = self.model.attrs["temperatures"]
+        self.model.attrs["temperatures"] = {k: t for k, t in temperatures.items() if k in kept}
+        self.take(settings)
+        self.cfg["threshold"] = self.settings["threshold"]
+
     def _add_strings(self) -> None:
         for string in (*self.layer_labels, *self.labels):
             self.vocab.strings.add(string)
         for scheme in self.schemes.values():
             for label in scheme.labels.values():
                 GLOSSARY.setdefault(label.name, label.description)
+
+    def learn_also(
+        self, labels: Mapping[str, Sequence[str]], schemes: Sequence[str] = ()
+    ) -> dict[str, list[str]]:
+        """Make room for more labels and layers, and keep what was learned of the others.
+
+        labels (Mapping[str, Sequence[str]]): By layer; those that are known already are passed
+            over.
+        schemes (Sequence[str]): Files of label schemes, for layers that are new.
+        RETURNS (dict[str, list[str]]): By layer the labels that are new.
+        """
+        new: dict[str, list[str]] = {}
+        for layer, names in labels.items():
+            known = self.layer_labels.get(layer, [])
+            if unknown := [name for name in names if name not in known]:
+                new[layer] = unknown
+        if not new:
+            return new
+        further = [layer for layer in new if layer not in self.layer_labels]
+        merged = self.label_data
+        for layer, names in new.items():
+            merged[layer] = [*merged.get(layer, []), *names]
+        self.set_labels(merged)
+        # A scheme that knows the new labels takes the place of one that does not.
+        found = {
+            layer: scheme
+            for layer, scheme in of_layers(new, schemes).items()
+            if layer not in self.schemes or scheme.labels.keys() >= {*new[layer]}
+        }
+        self.set_schemes({**self.schemes, **found})
+        if self.settings["layers"] is not None:
+            self.take({"layers": [*self.settings["layers"], *further]})
+        return new
 
     def set_schemes(self, found: Mapping[str, Scheme]) -> None:
         """Replace the schemes.

@@ -6,7 +6,7 @@ from spacy.scorer import PRFScore, get_ner_prf
 from spacy.training import Example
 from spacy.util import filter_spans
 
-from spacy_clinner.annotation.spans import group_of, span_key
+from spacy_clinner.annotation.spans import annotated_labels, group_of, judged, span_key
 
 
 def create_layer_scorer() -> Callable[..., dict[str, Any]]:
@@ -21,7 +21,8 @@ def score_layers(
     ents_from: Sequence[str] = (),
     **_: Any,
 ) -> dict[str, Any]:
-    """Score spans strictly (offsets and label), each layer over the documents that annotate it.
+    """Score spans strictly (offsets and label), each layer over the documents that annotate it;
+    of documents that annotate only some labels of it, these labels.
 
     examples (Iterable[Example]): The examples.
     layers (Iterable[str]): The layers to score.
@@ -55,16 +56,17 @@ def count_spans(example: Example, layer: str) -> dict[str, PRFScore]:
     """Count the spans of a document that are right, wrong and missing, strictly.
 
     example (Example): Predicted and reference doc.
-    layer (str): The layer; where the reference does not annotate it, nothing is counted.
+    layer (str): The layer; where the reference does not annotate it, or a label of it, nothing is
+        counted.
     RETURNS (Dict[str, PRFScore]): By label.
     """
     if layer not in example.reference.spans:
         return {}
     gold = set(map(span_key, group_of(example.reference, layer)))
-    predicted = set(map(span_key, group_of(example.predicted, layer)))
+    spans = judged(group_of(example.predicted, layer), example.reference, layer)
+    predicted = set(map(span_key, spans))
     if example.predicted.text != example.reference.text:
         # Offsets do not compare; spaCy's alignment of tokens does, at the cost of what it drops.
-        spans = example.predicted.spans.get(layer, [])
         aligned = example.get_aligned_spans_x2y(spans, allow_overlap=True)
         predicted = set(map(span_key, aligned))
     counts: dict[str, PRFScore] = defaultdict(PRFScore)
@@ -86,10 +88,12 @@ def _with_comparable_entities(
     annotated = [layer for layer in dict.fromkeys((*ents_from, *layers)) if layer in gold.spans]
     keys = {layer: set(map(span_key, gold.spans[layer])) for layer in annotated}
     theirs = [layer for layer in annotated if (ents & keys[layer] if ents else not keys[layer])]
-    if not theirs or set(ents_from) <= set(theirs):
+    whole = all(annotated_labels(gold, layer) is None for layer in theirs)
+    if not theirs or (whole and set(ents_from) <= set(theirs)):
         return example if theirs else None
     predicted = example.predicted.copy()
-    predicted.set_ents(filter_spans([s for key in theirs for s in group_of(predicted, key)]))
+    found = [s for key in theirs for s in judged(group_of(predicted, key), gold, key)]
+    predicted.set_ents(filter_spans(found))
     return Example(predicted, gold)
 
 

@@ -5,6 +5,8 @@ from spacy.lang.en import English
 from spacy.training import Example
 from toy_ner import LAYERS, NOTES, examples_for, make_nlp, reference, spans_of, train
 
+from spacy_clinner.annotation.spans import LABELS
+
 
 def test_only_annotated_layers_have_a_loss():
     nlp = make_nlp()
@@ -43,6 +45,21 @@ def test_corpora_that_annotate_different_layers_mix_in_one_batch():
     doc = nlp("Denies knee pain .")
     assert spans_of(doc, "clinical") == [("knee pain", "PROBLEM")]
     assert spans_of(doc, "modifiers") == [("Denies", "NEGATION"), ("knee", "BODYLOC")]
+
+
+def test_corpora_that_annotate_different_labels_of_a_layer_teach_all_of_them():
+    nlp = make_nlp(layers=["clinical"])
+    docs = []
+    for text, clinical, _ in NOTES:
+        for name in ("PROBLEM", "DRUG"):
+            docs.append(reference(nlp, text, clinical=[s for s in clinical if s[2] == name]))
+            docs[-1].spans["clinical"].attrs[LABELS] = [name]
+    examples = [Example(nlp.make_doc(doc.text), doc) for doc in docs]
+    nlp.initialize(lambda: examples)
+    train(nlp, examples, steps=60)
+    doc = nlp("No fever . Takes aspirin daily .")
+    assert spans_of(doc, "clinical") == [("fever", "PROBLEM"), ("aspirin", "DRUG")]
+    assert min(span._.confidence for span in doc.spans["clinical"]) > 0.9
 
 
 def test_the_gradient_is_that_of_the_loss():

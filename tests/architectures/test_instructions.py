@@ -1,7 +1,7 @@
 import pytest
 
-from spacy_clinner.cpu import instructions as module
-from spacy_clinner.cpu.instructions import Instructions, cpu_flags, instructions
+from spacy_clinner.architectures import instructions as module
+from spacy_clinner.architectures.instructions import Instructions, cpu_flags, instructions
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the CPU can compute fast, which decides how an edition runs on it."""
+"""What the CPU can compute fast, which decides how encoders are trained and run on it."""
 
 import os
 from functools import cache

@@ -1,0 +1,51 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def command(
+    suggested: Annotated[
+        Path, typer.Argument(help="The folder of `clinner suggest`, or its suggested.jsonl")
+    ],
+    corrected: Annotated[Path, typer.Argument(help="What the tool exported: file or folder")],
+    format: Annotated[
+        str, typer.Option(help="jsonl (Label Studio, Prodigy, doccano), brat, inception, webanno")
+    ] = "jsonl",
+    annotator: Annotated[
+        str | None,
+        typer.Option(help="Whose annotations count: an e-mail address, a number, or vote"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A .json file to write")] = None,
+) -> None:
+    """Tell what annotators accepted, changed, deleted and added of what was suggested."""
+    import srsly
+
+    from spacy_clinner.corpora.corrections import OUTCOMES, compare, minutes_of
+    from spacy_clinner.corpora.formats import read
+    from spacy_clinner.corpora.jsonl import read_jsonl
+    from spacy_clinner.corpora.suggestion_files import SUGGESTED
+    from spacy_clinner.files import written_whole
+
+    before = suggested / SUGGESTED if suggested.is_dir() else suggested
+    done = compare(read_jsonl(before), list(read(corrected, format, annotator)))
+    done.minutes = minutes_of(corrected) if format == "jsonl" else None
+    found = done.as_json()
+    if out is not None:
+        with written_whole(out) as path:
+            srsly.write_json(path, found)
+    table = Table(title=f"{done.notes} notes, {done.unchanged} of them unchanged")
+    for column in ("", *OUTCOMES):
+        table.add_column(column, justify="left" if not column else "right")
+    rows = {**found["by_label"], "all spans": found["spans"]}
+    for name, counts in {**rows, "links": found["links"], "said": found["assertions"]}.items():
+        table.add_row(name, *(f"{counts[outcome]:,}" for outcome in OUTCOMES))
+    Console().print(table)
+    for change, count in found["label_changes"].items():
+        typer.echo(f"{count} × {change}")
+    if done.missing:
+        typer.echo(f"{done.missing} notes did not come back.")
+    if done.minutes is not None:
+        typer.echo(f"{done.minutes} minutes, {done.minutes / done.notes:.1f} a note")

@@ -1,0 +1,181 @@
+"""What annotators changed of what a model suggested."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import srsly
+
+from spacy_clinner.corpora.note import Fragment, Note
+from spacy_clinner.errors import ClinnerError
+
+OUTCOMES = ("accepted", "changed", "deleted", "added")
+Key = tuple[Fragment, str]
+
+
+@dataclass
+class Corrections:
+    """What became of suggestions.
+
+    notes, unchanged (int): Notes that came back, and those of them that nobody changed.
+    missing (int): Notes that were suggested and did not come back.
+    spans (dict[str, Counter[str]]): By label, how many were accepted, changed (in their offsets
+        or their label), deleted or added; by the label as suggested, of those added as corrected.
+    changes (Counter[str]): "PROBLEM -> TEST" for each label that became another.
+    links, said (Counter[str]): The same of links, and of what is asserted of spans.
+    minutes (float | None): What the tool measured; None where it measures nothing.
+    """
+
+    notes: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    spans: dict[str, Counter[str]] = field(default_factory=dict)
+    changes: Counter[str] = field(default_factory=Counter)
+    links: Counter[str] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
+    minutes: float | None = None
+
+    def total(self) -> Counter[str]:
+        """RETURNS (Counter[str]): The spans of all labels."""
+        return sum(self.spans.values(), Counter())
+
+    def as_json(self) -> dict[str, Any]:
+        """RETURNS (dict[str, Any]): The counts, without a word of any note."""
+        counts = {label: _all(count) for label, count in sorted(self.spans.items())}
+        return {
+            "notes": self.notes,
+            "unchanged": self.unchanged,
+            "missing": self.missing,
+            "spans": _all(self.total()),
+            "by_label": counts,
+            "label_changes": dict(self.changes.most_common()),
+            "links": _all(self.links),
+            "assertions": _all(self.said),
+            "minutes": self.minutes,
+        }
+
+
+def _all(counts: Mapping[str, int]) -> dict[str, int]:
+    return {outcome: counts.get(outcome, 0) for outcome in OUTCOMES}
+
+
+def compare(suggested: Iterable[Note], corrected: Sequence[Note]) -> Corrections:
+    """Compare corrected notes with what was suggested for them.
+
+    suggested (Iterable[Note]): `suggested.jsonl` of `clinner suggest`.
+    corrected (Sequence[Note]): What the tool exported, with the same ids or the same texts.
+    RETURNS (Corrections): The counts.
+    RAISES (ClinnerError): Not one note came back, or the text of one is another.
+    """
+    by_id = {note.id: note for note in corrected}
+    by_text = {note.text: note for note in corrected}
+    done = Corrections()
+    for note in suggested:
+        back = by_id.get(note.id) or by_text.get(note.text)
+        if back is None:
+            done.missing += 1
+            continue
+        if [*note.text.split()] != [*back.text.split()]:
+            raise ClinnerError(
+                f"{back.source}: note {note.id} has another text than the one that was suggested."
+            )
+        before = (done.total(), done.links.copy(), done.said.copy())
+        _count(note, back, done)
+        done.notes += 1
+        accepted = {"accepted"}
+        changes = (done.total() - before[0], done.links - before[1], done.said - before[2])
+        done.unchanged += all(change.keys() <= accepted for change in changes)
+    if not done.notes:
+        raise ClinnerError(
+            "none of the notes that were suggested is in what came back: neither ids nor texts "
+            "are the same."
+        )
+    return done
+
+
+def _count(note: Note, back: Note, done: Corrections) -> None:
+    given, found = _keys(note), _keys(back)
+    kept = {*given.values()} & {*found.values()}
+    lost = [key for key in dict.fromkeys(given.values()) if key not in kept]
+    new = [key for key in dict.fromkeys(found.values()) if key not in kept]
+    for _, label in kept:
+        done.spans.setdefault(label, Counter())["accepted"] += 1
+    # What a span became: the new one that shares most with it.
+    became: dict[Key, Key] = {}
+    for key in lost:
+        label = key[1]
+        counts = done.spans.setdefault(label, Counter())
+        best = max(new, key=lambda other: (_shared(key, other), other[1] == key[1]), default=None)
+        if best is None or not _shared(key, best):
+            counts["deleted"] += 1
+            continue
+        new.remove(best)
+        became[key] = best
+        counts["changed"] += 1
+        if best[1] != label:
+            done.changes[f"{label} -> {best[1]}"] += 1
+    for _, label in new:
+        done.spans.setdefault(label, Counter())["added"] += 1
+    links = {(now(h, became), now(t, became)) for h, t in _links(note, given)}
+    done.links.update(_compared(links, _links(back, found)))
+    said = {(now(key, became), name): value for (key, name), value in _said(note, given).items()}
+    done.said.update(_compared_values(said, _said(back, found)))
+
+
+def now(key: Key, became: Mapping[Key, Key]) -> Key:
+    """What a span is after its correction."""
+    return became.get(key, key)
+
+
+def _keys(note: Note) -> dict[str, Key]:
+    return {span.id: ((span.start, span.end), span.label) for span in note.spans}
+
+
+def _shared(key: Key, other: Key) -> int:
+    (start, end), (other_start, other_end) = key[0], other[0]
+    return max(0, min(end, other_end) - max(start, other_start))
+
+
+def _links(note: Note, keys: Mapping[str, Key]) -> set[tuple[Key, Key]]:
+    ends = ((link.head, link.tail) for link in note.relations)
+    return {(keys[h], keys[t]) for h, t in ends if h in keys and t in keys}
+
+
+def _said(note: Note, keys: Mapping[str, Key]) -> dict[tuple[Key, str], str | None]:
+    return {(keys[a.target], a.label): a.value for a in note.attributes if a.target in keys}
+
+
+def _compared(given: set[Any], found: set[Any]) -> Counter[str]:
+    return Counter(
+        accepted=len(given & found), deleted=len(given - found), added=len(found - given)
+    )
+
+
+def _compared_values(
+    given: Mapping[tuple[Key, str], str | None], found: Mapping[tuple[Key, str], str | None]
+) -> Counter[str]:
+    counts = _compared({*given}, {*found})
+    changed = sum(given[key] != found[key] for key in given.keys() & found.keys())
+    counts["changed"] = changed
+    counts["accepted"] -= changed
+    return counts
+
+
+def minutes_of(path: Path) -> float | None:
+    """How long annotators took, by Label Studio's own clock.
+
+    path (Path): Its export in JSON.
+    RETURNS (float | None): Minutes; None for what other tools export, which measure nothing.
+    """
+    if path.suffix != ".json":
+        return None
+    tasks = srsly.read_json(path)
+    seconds = [
+        float(annotation["lead_time"])
+        for task in (tasks if isinstance(tasks, list) else ())
+        for annotation in (task.get("annotations") or () if isinstance(task, dict) else ())
+        if isinstance(annotation, dict) and annotation.get("lead_time") is not None
+    ]
+    return round(sum(seconds) / 60, 1) if seconds else None

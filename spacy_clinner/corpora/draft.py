@@ -1,0 +1,114 @@
+"""A note in the making, from the JSON record of a tool."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from spacy_clinner.corpora.checks import (
+    LINE_ENDS,
+    LINE_ENDS_LOST,
+    SURFACE_DIFFERS,
+    Annotation,
+    check_fragments,
+    surface_fault,
+    unresolved,
+)
+from spacy_clinner.corpora.line_ends import recount
+from spacy_clinner.corpora.note import Attribute, Fragment, Note, NoteSpan, Problem, Relation
+from spacy_clinner.errors import ClinnerError
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Draft:
+    """A note in the making.
+
+    labels (tuple[str, ...] | None): The labels that were looked for, where these are not all.
+    names (dict[str, str]): The record's own id of a span to ours.
+    """
+
+    where: str
+    text: str
+    spans: list[NoteSpan] = field(default_factory=list)
+    relations: list[Relation] = field(default_factory=list)
+    attributes: list[Attribute] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    labels: tuple[str, ...] | None = None
+    names: dict[str, str] = field(default_factory=dict)
+
+    def add_span(self, start: Any, end: Any, label: Any, key: Any = None, text: Any = None) -> None:
+        if (
+            type(start) is not int
+            or type(end) is not int
+            or not isinstance(label, str)
+            or not label
+        ):
+            raise ClinnerError(
+                f"{self.where}: span {len(self.spans) + 1} needs a label, and whole numbers for "
+                f"its start and end."
+            )
+        surface = text if isinstance(text, str) else None
+        fragments: tuple[Fragment, ...] = ((start, end),)
+        fault = None
+        # Label Studio writes "\n" out, and squeezes white space.
+        given = (surface or "").replace("\\n", " ")
+        if surface and surface_fault(given, self.text, fragments) == SURFACE_DIFFERS:
+            moved = recount(self.text, fragments, given)
+            fault = LINE_ENDS if moved else SURFACE_DIFFERS
+            fragments = moved or fragments
+        check_fragments(fragments, self.text, self.where)
+        if fault == SURFACE_DIFFERS and "\r\n" in self.text:
+            self.add_problem(LINE_ENDS_LOST)
+            return
+        span = NoteSpan(f"T{len(self.spans) + 1}", label, fragments, surface)
+        self.spans.append(span)
+        if key is not None:
+            self.names.setdefault(str(key), span.id)
+        if fault:
+            self.problems.append(Problem(self.where, fault, span))
+
+    def add_relation(self, label: Any, head: Any, tail: Any) -> None:
+        head, tail = (self.names.get(str(end), str(end)) for end in (head, tail))
+        name = label if isinstance(label, str) and label else "relation"
+        self.relations.append(Relation(f"R{len(self.relations) + 1}", name, head, tail))
+
+    def add_attribute(self, label: str, target: str, value: Any) -> None:
+        name = f"A{len(self.attributes) + 1}"
+        self.attributes.append(Attribute(name, label, target, str(value)))
+
+    def add_problem(self, reason: str) -> None:
+        self.problems.append(Problem(self.where, reason))
+
+    def note(self, name: str) -> Note:
+        annotations: list[Annotation] = [*self.spans, *self.relations, *self.attributes]
+        return Note(
+            name,
+            self.text,
+            tuple(self.spans),
+            tuple(self.relations),
+            tuple(self.attributes),
+            labels=self.labels,
+            source=self.where,
+            problems=(*self.problems, *unresolved((self.where, a) for a in annotations)),
+        )
+
+
+def record_(item: Any, where: str) -> Record:
+    """A JSON object; raises where it is none."""
+    if not isinstance(item, dict):
+        raise ClinnerError(f"{where}: expected a JSON object, found {type(item).__name__}.")
+    return item
+
+
+def list_(value: Any, where: str) -> list[Any]:
+    """A list, empty for null; raises where it is none."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ClinnerError(f"{where}: expected a list, found {type(value).__name__}.")
+    return value
+
+
+def dicts(value: Any, where: str) -> list[Record]:
+    """A list of JSON objects; raises where it is none."""
+    return [record_(item, where) for item in list_(value, where)]

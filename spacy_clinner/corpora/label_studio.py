@@ -1,0 +1,180 @@
+"""Label Studio: tasks with predictions, the configuration of labels, and what comes back."""
+
+from collections.abc import Iterable
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from spacy_clinner.corpora.checks import CANCELLED, RESULT_LEFT_OUT
+from spacy_clinner.corpora.draft import Draft, Record, dicts, list_
+from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
+from spacy_clinner.errors import ClinnerError
+
+
+def task(suggestion: Suggestion, model: str) -> dict[str, Any]:
+    """A task with a prediction.
+
+    suggestion (Suggestion): What is suggested.
+    model (str): Name and version of the model.
+    RETURNS (dict[str, Any]): The record. Tasks can be sorted by the prediction's score: the lower,
+        the less certain.
+    """
+    note = suggestion.note
+    results: list[dict[str, Any]] = []
+    places = {}
+    for span in note.spans:
+        place = {"start": span.start, "end": span.end, "text": note.text[span.start : span.end]}
+        places[span.id] = place
+        results.append(_result(span.id, "label", "labels", {**place, "labels": [span.label]}))
+    for said in note.attributes:
+        value = {**places[said.target], "choices": [said.value]}
+        results.append(_result(said.target, said.label, "choices", value))
+    for link in note.relations:
+        ends = {"from_id": link.head, "to_id": link.tail, "direction": "right"}
+        results.append({"type": "relation", "labels": [link.label], **ends})
+    prediction: dict[str, Any] = {"model_version": model, "result": results}
+    if suggestion.expected_errors is not None:
+        prediction["score"] = round(1.0 / (1.0 + suggestion.expected_errors), 4)
+    return {"data": {"text": note.text, "note_id": note.id}, "predictions": [prediction]}
+
+
+def _result(region: str, control: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"id": region, "from_name": control, "to_name": "text", "type": kind, "value": value}
+
+
+def config(palette: Palette) -> str:
+    """The configuration of a project's labels.
+
+    palette (Palette): What annotators choose from.
+    RETURNS (str): XML, for Settings, Labeling Interface, Code.
+    """
+    view = ET.Element("View")
+    if palette.pairs:
+        ET.SubElement(ET.SubElement(view, "Relations"), "Relation", value=LINK)
+    labels = ET.SubElement(view, "Labels", name="label", toName="text")
+    for label, color in palette.colors.items():
+        ET.SubElement(labels, "Label", value=label, background=color)
+    ET.SubElement(view, "Text", name="text", value="$text")
+    asked = {"perRegion": "true", "choice": "single-radio", "whenTagName": "label"}
+    asked["whenLabelValue"] = ",".join(palette.judged)
+    choices = ET.SubElement(view, "Choices", {"name": ASSERTION, "toName": "text", **asked})
+    _add(choices, ASSERTIONS)
+    ET.indent(view)
+    return ET.tostring(view, encoding="unicode") + "\n"
+
+
+def _add(choices: ET.Element, values: Iterable[str]) -> None:
+    for value in values:
+        ET.SubElement(choices, "Choice", value=value)
+
+
+def finished(record: Record, draft: Draft) -> list[tuple[str, Record]]:
+    """The annotations of a task that count.
+
+    record (dict[str, Any]): The task.
+    draft (Draft): Its note, which gets a problem for each annotation that was cancelled.
+    RETURNS (list[tuple[str, dict[str, Any]]]): Who made each, by e-mail address or number, and
+        the annotation; one that is marked as ground truth comes first.
+    """
+    done = []
+    for annotation in dicts(record["annotations"], draft.where):
+        if annotation.get("was_cancelled"):
+            draft.add_problem(CANCELLED)
+        else:
+            done.append((annotator_of(annotation), annotation))
+    return sorted(done, key=lambda pair: not pair[1].get("ground_truth"))
+
+
+def annotator_of(annotation: Record) -> str:
+    """Who made an annotation.
+
+    annotation (dict[str, Any]): The annotation.
+    RETURNS (str): The e-mail address where the export has it, or else the number.
+    """
+    by = annotation.get("completed_by")
+    if isinstance(by, dict):
+        by = by.get("email") or by.get("id")
+    return str(by)
+
+
+def text_of(record: Record, where: str) -> Any:
+    """The text that was annotated, which may have any name in `data`.
+
+    record (dict[str, Any]): The task.
+    where (str): "file:line", for the error.
+    RETURNS (Any): `data.text`, or else the one that holds the words of all spans; None where no
+        value is a text.
+    RAISES (ClinnerError): Several could be it.
+    """
+    data = record["data"]
+    if "text" in data:
+        return data["text"]
+    texts = {key: value for key, value in data.items() if isinstance(value, str)}
+    fitting = [key for key, text in texts.items() if _holds_spans(text, record)]
+    if len(texts) > 1 and len(fitting) != 1:
+        raise ClinnerError(
+            f"{where}: `data` has no `text`, and several that could be it: {', '.join(texts)}. "
+            f"Rename the one that was annotated to `text`."
+        )
+    return texts[fitting[0]] if len(texts) > 1 else next(iter(texts.values()), None)
+
+
+def _holds_spans(text: str, record: Record) -> bool:
+    found = False
+    for annotation in record.get("annotations") or ():
+        for result in annotation.get("result") or ():
+            value = result.get("value") or {}
+            words, start, end = (value.get(key) for key in ("text", "start", "end"))
+            if isinstance(words, str) and isinstance(start, int) and isinstance(end, int):
+                found = True
+                if text[start:end] != words:
+                    return False
+    return found
+
+
+def read_annotation(annotation: Record, draft: Draft) -> None:
+    """Read what one annotator made of a task.
+
+    annotation (dict[str, Any]): The annotation.
+    draft (Draft): Its note, changed in place.
+    RAISES (ClinnerError): A span has no label, or impossible offsets.
+    """
+    results = [
+        (result, result["value"] if isinstance(result.get("value"), dict) else {})
+        for result in dicts(annotation.get("result"), draft.where)
+    ]
+    for result, value in results:
+        for label in _labels(value, draft):
+            draft.add_span(
+                value.get("start"), value.get("end"), label, result.get("id"), value.get("text")
+            )
+    for result, value in results:
+        if result.get("type") == "relation":
+            _add_relations(result, draft)
+        elif not _labels(value, draft):
+            _add_properties(result, value, draft)
+
+
+def _labels(value: Record, draft: Draft) -> list[Any]:
+    return list_(value.get("labels") or value.get("hypertextlabels"), draft.where)
+
+
+def _add_relations(result: Record, draft: Draft) -> None:
+    head, tail = result.get("from_id"), result.get("to_id")
+    direction = result.get("direction", "right")
+    for label in list_(result.get("labels"), draft.where) or [None]:
+        if direction in ("right", "bi"):
+            draft.add_relation(label, head, tail)
+        if direction in ("left", "bi"):
+            draft.add_relation(label, tail, head)
+
+
+def _add_properties(result: Record, value: Record, draft: Draft) -> None:
+    """What Label Studio asks about a region (choices, text, a rating) is an attribute of it."""
+    kind = str(result.get("type"))
+    values = value.get("text" if kind == "textarea" else kind)
+    target = draft.names.get(str(result.get("id")))
+    if target is None or values is None:
+        draft.add_problem(RESULT_LEFT_OUT)
+        return
+    for item in values if isinstance(values, list) else [values]:
+        draft.add_attribute(str(result.get("from_name")), target, item)

@@ -1,0 +1,102 @@
+"""Prodigy: examples with tokens, spans and relations, and the command to correct them."""
+
+import shlex
+from bisect import bisect_left, bisect_right
+from typing import Any
+
+from spacy_clinner.corpora.checks import RELATION_LEFT_OUT
+from spacy_clinner.corpora.draft import Draft, Record, dicts, list_, record_
+from spacy_clinner.corpora.suggestions import ASSERTION, LINK, Palette, Suggestion
+
+
+def example(suggestion: Suggestion) -> dict[str, Any]:
+    """An example.
+
+    suggestion (Suggestion): What is suggested.
+    RETURNS (dict[str, Any]): The record. Prodigy has no properties of spans: an assertion goes
+        along in the span, and comes back as it was.
+    """
+    note = suggestion.note
+    starts = [start for start, _ in suggestion.tokens]
+    ends = [end for _, end in suggestion.tokens]
+    said = {attribute.target: attribute for attribute in note.attributes}
+    spans: dict[str, dict[str, Any]] = {}
+    for span in note.spans:
+        tokens = {
+            "token_start": bisect_right(starts, span.start) - 1,
+            "token_end": bisect_left(ends, span.end),
+        }
+        spans[span.id] = {"start": span.start, "end": span.end, "label": span.label, **tokens}
+        if span.id in said:
+            spans[span.id][said[span.id].label] = said[span.id].value
+    meta: dict[str, Any] = {"note_id": note.id}
+    if suggestion.expected_errors is not None:
+        meta["expected_errors"] = round(suggestion.expected_errors, 2)
+    return {
+        "text": note.text,
+        "tokens": [
+            {
+                "text": note.text[start:end],
+                "start": start,
+                "end": end,
+                "id": at,
+                "ws": note.text[end : end + 1] == " ",
+            }
+            for at, (start, end) in enumerate(suggestion.tokens)
+        ],
+        "spans": list(spans.values()),
+        "relations": [
+            {
+                "head": spans[link.head]["token_start"],
+                "child": spans[link.tail]["token_start"],
+                "head_span": spans[link.head],
+                "child_span": spans[link.tail],
+                "label": link.label,
+            }
+            for link in note.relations
+        ],
+        "meta": meta,
+    }
+
+
+def command(palette: Palette, file: str) -> str:
+    """The command that shows examples to be corrected.
+
+    palette (Palette): What annotators choose from.
+    file (str): The file of examples.
+    RETURNS (str): A line for the shell.
+    """
+    labels = ",".join(palette.labels)
+    if palette.pairs:
+        words = ["prodigy", "rel.manual", "corrected", "blank:en", file]
+        words += ["--label", LINK, "--span-label", labels, "--wrap"]
+    else:
+        words = ["prodigy", "spans.manual", "corrected", "blank:en", file, "--label", labels]
+    return shlex.join(words) + "\n"
+
+
+def read_prodigy(record: Record, draft: Draft) -> None:
+    """Read an example.
+
+    record (dict[str, Any]): The example.
+    draft (Draft): Its note, changed in place.
+    RAISES (ClinnerError): A span has no label, or impossible offsets.
+    """
+    if isinstance(record.get("type"), str):
+        draft.labels = (record["type"],)
+    for span in list_(record["spans"], draft.where):
+        if isinstance(span, list) and len(span) == 3:
+            draft.add_span(*span)
+            continue
+        span = record_(span, draft.where)
+        start, end = span.get("start"), span.get("end")
+        draft.add_span(start, end, span.get("label"), (start, end), span.get("text"))
+        if span.get(ASSERTION):
+            draft.add_attribute(ASSERTION, draft.spans[-1].id, span[ASSERTION])
+    for relation in dicts(record.get("relations"), draft.where):
+        head, tail = relation.get("head_span"), relation.get("child_span")
+        if isinstance(head, dict) and isinstance(tail, dict):
+            ends = ((end.get("start"), end.get("end")) for end in (head, tail))
+            draft.add_relation(relation.get("label"), *ends)
+        else:
+            draft.add_problem(RELATION_LEFT_OUT)

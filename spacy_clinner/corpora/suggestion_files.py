@@ -1,0 +1,152 @@
+"""Suggestions as the files that each tool imports, with the configuration that it needs."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from spacy_clinner.corpora import doccano, inception, label_studio, prodigy
+from spacy_clinner.corpora.brat import write_brat
+from spacy_clinner.corpora.jsonl import write_jsonl
+from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import folder_written_whole
+
+# The notes as they were suggested, to tell later what was corrected.
+SUGGESTED = "suggested.jsonl"
+# Characters of a file at most: a browser uploads it, and the tools keep it in memory.
+FILE_SIZE = 20_000_000
+
+
+def write_suggestions(
+    suggestions: Sequence[Suggestion], palette: Palette, out: Path, tool: str, model: str
+) -> list[str]:
+    """Write what a tool imports.
+
+    suggestions (Sequence[Suggestion]): What is suggested.
+    palette (Palette): What annotators choose from.
+    out (Path): The folder to write; only the user may read what holds notes (mode 0600). Beside
+        the files of the tool it gets `suggested.jsonl`.
+    tool (str): A key of `WRITERS`.
+    model (str): Name and version of the model.
+    RETURNS (list[str]): The names of the files.
+    RAISES (ClinnerError): The tool is unknown, or the folder holds something else.
+    """
+    if tool not in WRITERS:
+        raise ClinnerError(f"no tool {tool!r}; known are {', '.join(WRITERS)}.")
+    if out.exists() and not (out / SUGGESTED).is_file() and (out.is_file() or any(out.iterdir())):
+        raise ClinnerError(f"{out}: holds something else. Name another folder.")
+    with folder_written_whole(out) as folder:
+        write_jsonl((suggestion.note for suggestion in suggestions), folder / SUGGESTED)
+        WRITERS[tool](suggestions, palette, folder, model)
+        for path in folder.rglob("*"):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        return sorted(path.name for path in folder.iterdir())
+
+
+def _label_studio(
+    suggestions: Sequence[Suggestion], palette: Palette, folder: Path, model: str
+) -> None:
+    tasks = (json.dumps(label_studio.task(suggestion, model)) for suggestion in suggestions)
+    for name, lines in _in_parts(tasks, "tasks", ".json"):
+        (folder / name).write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="ascii")
+    (folder / "config.xml").write_text(label_studio.config(palette), encoding="utf8")
+
+
+def _prodigy(
+    suggestions: Sequence[Suggestion],
+    palette: Palette,
+    folder: Path,
+    model: str,  # noqa: ARG001
+) -> None:
+    # Prodigy reads a file line by line, however long it is.
+    examples = (json.dumps(prodigy.example(suggestion)) + "\n" for suggestion in suggestions)
+    (folder / "examples.jsonl").write_text("".join(examples), encoding="ascii")
+    command = prodigy.command(palette, "examples.jsonl")
+    (folder / "command.txt").write_text(command, encoding="utf8")
+
+
+def _doccano(
+    suggestions: Sequence[Suggestion],
+    palette: Palette,
+    folder: Path,
+    model: str,  # noqa: ARG001
+) -> None:
+    def records() -> Iterator[str]:
+        first = 1
+        for suggestion in suggestions:
+            yield json.dumps(doccano.record(suggestion, first))
+            first += max(len(suggestion.note.spans), len(suggestion.note.relations))
+
+    for name, lines in _in_parts(records(), "notes", ".jsonl"):
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="ascii")
+    for name, labels in zip(("labels", "relations"), doccano.labels(palette), strict=True):
+        (folder / f"{name}.json").write_text(json.dumps(labels, indent=1), encoding="ascii")
+
+
+def _brat(
+    suggestions: Sequence[Suggestion],
+    palette: Palette,
+    folder: Path,
+    model: str,  # noqa: ARG001
+) -> None:
+    write_brat((suggestion.note for suggestion in suggestions), folder / "notes")
+    (folder / "notes/annotation.conf").write_text(annotation_conf(palette), encoding="utf8")
+    colors = [f"{label}\tbgColor:{color}, fgColor:black" for label, color in palette.colors.items()]
+    drawing = ["[labels]", "[drawing]", "SPAN_DEFAULT\tborderColor:darken", *colors]
+    (folder / "notes/visual.conf").write_text("\n".join(drawing) + "\n", encoding="utf8")
+
+
+def annotation_conf(palette: Palette) -> str:
+    """brat's configuration of labels.
+
+    palette (Palette): What annotators choose from.
+    RETURNS (str): The content of `annotation.conf`.
+    """
+    links = [
+        f"{LINK}\tArg1:{head}, Arg2:{'|'.join(tails)}" for head, tails in palette.pairs.items()
+    ]
+    said = f"{ASSERTION}\tArg:{'|'.join(palette.judged)}, Value:{'|'.join(ASSERTIONS)}"
+    lines = ["[entities]", *palette.labels, "[relations]", *links, "[events]", "[attributes]", said]
+    return "\n".join(lines) + "\n"
+
+
+def _inception(
+    suggestions: Sequence[Suggestion],
+    palette: Palette,
+    folder: Path,
+    model: str,  # noqa: ARG001
+) -> None:
+    notes = folder / "notes"
+    notes.mkdir()
+    inception.write_cas(suggestions, notes)
+    layers = json.dumps(inception.layers(palette), indent=1)
+    (folder / inception.LAYERS).write_text(layers, encoding="ascii")
+
+
+def _jsonl(suggestions: Sequence[Suggestion], palette: Palette, folder: Path, model: str) -> None:
+    """Nothing beside `suggested.jsonl`, which every tool gets."""
+
+
+def _in_parts(records: Iterable[str], stem: str, suffix: str) -> Iterator[tuple[str, list[str]]]:
+    """Records in files that a tool can import: "tasks.json", or "tasks-1.json" and so on."""
+    parts: list[list[str]] = [[]]
+    size = 0
+    for record in records:
+        if parts[-1] and size + len(record) > FILE_SIZE:
+            parts.append([])
+            size = 0
+        parts[-1].append(record)
+        size += len(record)
+    for at, part in enumerate(parts, 1):
+        yield (f"{stem}{suffix}" if len(parts) == 1 else f"{stem}-{at}{suffix}"), part
+
+
+Writer = Callable[[Sequence[Suggestion], Palette, Path, str], None]
+WRITERS: dict[str, Writer] = {
+    "label-studio": _label_studio,
+    "prodigy": _prodigy,
+    "doccano": _doccano,
+    "brat": _brat,
+    "inception": _inception,
+    "jsonl": _jsonl,
+}

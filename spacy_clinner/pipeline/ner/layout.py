@@ -1,0 +1,67 @@
+"""Where the layout of a note ends an entity: at blank lines and list items."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import ORTH
+from spacy.strings import StringStore
+from spacy.tokens import Doc
+
+from spacy_clinner.pipeline.ner.layers import TokenBatch
+from spacy_clinner.pipeline.token_kinds import (
+    BLANK_LINE,
+    BULLET,
+    CLOSING,
+    DOTTED,
+    END,
+    INLINE_BULLETS,
+    NEWLINE,
+    NUMBER,
+    OPENING,
+    token_kind,
+)
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
+
+
+def layout_starts(docs: Sequence[Doc], batch: TokenBatch) -> Bools:
+    """The tokens that no entity goes on at: what stands behind a blank line, and what marks an
+    item of a list, as a bullet, a number ("2.", "2)") or a box ("[ ]", "[x]") that begins a line.
+
+    docs (Sequence[Doc]): The documents, of one vocabulary.
+    batch (TokenBatch): Their tokens.
+    RETURNS (Bools): Which of the kept tokens; shape (kept tokens,).
+    """
+    if not len(batch):
+        return np.zeros(0, dtype=bool)
+    strings = docs[0].vocab.strings
+    words: Hashes = np.concatenate([doc.to_array(ORTH) for doc in docs if len(doc)])
+    kept, blanks = np.flatnonzero(batch.kept), np.flatnonzero(~batch.kept)
+    kind = _kinds(words[blanks], strings)
+    line_ends = np.zeros(len(words) + 1, dtype=np.int64)
+    line_ends[blanks + 1] = (kind & NEWLINE > 0) + (kind & BLANK_LINE > 0).astype(np.int64)
+    crossed = np.diff(np.cumsum(line_ends)[kept], prepend=0)
+    starts: Bools = (crossed > 1) | np.isin(words[kept], [strings[sign] for sign in INLINE_BULLETS])
+    begins_line = np.flatnonzero(crossed)
+    starts[begins_line] |= _marks(words, kept[begins_line], strings)
+    return starts
+
+
+def _marks(words: Hashes, at: Ints, strings: StringStore) -> Bools:
+    """Which of some tokens mark an item, if they begin a line."""
+    behind = np.concatenate([words, np.zeros(2, dtype=words.dtype)])
+    first, second, third = (_kinds(behind[at + n], strings) for n in range(3))
+    numbered = (first & NUMBER > 0) & ((first & DOTTED > 0) | (second & (END | CLOSING) > 0))
+    empty_box = (first & OPENING > 0) & (second & CLOSING > 0)
+    filled_box = (words[at] == strings["["]) & (third & CLOSING > 0)
+    marks: Bools = (first & BULLET > 0) | numbered | empty_box | filled_box
+    return marks
+
+
+def _kinds(words: Hashes, strings: StringStore) -> Ints:
+    unique, where = np.unique(words, return_inverse=True)
+    kinds = [token_kind(strings[word]) for word in unique.tolist()]
+    return np.array(kinds, dtype=np.int64)[where]

@@ -1,0 +1,222 @@
+"""Notes of different callers, computed together in a thread while the event loop goes on."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_clinner.tables.reading import Failure, read
+
+# While the rules of one batch run, the encoder computes the next.
+AT_ONCE = 2
+# Batches after which the words that the pipeline met are forgotten, at the latest.
+BATCHES_OF_ZONE = 64
+# What is made of a document while it exists: documents do not outlive their batch.
+Shape = Callable[[Doc | Failure], Any]
+
+
+class QueueFull(Exception):
+    """More words wait than may.
+
+    seconds (int): When to try again.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """A note that waits to be computed.
+
+    text (str): The note.
+    shape (Callable[[Doc | Failure], Any]): What to make of its document.
+    words (int): Its length in words, roughly.
+    since (float): When it came, in seconds of the monotonic clock.
+    result (asyncio.Future): Gets what `shape` made.
+    """
+
+    text: str
+    shape: Shape
+    words: int
+    since: float
+    result: "asyncio.Future[Any]"
+
+
+def n_words(text: str) -> int:
+    """Roughly the words of a text, in no time; of one without spaces, what it costs.
+
+    text (str): The text.
+    RETURNS (int): 1 and more.
+    """
+    return max(text.count(" "), len(text) // 8) + 1
+
+
+class MicroBatches:
+    """A queue of notes, and the threads that compute them.
+
+    nlp (Language): The pipeline.
+    batch (int): Words that are computed together; a longer note stands alone.
+    wait (float): Seconds that a note waits for others while nothing is computed.
+    queue (int): Words that may wait.
+    on_batch (Callable[[int, float], None]): Told the words and seconds of each batch.
+    """
+
+    def __init__(
+        self,
+        nlp: Language,
+        *,
+        batch: int,
+        wait: float,
+        queue: int,
+        on_batch: Callable[[int, float], None],
+    ) -> None:
+        self.nlp = nlp
+        self.batch = batch
+        self.wait = wait
+        self.queue = queue
+        self.on_batch = on_batch
+        self.words = 0
+        self._waiting: deque[Waiting] = deque()
+        self._computing = 0
+        self._ended = False
+        self._changed = asyncio.Event()
+        self._left = asyncio.Event()
+        self._seconds_per_word = 0.0
+
+    @property
+    def notes(self) -> int:
+        """The notes that wait."""
+        return len(self._waiting)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Compute what comes, until the block ends."""
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="clinner") as threads:
+            task = asyncio.create_task(self._run(threads))
+            try:
+                yield
+            finally:
+                self._ended = True
+                self._changed.set()
+                await task
+
+    def add(self, texts: Sequence[str], shapes: Sequence[Shape]) -> "list[asyncio.Future[Any]]":
+        """Queue the notes of a request, all or none.
+
+        texts (Sequence[str]): The notes.
+        shapes (Sequence[Callable[[Doc | Failure], Any]]): What to make of the document of each,
+            or of why there is none; called in the thread.
+        RETURNS (list[asyncio.Future]): What was made of them, in order. Those that are cancelled
+            are not computed, unless they are already.
+        RAISES (QueueFull): Too many words wait. A request that finds none waiting is never too
+            long.
+        """
+        sizes = [n_words(text) for text in texts]
+        if self._waiting and self.words + sum(sizes) > self.queue:
+            raise QueueFull(max(1, min(60, round(self.words * self._seconds_per_word))))
+        loop = asyncio.get_running_loop()
+        now = time.monotonic()
+        added = [
+            Waiting(text, shape, size, now, loop.create_future())
+            for text, shape, size in zip(texts, shapes, sizes, strict=True)
+        ]
+        self._waiting.extend(added)
+        self.words += sum(sizes)
+        self._changed.set()
+        return [note.result for note in added]
+
+    async def room(self) -> None:
+        """Wait until less than half of the queue is taken: for callers with no end of notes."""
+        while self.words > self.queue // 2:
+            self._left.clear()
+            await self._left.wait()
+
+    async def _run(self, threads: ThreadPoolExecutor) -> None:
+        while not self._ended:
+            if not self._waiting:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            # New words are forgotten with the zone, or the vocabulary would grow for ever. It ends
+            # when no document is left: when nothing waits, or after so many batches.
+            with self.nlp.memory_zone():
+                left = iter(range(BATCHES_OF_ZONE))
+                await asyncio.gather(*(self._work(threads, left) for _ in range(AT_ONCE)))
+
+    async def _work(self, threads: ThreadPoolExecutor, left: Iterator[int]) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in left:
+            if not await self._is_due():
+                return
+            batch = self._take()
+            self._computing += 1
+            try:
+                await loop.run_in_executor(threads, self._compute, batch, loop)
+            finally:
+                self._computing -= 1
+                self._changed.set()
+
+    async def _is_due(self) -> bool:
+        """Wait for a batch: a full one, or, where nothing is computed, of what has come in time.
+
+        RETURNS (bool): False where there is nothing to wait for.
+        """
+        while not self._ended and self.words < self.batch:
+            patience = None
+            if not self._computing:
+                if not self._waiting:
+                    return False
+                patience = self._waiting[0].since + self.wait - time.monotonic()
+                if patience <= 0:
+                    return True
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), patience)
+        return not self._ended
+
+    def _take(self) -> list[Waiting]:
+        taken: list[Waiting] = []
+        room = self.batch
+        while self._waiting and (not taken or self._waiting[0].words <= room):
+            note = self._waiting.popleft()
+            self.words -= note.words
+            # Whoever asked is gone, or waits no longer.
+            if not note.result.done():
+                taken.append(note)
+                room -= note.words
+        self._left.set()
+        return taken
+
+    def _compute(self, batch: list[Waiting], loop: asyncio.AbstractEventLoop) -> None:
+        if not batch:
+            return
+        start = time.perf_counter()
+        for note, found in zip(batch, read(self.nlp, [n.text for n in batch]), strict=True):
+            made: Any
+            try:
+                made = note.shape(found)
+            except Exception as error:
+                made = error
+            loop.call_soon_threadsafe(_settle, note.result, made)
+        seconds = time.perf_counter() - start
+        words = sum(note.words for note in batch)
+        self._seconds_per_word = seconds / words
+        self.on_batch(words, seconds)
+
+
+def _settle(result: "asyncio.Future[Any]", made: Any) -> None:
+    if result.done():
+        return
+    if isinstance(made, Exception):
+        result.set_exception(made)
+    else:
+        result.set_result(made)

@@ -1,0 +1,111 @@
+// What was found in a note, and how it is put in words: the language of `clinner view`.
+
+import { offsetsOf } from "./offsets.js";
+
+/**
+ * The findings of an answer, in reading order. `start`, `end` and those of cues and links count
+ * UTF-16 units, as everything here does.
+ */
+export function findings(answer, text) {
+  const { toUnits } = offsetsOf(text);
+  const span = (start, end) => ({ start: toUnits(start), end: toUnits(end) });
+  const links = new Map();
+  for (const link of answer.links) {
+    const of = links.get(link.entity_id) ?? [];
+    const { label, confidence } = link;
+    of.push({ label, confidence, ...span(link.start, link.end) });
+    links.set(link.entity_id, of);
+  }
+  const found = answer.entities.map((row, at) => ({
+    id: `m${at}`,
+    layer: row.layer,
+    label: row.label,
+    group: row.semantic_group,
+    ...span(row.start, row.end),
+    confidence: row.confidence,
+    assertion: row.assertion,
+    negated: row.negated,
+    uncertain: row.uncertain,
+    hypothetical: row.hypothetical,
+    historical: row.historical,
+    experiencer: row.experiencer,
+    cue: row.cue_start === null ? null : span(row.cue_start, row.cue_end),
+    evidence: row.evidence ?? [],
+    section: row.section,
+    links: links.get(row.entity_id) ?? [],
+    correction: null,
+    wrong: false,
+  }));
+  return found.sort(inReadingOrder);
+}
+
+export function inReadingOrder(one, other) {
+  return one.start - other.start || other.end - one.end || (one.layer < other.layer ? -1 : 1);
+}
+
+/** How a finding is drawn. */
+export function state(finding) {
+  if (finding.uncertain) return "possible";
+  if (finding.negated) return "absent";
+  const pale =
+    finding.hypothetical ||
+    finding.historical ||
+    ![null, "patient"].includes(finding.experiencer) ||
+    ![null, "present"].includes(finding.assertion);
+  return pale ? "other" : "present";
+}
+
+/** What is asserted of a finding, in words. */
+export function said(finding) {
+  const words = [(finding.assertion ?? "not judged").replaceAll("_", " ")];
+  for (const name of ["historical", "hypothetical"]) {
+    if (finding[name] && !words.includes(name)) words.push(name);
+  }
+  if (![null, "patient"].includes(finding.experiencer)) words.push(`of ${finding.experiencer}`);
+  return words.join(", ");
+}
+
+/** What decided: "rule:neg_denies" as "rule neg_denies". */
+export function decided(finding) {
+  const kinds = { rule: "rule", modifier: "linked modifier", section: "section" };
+  return finding.evidence.map((item) => {
+    const [kind, ...name] = item.split(":");
+    return kinds[kind] ? `${kinds[kind]} ${name.join(":")}` : item;
+  });
+}
+
+/** A probability with two digits; nothing where nobody computed one. */
+export function percent(confidence) {
+  return confidence === null || confidence === undefined ? "–" : confidence.toFixed(2);
+}
+
+/** All that is known at a glance, for who hears the page. */
+export function spoken(finding, text) {
+  const parts = [words(finding, text), finding.label, said(finding)];
+  if (finding.confidence !== null) parts.push(`confidence ${percent(finding.confidence)}`);
+  if (finding.correction) parts.push(finding.correction);
+  return parts.join(", ");
+}
+
+/** The words of a span, in one line. */
+export function words(span, text) {
+  return text.slice(span.start, span.end).replace(/\s+/g, " ");
+}
+
+/**
+ * Which findings are shown.
+ *
+ * filter: `layers` and `hidden` (sets of layers that are on, and of "layer label" that are off) and
+ * `least`, the lowest confidence. What nobody scored is shown.
+ */
+export function isShown(finding, filter) {
+  return isSwitchedOn(finding, filter) && isSure(finding, filter);
+}
+
+export function isSwitchedOn({ layer, label }, filter) {
+  return filter.layers.has(layer) && !filter.hidden.has(`${layer} ${label}`);
+}
+
+export function isSure({ confidence }, filter) {
+  return confidence === null || confidence >= filter.least;
+}

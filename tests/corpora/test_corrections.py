@@ -1,0 +1,108 @@
+import json
+
+import pytest
+
+from spacy_clinner.corpora.corrections import compare, minutes_of
+from spacy_clinner.corpora.jsonl import read_jsonl
+from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Relation
+from spacy_clinner.corpora.votes import vote
+from spacy_clinner.errors import ClinnerError
+
+TEXT = "No chest pain. Takes aspirin 5 mg."
+
+
+def note(*spans, links=(), said=(), name="n1"):
+    return Note(
+        name,
+        TEXT,
+        tuple(NoteSpan(f"T{at}", label, ((a, b),)) for at, (a, b, label) in enumerate(spans, 1)),
+        tuple(Relation(f"R{at}", "modified_by", h, t) for at, (h, t) in enumerate(links, 1)),
+        tuple(Attribute(f"A{at}", "assertion", t, v) for at, (t, v) in enumerate(said, 1)),
+    )
+
+
+NO, PAIN, CHEST_PAIN = (0, 2, "NEGATION"), (9, 13, "PROBLEM"), (3, 13, "PROBLEM")
+ASPIRIN, MG = (21, 28, "DRUG"), (29, 33, "STRENGTH")
+
+
+def test_every_span_is_accepted_changed_deleted_or_added():
+    before = note(NO, PAIN, ASPIRIN, (14, 20, "TEST"))
+    after = note(NO, CHEST_PAIN, (21, 28, "TREATMENT"), MG)
+    found = compare([before], [after]).as_json()
+    assert found["spans"] == {"accepted": 1, "changed": 2, "deleted": 1, "added": 1}
+    assert found["by_label"]["PROBLEM"]["changed"] == 1
+    assert found["by_label"]["STRENGTH"]["added"] == 1
+    assert found["label_changes"] == {"DRUG -> TREATMENT": 1}
+    assert (found["notes"], found["unchanged"], found["missing"]) == (1, 0, 0)
+
+
+def test_a_link_or_an_assertion_of_a_span_that_was_changed_is_still_its_own():
+    before = note(NO, PAIN, ASPIRIN, links=[("T2", "T1")], said=[("T2", "absent")])
+    after = note(
+        NO, CHEST_PAIN, ASPIRIN, links=[("T2", "T1"), ("T3", "T1")], said=[("T2", "possible")]
+    )
+    found = compare([before], [after]).as_json()
+    assert found["links"] == {"accepted": 1, "changed": 0, "deleted": 0, "added": 1}
+    assert found["assertions"] == {"accepted": 0, "changed": 1, "deleted": 0, "added": 0}
+
+
+def test_a_note_that_nobody_changed_is_told_from_one_that_did_not_come_back():
+    kept, gone = note(NO, PAIN), note(NO, name="n2")
+    found = compare([kept, gone.__class__("n2", "Other.")], [note(NO, PAIN)])
+    assert (found.notes, found.unchanged, found.missing) == (1, 1, 1)
+
+
+def test_a_note_is_found_by_its_text_where_the_tool_gave_it_another_id():
+    assert compare([note(NO)], [note(NO, name="17")]).unchanged == 1
+    with pytest.raises(ClinnerError, match="neither ids nor texts"):
+        compare([note(NO)], [Note("x", "Something else.")])
+    with pytest.raises(ClinnerError, match="another text"):
+        compare([note(NO)], [Note("n1", "Something else.")])
+
+
+def exported(tmp_path, *annotations):
+    task = {"id": 1, "data": {"body": TEXT, "title": "Ward 7", "note_id": "n1"}}
+    task["annotations"] = list(annotations)
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([task]))
+    return path
+
+
+def annotation(by, *spans, seconds=30.0):
+    results = [
+        {"id": f"r{at}", "type": "labels", "from_name": "label", "to_name": "text",
+         "value": {"start": a, "end": b, "text": TEXT[a:b], "labels": [label]}}
+        for at, (a, b, label) in enumerate(spans)
+    ]  # fmt: skip
+    return {"completed_by": by, "result": results, "lead_time": seconds}
+
+
+def labels(path, annotator):
+    (found,) = read_jsonl(path, annotator)
+    return [(s.start, s.end, s.label) for s in found.spans]
+
+
+def test_one_of_several_annotators_is_chosen_or_most_of_them_decide(tmp_path):
+    path = exported(
+        tmp_path,
+        annotation(7, NO, PAIN),
+        annotation({"id": 8, "email": "b@example.org"}, NO, CHEST_PAIN),
+        annotation(9, NO, CHEST_PAIN, ASPIRIN),
+    )
+    assert labels(path, None) == [NO, PAIN]
+    assert labels(path, "b@example.org") == [NO, CHEST_PAIN]
+    assert labels(path, "vote") == [NO, CHEST_PAIN]
+    (found,) = read_jsonl(path, "nobody")
+    assert [p.reason for p in found.problems][:1] == ["no annotation for the text"]
+    assert minutes_of(path) == 1.5
+
+
+def test_most_of_the_annotators_decide_on_links_and_attributes_too():
+    one = note(NO, PAIN, links=[("T2", "T1")], said=[("T2", "absent")])
+    other = note(NO, PAIN, links=[("T2", "T1")])
+    agreed = vote([one, other, note(NO, PAIN, said=[("T2", "absent")])])
+    assert [(r.head, r.tail) for r in agreed.relations] == [("T2", "T1")]
+    assert [a.value for a in agreed.attributes] == ["absent"]
+    # Half are not most.
+    assert vote([one, other]).attributes == ()
+    assert vote([note(NO), note(PAIN)]).spans == ()

@@ -1,0 +1,68 @@
+import zipfile
+
+import pytest
+
+from spacy_clinner.corpora.inception import cassis_types, read_inception
+from spacy_clinner.errors import ClinnerError
+
+cassis = pytest.importorskip("cassis")
+
+TEXT = "No fever 🦵 today."
+SPAN = "webanno.custom.Befund"
+
+
+@pytest.fixture(scope="module")
+def cas():
+    """A document of a project with a layer of its own, as INCEpTION has it."""
+    types = cassis_types()
+    layer = types.create_type(SPAN, "uima.tcas.Annotation")
+    types.create_feature(layer, "value", "uima.cas.String")
+    types.create_feature(layer, "certainty", "uima.cas.String")
+    link = types.create_type("webanno.custom.Bezug", "uima.tcas.Annotation")
+    for name in ("Governor", "Dependent"):
+        types.create_feature(link, name, SPAN)
+    document = cassis.Cas(typesystem=types, sofa_string=TEXT, sofa_mime="text/plain")
+    no, fever = (
+        layer(begin=0, end=2, value="NEGATION"),
+        layer(begin=3, end=8, value="PROBLEM", certainty="sure"),
+    )
+    leg = layer(begin=9, end=10)
+    document.add_all([no, fever, leg, link(begin=0, end=2, Governor=fever, Dependent=no)])
+    return document
+
+
+def check(note):
+    spans = [(note.text[s.start : s.end], s.label) for s in note.spans]
+    assert spans == [("No", "NEGATION"), ("fever", "PROBLEM"), ("🦵", "Befund")]
+    assert [(a.label, a.target, a.value) for a in note.attributes] == [("certainty", "T2", "sure")]
+    assert [(r.head, r.tail) for r in note.relations] == [("T2", "T1")]
+
+
+def test_json_of_a_projects_own_layers_is_read(cas, tmp_path):
+    cas.to_json(tmp_path / "anna.json")
+    (note,) = read_inception(tmp_path)
+    check(note)
+    # Without a title, the file's name.
+    assert note.id == "anna"
+
+
+def test_xmi_is_read_with_the_types_beside_it_and_from_a_zip(cas, tmp_path):
+    cas.to_xmi(tmp_path / "anna.xmi")
+    cas.typesystem.to_xml(tmp_path / "TypeSystem.xml")
+    (note,) = read_inception(tmp_path / "anna.xmi")
+    check(note)
+    with zipfile.ZipFile(tmp_path / "anna.zip", "w") as archive:
+        for name in ("anna.xmi", "TypeSystem.xml"):
+            archive.write(tmp_path / name, name)
+    (note,) = read_inception(tmp_path / "anna.zip")
+    check(note)
+
+
+def test_what_is_no_cas_is_refused_without_a_word_of_it(tmp_path):
+    (tmp_path / "a.json").write_text('{"patient": "Jane Doe"}')
+    with pytest.raises(ClinnerError, match="no CAS that can be read") as error:
+        list(read_inception(tmp_path / "a.json"))
+    assert "Jane" not in str(error.value)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ClinnerError, match="no CAS there"):
+        list(read_inception(tmp_path / "empty"))

@@ -1,0 +1,75 @@
+import pytest
+
+from spacy_clinner.corpora.checks import JUNK_LINE, RELATION_LEFT_OUT
+from spacy_clinner.corpora.webanno import read_webanno
+from spacy_clinner.errors import ClinnerError
+
+HEAD = """#FORMAT=WebAnno TSV 3.3
+#T_SP=webanno.custom.Finding|assertion|label
+#T_SP=webanno.custom.Marker|
+#T_RL=webanno.custom.Link|label|BT_webanno.custom.Finding
+
+
+"""
+# Two sentences; a mention of two tokens, two mentions of one token, and a character that Java
+# counts as two.
+BODY = r"""#Text=No chest pain 🦵 [today] .
+1-1	0-2	No	_	NEGATION	_	_	_
+1-2	3-8	chest	absent[1]|*[2]	PROBLEM[1]|BODYLOC[2]	_	m\_by|m\_by	1-1[0_1]|1-2[1_2]
+1-3	9-13	pain	absent[1]	PROBLEM[1]	_	_	_
+1-4	14-16	🦵	_	_	*	_	_
+1-5	17-24	[today]	_	_	_	_	_
+1-6	25-26	.	_	_	_	_	_
+
+#Text=Takes A\_B.
+2-1	27-32	Takes	_	_	_	_	_
+2-2	33-36	A\_B	_	DRUG	_	_	_
+2-3	36-37	.	_	_	_	_	_
+"""
+
+
+def only(path):
+    (note,) = read_webanno(path)
+    return note
+
+
+@pytest.fixture
+def file(tmp_path):
+    def put(content, name="ward.tsv"):
+        (tmp_path / name).write_text(content, encoding="utf8")
+        return tmp_path / name
+
+    return put
+
+
+def test_spans_values_and_links_are_read_from_their_columns(file):
+    note = only(file(HEAD + BODY))
+    assert note.id == "ward"
+    assert note.text == "No chest pain 🦵 [today] .\nTakes A_B."
+    spans = {(note.text[s.start : s.end], s.label) for s in note.spans}
+    assert spans == {("No", "NEGATION"), ("chest pain", "PROBLEM"), ("chest", "BODYLOC"),
+                     ("🦵", "Marker"), ("A_B", "DRUG")}  # fmt: skip
+    at = {span.id: (span.surface, span.label) for span in note.spans}
+    links = {(r.label, at[r.head][0], at[r.tail][0]) for r in note.relations}
+    assert links == {
+        ("m_by", "No", "chest pain"), ("m_by", "chest pain", "chest")
+    }  # fmt: skip
+    assert [(a.label, at[a.target], a.value) for a in note.attributes] == [
+        ("assertion", ("chest pain", "PROBLEM"), "absent")
+    ]
+    assert note.problems == ()
+
+
+def test_every_file_of_a_folder_is_a_note(file):
+    file(HEAD + BODY)
+    path = file(HEAD + BODY, "other.tsv").parent
+    assert [note.id for note in read_webanno(path)] == ["other", "ward"]
+
+
+def test_what_cannot_be_read_is_a_problem_and_another_format_an_error(file):
+    broken = BODY.replace("1-1[0_1]|1-2[1_2]", "where|1-2[1_2]").replace("1-4\t", "x\t")
+    assert {p.reason for p in only(file(HEAD + broken)).problems} == {RELATION_LEFT_OUT, JUNK_LINE}
+    with pytest.raises(ClinnerError, match="no WebAnno TSV 3"):
+        only(file("Takes aspirin."))
+    with pytest.raises(ClinnerError, match="none: missing"):
+        list(read_webanno(file("x").parent / "none"))

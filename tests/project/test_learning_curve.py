@@ -1,0 +1,69 @@
+import importlib.util
+import json
+
+import pytest
+
+from spacy_clinner.errors import ClinnerError
+
+
+@pytest.fixture(scope="module")
+def script(request):
+    path = request.config.rootpath / "scripts/learning_curve.py"
+    spec = importlib.util.spec_from_file_location("learning_curve", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def cell(way, size, f, seed=1, **further):
+    return {"target": "notes", "way": way, "size": size, "seed": seed, "f": f, **further}
+
+
+def test_every_size_is_measured_with_every_seed_and_nothing_twice(script):
+    targets = {"notes": script.read_target("notes=a.spacy,b.spacy")}
+    found = list(script.cells(targets, with_encoder=True, small=False))
+    # The model as it is once; then five sizes, three ways, three seeds.
+    assert len(found) == len({c.file for c in found}) == 1 + 5 * 3 * 3
+    assert len(list(script.cells(targets, with_encoder=False, small=True))) == 1 + 2 * 2
+
+
+def test_a_target_has_a_pool_and_a_test_and_perhaps_a_layer(script):
+    assert script.read_target("m=a,b,cases").layer == "cases"
+    with pytest.raises(ClinnerError, match="needs NAME=POOL,TEST"):
+        script.read_target("m=a")
+
+
+def test_the_table_has_means_over_seeds_and_what_twenty_notes_are_worth(script):
+    measured = [
+        cell("random", 0, 0.5, kept=0.8),
+        cell("random", 20, 0.54),
+        cell("random", 20, 0.56, seed=2),
+        cell("uncertainty", 20, 0.58, kept=0.79),
+        cell("random", 100, 0.6),
+        cell("uncertainty", 100, 0.6),
+    ]
+    told = script.table(measured)
+    assert "| notes | random | 50.0 | 55.0 | 60.0 |" in told
+    assert "| notes, kept | uncertainty | 80.0 | 79.0 |  |" in told
+    assert "20 notes by uncertainty are worth +8.0 points, 80 % of what 100 give" in told
+
+
+def test_the_plot_is_drawn_of_what_there_is(script, tmp_path):
+    script.plot([cell("random", 0, 0.5), cell("random", 5, 0.6)], tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_what_was_measured_is_not_measured_again(script, tmp_path, monkeypatch):
+    found = {"f": 0.5, "seconds": 1.0}
+    asked = []
+
+    def measure(self, target, one):
+        asked.append(one.file)
+        return found
+
+    monkeypatch.setattr(script.Bench, "measure", measure)
+    for _ in range(2):
+        script.main("model", tmp_path, ["notes=a,b"], small=True)
+    assert len(asked) == 5
+    assert len(list((tmp_path / "cells").iterdir())) == 5
+    assert json.loads((tmp_path / "cells/notes-random-0-1.json").read_text())["f"] == 0.5

@@ -1,0 +1,95 @@
+"""The table, and what one scans by section."""
+
+import pytest
+from toy_layers import NOTE, write
+
+
+def column(page, name):
+    return page.eval_on_selector_all(
+        f"#view-table tbody .{name}", "all => all.map(c => c.innerText)"
+    )
+
+
+def test_views_are_chosen_by_arrow_keys(annotated):
+    annotated.get_by_role("tab", name="Marked note").focus()
+    for key, view in (("ArrowRight", "table"), ("ArrowRight", "sections"), ("ArrowRight", "note")):
+        annotated.keyboard.press(key)
+        assert annotated.is_visible(f"#view-{view}")
+        assert annotated.locator("[role=tabpanel]:visible").count() == 1
+        assert annotated.evaluate("document.activeElement.id") == f"tab-{view}"
+
+
+def test_the_table_is_sorted_by_each_column_both_ways(annotated):
+    annotated.get_by_role("tab", name="Table").click()
+    words = column(annotated, "finding")
+    assert words[:3] == ["chest pain", "fever", "pneumonia"]
+    header = annotated.get_by_role("button", name="Finding", exact=True)
+    header.click()
+    assert column(annotated, "finding") == sorted(words, key=str.lower)
+    assert annotated.get_attribute("th.finding[scope=col]", "aria-sort") == "ascending"
+    header.click()
+    assert column(annotated, "finding") == sorted(words, key=str.lower, reverse=True)
+    annotated.get_by_role("button", name="Confidence", exact=True).click()
+    assert column(annotated, "confidence")[:2] == ["0.31", "0.55"]
+    assert annotated.get_attribute("th.finding[scope=col]", "aria-sort") is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("absent", ["fever"]),
+        ("drug", ["Aspirin", "Lisinopril"]),
+        ("strength 81", ["Aspirin"]),
+        ("nothing of this", []),
+    ],
+)
+def test_the_table_is_filtered_by_words(annotated, typed, found):
+    annotated.get_by_role("tab", name="Table").click()
+    annotated.get_by_label("Filter").fill(typed)
+    assert column(annotated, "finding") == found
+    assert f"{len(found)} finding" in annotated.inner_text("#view-table .count")
+
+
+def test_a_row_opens_the_details(annotated):
+    annotated.get_by_role("tab", name="Table").click()
+    annotated.get_by_role("button", name="pneumonia").press("Enter")
+    assert annotated.inner_text("#details-title").startswith("pneumonia")
+    assert annotated.locator("tr.selected").count() == 1
+
+
+def test_a_long_table_is_shown_in_parts(page):
+    write(page, NOTE * 30)
+    page.get_by_role("tab", name="Table").click()
+    assert len(column(page, "finding")) == 200
+    page.get_by_role("button", name="Show 40 more").click()
+    assert len(column(page, "finding")) == 240
+
+
+def test_sections_have_problems_drugs_and_tests_with_their_columns(annotated):
+    annotated.get_by_role("tab", name="By section").click()
+
+    def rows(section, kind):
+        table = annotated.get_by_role("region", name=section).get_by_role("table", name=kind)
+        return table.locator("tr").evaluate_all(
+            "all => all.map(row => [...row.cells].map(cell => cell.innerText))"
+        )
+
+    assert rows("Chief complaint", "Problems")[1][:4] == [
+        "chest pain",
+        "present",
+        "chest",
+        "Severe",
+    ]
+    assert [row[:2] for row in rows("History of present illness", "Problems")[1:]] == [
+        ["fever", "absent"],
+        ["pneumonia", "possible"],
+        ["breast cancer", "associated with someone else, of family"],
+    ]
+    assert rows("Medications", "Drugs") == [
+        ["Drug", "Dose", "Route", "Frequency", "For"],
+        ["Aspirin", "81 mg", "PO", "daily", ""],
+        ["Lisinopril", "10 mg", "PO", "BID", ""],
+    ]
+    assert rows("Laboratory", "Tests")[1][:2] == ["Troponin", "4.8 ng/mL"]
+    annotated.get_by_role("button", name="Lisinopril").click()
+    assert "10 mg" in annotated.inner_text("#details")

@@ -1,0 +1,31 @@
+"""`clinner serve` with components that are slow or fail, for the tests: run as a script."""
+
+import sys
+import time
+from pathlib import Path
+
+if __name__ == "__main__":
+    # As where only the extras `cpu` and `serve` are installed: importing torch takes seconds.
+    sys.path.insert(0, str(Path(__file__).parents[2] / "scripts/benchmarks"))
+    from throughput.worker import hide_torch
+
+    hide_torch()
+
+from spacy.language import Language
+
+from spacy_clinner.cli import main
+
+
+@Language.component("slow_or_failing")
+def slow_or_failing(doc):
+    for word in doc:
+        if word.text == "slowly":
+            time.sleep(0.5)
+        if word.text == "breaks":
+            raise RuntimeError(f"cannot read {doc.text}")
+    return doc
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "clinner"
+    main()

@@ -1,0 +1,164 @@
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from prometheus_client.parser import text_string_to_metric_families
+from servers import SERVED, notes, running
+
+JSON = {"Content-Type": "application/json"}
+LOGGED = re.compile(
+    r"^\S+ \S+ INFO (?P<id>[0-9a-f]{16}) (?P<method>[A-Z]+) (?P<route>\S+) (?P<status>\d+) "
+    r"notes=(?P<notes>\d+) words=(?P<words>\d+) ms=\d+$",
+    re.M,
+)
+
+
+def test_sigterm_finishes_what_is_running_and_ends_with_0(rules, tmp_path):
+    with running(tmp_path, rules) as server, ThreadPoolExecutor(2) as threads:
+        client = server.client()
+        body = b'{"id": "0", "text": "No fever."}\n'
+        pause = threading.Event()
+
+        def slow_file():
+            yield body
+            pause.wait(20)
+
+        streamed = threads.submit(
+            client.post, "/v1/annotate/stream", content=slow_file(),
+            headers={"Content-Type": "application/x-ndjson"},
+        )  # fmt: skip
+        asked = threads.submit(client.post, "/v1/annotate", json=notes("slowly slowly fever"))
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        answer = asked.result()
+        assert answer.status_code == 200
+        assert answer.json()["notes"][0]["n_entities"] == 1
+        time.sleep(0.3)
+        pause.set()
+        lines = streamed.result().text.splitlines()
+        assert len(lines) == 2
+        assert '"status":503' in lines[1]
+        client.close()
+        assert server.process.wait(20) == 0
+        assert "Traceback" not in server.logged()
+
+
+def test_a_service_that_is_ending_is_not_ready_but_healthy(rules, tmp_path):
+    with running(tmp_path, rules) as server, server.client() as client:
+        host, port = server.url.removeprefix("http://").split(":")
+        assert client.get("/readyz").json() == {"status": "ready"}
+        with ThreadPoolExecutor(1) as threads:
+            # A connection that is in use is kept until its answer is given.
+            asked = threads.submit(client.post, "/v1/annotate", json=notes("slowly " * 4))
+            time.sleep(0.3)
+            with socket.create_connection((host, int(port))) as open_one:
+                open_one.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\n")
+                time.sleep(0.3)
+                server.process.send_signal(signal.SIGTERM)
+                time.sleep(0.5)
+            assert asked.result().status_code == 200
+        assert server.process.wait(20) == 0
+
+
+def test_a_request_is_one_line_in_the_log_without_a_word_of_it(server, api):
+    sent = ("Zyxwolf denies fever.", "Zyxwolf breaks.")
+    answers = [api.post("/v1/annotate?format=huggingface", json=notes(text)) for text in sent] + [
+        api.post("/v1/annotate", json=notes(*sent)),
+        api.post(
+            "/v1/annotate", content=b'{"Zyxwolf', headers={"Content-Type": "application/json"}
+        ),
+        api.get("/Zyxwolf"),
+    ]
+    lines = {found["id"]: found.groupdict() for found in LOGGED.finditer(server.logged())}
+    for answer, status, count in zip(answers, (200, 500, 200, 400, 404), "10200", strict=True):
+        assert answer.status_code == status
+        line = lines[answer.headers["X-Request-ID"]]
+        assert (line["status"], line["notes"]) == (str(status), count)
+    assert lines[answers[0].headers["X-Request-ID"]]["words"] == "3"
+    assert lines[answers[-1].headers["X-Request-ID"]]["route"] == "other"
+    assert "Zyxwolf" not in server.logged()
+
+
+def test_metrics_count_requests_notes_words_and_time_by_route_without_text(api):
+    def counted(name, **labels):
+        families = text_string_to_metric_families(api.get("/metrics").text)
+        samples = (sample for family in families for sample in family.samples)
+        found = [s.value for s in samples if s.name == name and labels.items() <= s.labels.items()]
+        return sum(found)
+
+    route = {"route": "/v1/annotate"}
+    names = ("clinner_requests_total", "clinner_notes_total", "clinner_words_total",
+             "clinner_request_seconds_count")  # fmt: skip
+    before = [counted(name, **route) for name in names]
+    api.post("/v1/annotate", json=notes("Zyxwolf denies fever.", "No cough."))
+    after = [counted(name, **route) for name in names]
+    assert [now - then for then, now in zip(before, after, strict=True)] == [1, 2, 5, 1]
+    assert counted("clinner_queue_words") == 0
+    assert counted("clinner_batch_words_count") > 0
+    assert counted("process_resident_memory_bytes") > 0
+    assert "Zyxwolf" not in api.get("/metrics").text
+    newer = api.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert newer.text.endswith("# EOF\n")
+
+
+def test_every_answer_forbids_to_load_or_send_elsewhere(api):
+    for path in ("/", "/healthz", "/v1/model", "/v1/nothing", "/docs/", "/openapi.json"):
+        headers = api.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "//" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+    assert api.get("/v1/model").headers["Cache-Control"] == "no-store"
+
+
+def refused(*arguments):
+    done = subprocess.run(
+        [sys.executable, str(SERVED), "serve", *map(str, arguments)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return " ".join(done.stderr.split())
+
+
+def test_a_port_that_is_taken_and_a_model_that_is_none_are_told_in_one_message(rules):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refused(rules, "--port", port)
+    assert f"127.0.0.1:{port}: cannot listen there (Address already in use)" in said
+    assert "nothing_here: no such pipeline" in refused("nothing_here", "--port", 0)
+    assert "cannot listen there" in refused(rules, "--host", "203.0.113.9", "--port", 0)
+
+
+def test_it_warns_where_others_reach_it_without_a_key(rules, tmp_path):
+    with running(tmp_path, rules, "--host", "0.0.0.0") as server:
+        assert "there is no key" in server.logged()
+        assert server.end() == 0
+    env = {"CLINNER_API_KEY": "secret"}
+    with running(tmp_path, rules, "--host", "0.0.0.0", env=env) as server:
+        assert "there is no key" not in server.logged()
+        assert "secret" not in server.logged()
+
+
+def test_by_default_only_this_machine_reaches_it(server):
+    assert server.url.startswith("http://127.0.0.1:")
+    assert "there is no key" not in server.logged()
+
+
+def test_the_others_are_answered_while_a_long_note_is_computed(full):
+    with full.client() as client, ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(client.post, "/v1/annotate", json=notes("Denies fever. " * 7000))
+        answered = 0
+        while not asked.done():
+            assert client.get("/healthz").status_code == 200
+            answered += 1
+        assert asked.result().status_code == 200
+    assert answered > 10

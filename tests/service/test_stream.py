@@ -1,0 +1,111 @@
+import json
+import socket
+import time
+
+import pytest
+from servers import notes
+
+LINES = {"Content-Type": "application/x-ndjson"}
+STREAM = "/v1/annotate/stream"
+
+
+def line(at, text):
+    return json.dumps({"id": str(at), "text": text}).encode() + b"\n"
+
+
+def read(answer):
+    assert answer.status_code == 200, answer.text
+    return [json.loads(found) for found in answer.text.splitlines()]
+
+
+def test_a_line_comes_back_for_each_line_in_order_as_annotate_gives_it(api):
+    texts = [f"No fever {at}. Cough {at}." for at in range(300)]
+    body = b"".join(line(at, text) for at, text in enumerate(texts))
+    found = read(api.post(STREAM, content=body, headers=LINES))
+    assert [note["note_id"] for note in found] == [str(at) for at in range(300)]
+    alone = api.post("/v1/annotate", json=notes(*texts[:3])).json()["notes"]
+    for note in (*alone, *found):
+        del note["processed_at"]
+    assert found[:3] == alone
+
+
+def test_lines_may_be_cut_anywhere_on_their_way(api):
+    body = line(0, "fever 🙂") + b"\r\n\n" + line(1, "cough").rstrip()
+    for size in (1, 7, 1000):
+        pieces = (body[at : at + size] for at in range(0, len(body), size))
+        found = read(api.post(STREAM, content=pieces, headers=LINES))
+        assert [note["n_entities"] for note in found] == [1, 1]
+
+
+def test_a_line_that_is_none_is_told_with_its_number_and_costs_no_other(api):
+    body = b"".join((
+        line(0, "fever"), b"no json\n", b'{"id": "x"}\n', line(3, "f" * 200_001),
+        b'"' + b"f" * (5 * 2**20) + b'"\n', line(5, "This breaks."), line(6, "cough"), b"[1\n",
+    ))  # fmt: skip
+    found = read(api.post(STREAM, content=body, headers=LINES))
+    failed = [item for item in found if item.get("status") == "failed"]
+    told = [(item["line"], item["error"]["status"]) for item in found if "line" in item]
+    assert told == [(2, 400), (3, 422), (4, 422), (5, 413), (8, 400)]
+    assert [note["note_id"] for note in failed] == ["5"]
+    assert [note["n_entities"] for note in found if "line" not in note] == [1, 0, 1]
+
+
+def test_layers_threshold_and_format_are_asked_for_in_the_address(api):
+    found = read(api.post(f"{STREAM}?format=huggingface", content=line(0, "No fever"),
+                          headers=LINES))  # fmt: skip
+    assert [entity["assertion"] for entity in found[0]] == ["absent"]
+    assert api.post(f"{STREAM}?layers=none", content=b"", headers=LINES).status_code == 422
+    assert api.post(f"{STREAM}?threshold=2", content=b"", headers=LINES).status_code == 422
+    assert api.post(STREAM, content=b"", headers={"Content-Type": "text/plain"}).status_code == 415
+    assert read(api.post(STREAM, content=b"", headers=LINES)) == []
+
+
+@pytest.fixture
+def connection(server):
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        head = f"POST {STREAM} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+        connection.sendall(f"{head}Content-Type: application/x-ndjson\r\n\r\n".encode())
+        yield connection
+
+
+def chunk(data):
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def test_no_more_is_read_than_is_taken(connection, api):
+    """A caller that sends without end and takes nothing is stopped, and costs no memory."""
+    sent = 0
+    connection.setblocking(False)
+    data = chunk(line(0, "fever cough " * 1000))
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        try:
+            sent += connection.send(data)
+            until = time.monotonic() + 1.5
+        except BlockingIOError:
+            time.sleep(0.01)
+        assert sent < 50e6
+    # And the others are answered.
+    assert api.post("/v1/annotate", json=notes("fever")).status_code == 200
+
+
+def test_answers_come_while_the_rest_is_still_to_be_sent(connection):
+    for at in range(3):
+        connection.sendall(chunk(line(at, "No fever.")))
+        received = b""
+        while b"\n" not in received.rpartition(b"{")[2] or b'"note_id"' not in received:
+            received += connection.recv(65536)
+        assert f'"note_id":"{at}"'.encode() in received
+    connection.sendall(b"0\r\n\r\n")
+
+
+def test_who_hangs_up_is_forgotten(connection, server, api):
+    connection.sendall(chunk(line(0, "slowly " * 3) + line(1, "slowly " * 3)))
+    connection.close()
+    for _ in range(100):
+        if "clinner_queue_notes 0.0" in api.get("/metrics").text:
+            break
+        time.sleep(0.1)
+    assert "clinner_queue_notes 0.0" in api.get("/metrics").text
+    assert "Traceback" not in server.logged()

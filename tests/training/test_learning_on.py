@@ -1,0 +1,238 @@
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import spacy
+import srsly
+from spacy.tokens import DocBin, Span
+from spacy.util import load_config
+
+pytest.importorskip("spacy_transformers")
+from tiny_encoders import biomedbert
+from toy_corpora import mtsamples, toy_note
+
+from spacy_clinner.annotation.said import get_relations
+from spacy_clinner.architectures.layered_tagger import score_slices
+from spacy_clinner.corpora.catalog import find_corpus
+from spacy_clinner.corpora.docbin import convert, read_docs
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.training.distillation import distil, rehearsal
+from spacy_clinner.training.learning_on import hold_out, learn_on, mean_scores
+from spacy_clinner.training.run import train
+
+TOKENIZER = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
+ONE_UPDATE = {"variables.max_steps": 1, "variables.warmup_steps": 1, "variables.eval_frequency": 1}
+SHORT = {"variables.max_steps": 12, "variables.warmup_steps": 1, "variables.eval_frequency": 12}
+# So small that it changes nothing: what is then different was changed by something else.
+NO_RATE = {**ONE_UPDATE, "variables.learn_rate": 1e-20}
+
+
+def blank():
+    return spacy.blank("en", config=TOKENIZER)
+
+
+@pytest.fixture(scope="module")
+def toy(request, tmp_path_factory):
+    """A folder with a corpus of two layers with relations, and a model trained on it."""
+    folder = tmp_path_factory.mktemp("toy")
+    biomedbert(folder / "encoder")
+    mtsamples(folder / "assets")
+    root = request.config.rootpath
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        convert(find_corpus("mtsamples", root / "configs/corpora.toml"), blank(), folder)
+    overrides = {
+        "paths.train": str(folder / "train.spacy"),
+        "paths.dev": str(folder / "dev.spacy"),
+        "variables.encoder": str(folder / "encoder"),
+        "variables.learn_rate": 0.01,
+        **SHORT,
+    }
+    train(root / "configs/clinner.cfg", folder / "out", overrides=overrides)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def old(toy):
+    return toy / "out/model-best"
+
+
+def notes_of(path, texts, annotate):
+    """A corpus of texts, each of which `annotate` gives its spans."""
+    nlp = blank()
+    docs = [annotate(nlp.make_doc(text)) for text in texts]
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    return path
+
+
+def found(doc, layer):
+    return [(span.text, span.label_) for span in doc.spans[layer]]
+
+
+def wards(doc):
+    """A layer of the hospital's own."""
+    doc.spans["places"] = [Span(doc, t.i, t.i + 1, label="WARD") for t in doc if t.text == "B7"]
+    return doc
+
+
+# Its words are those of the corpus that the model learned from.
+TEXTS = [toy_note(n)[0].replace("daily", "on B7") for n in range(20, 26)]
+
+
+@pytest.fixture(scope="module")
+def new_layer(toy, old, tmp_path_factory):
+    """A model that learned a layer of the hospital's own from six notes."""
+    folder = tmp_path_factory.mktemp("new")
+    notes = notes_of(folder / "notes.spacy", TEXTS, wards)
+    facts = learn_on(
+        str(old),
+        folder / "out",
+        overrides={"paths.train": str(notes), "variables.learn_rate": 0.01, **SHORT},
+    )
+    return folder / "out", facts
+
+
+def test_a_new_layer_is_learned_beside_the_old_ones(new_layer, old):
+    nlp, before = spacy.load(new_layer[0] / "model-best"), spacy.load(old)
+    assert nlp.get_pipe("ner").layers == (*before.get_pipe("ner").layers, "places")
+    doc = nlp(TEXTS[0].replace("Visit 20", "Visit 9"))
+    assert found(doc, "places") == [("B7", "WARD")]
+    assert nlp.component_names == before.component_names
+
+
+def test_what_nobody_annotated_is_not_forgotten(new_layer, old, toy):
+    nlp, before = spacy.load(new_layer[0] / "model-best"), spacy.load(old)
+    for doc in read_docs(toy / "test.spacy", nlp.vocab):
+        assert found(nlp(doc.text), "clinical") == found(before(doc.text), "clinical")
+    assert sorted(new_layer[1]["learning_on"]["distilled"]) == ["clinical", "modifiers"]
+
+
+def test_few_notes_are_held_out_in_turn(new_layer):
+    folder, facts = new_layer
+    assert facts["learning_on"] | {"distilled": []} == {
+        "notes": 6, "held_out": 6, "folds": 3, "rehearsed": 0, "distilled": []
+    }  # fmt: skip
+    assert sorted(path.name for path in folder.iterdir()) == ["model-best", "model-last"]
+    # The scores are those of models that did not see the notes that they were scored on.
+    assert 0.0 <= json.loads((folder / "model-best/meta.json").read_text())["performance"][
+        "layers_f"
+    ] <= 1.0  # fmt: skip
+
+
+def test_only_layers_that_annotators_judged_get_another_temperature(new_layer, old):
+    now, then = (spacy.load(path).get_pipe("ner").temperatures
+                 for path in (new_layer[0] / "model-best", old))  # fmt: skip
+    assert now["places"] != 1.0
+    assert {layer: now[layer] for layer in then} == then
+
+
+def test_a_model_names_the_users_paths_and_no_text_of_theirs(new_layer):
+    folder = new_layer[0] / "model-best"
+    paths = load_config(folder / "config.cfg")["paths"]
+    assert paths["train"].endswith("notes.spacy")
+    assert paths["dev"] is None
+    assert "B7" not in (folder / "vocab/strings.json").read_text()
+
+
+def drugs(doc):
+    """The layer that the model knows, with a label that it does not."""
+    doc.spans["clinical"] = [
+        Span(doc, t.i, t.i + 1, label=label)
+        for t in doc
+        for word, label in (("fever", "PROBLEM"), ("aspirin", "DRUG"), ("B7", "WARD"))
+        if t.text == word
+    ]
+    return doc
+
+
+def test_rows_of_labels_that_are_known_are_kept_and_new_ones_begin_at_zero(old, tmp_path):
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, drugs)
+    paths = {"paths.train": str(notes), "paths.dev": str(notes)}
+    learn_on(str(old), tmp_path / "out", overrides={**paths, **NO_RATE})
+    heads = [spacy.load(path).get_pipe("ner") for path in (old, tmp_path / "out/model-best")]
+    (before, labels), (after, new_labels) = (
+        (ner.model.get_ref("output_layer").get_param("W"), ner.layer_labels) for ner in heads
+    )
+    assert new_labels["clinical"] == [*labels["clinical"], "WARD"]
+    then, now = score_slices(labels)["clinical"].start, score_slices(new_labels)["clinical"].start
+    for inside in (0, 1):
+        for at, label in enumerate(new_labels["clinical"]):
+            row = after[now + 1 + inside * len(new_labels["clinical"]) + at]
+            if label == "WARD":
+                assert np.allclose(row, 0.0)
+            else:
+                kept = before[then + 1 + inside * len(labels["clinical"]) + at]
+                assert np.allclose(row, kept)
+
+
+def test_many_notes_are_held_out_by_a_fifth(old, tmp_path):
+    texts = [f"Visit {n}. Denies fever on B7.\n" for n in range(40)]
+    notes = notes_of(tmp_path / "notes.spacy", texts, wards)
+    again = notes_of(tmp_path / "old.spacy", TEXTS, drugs)
+    facts = learn_on(
+        str(old),
+        tmp_path / "out",
+        overrides={"paths.train": str(notes), **ONE_UPDATE},
+        rehearse=[again],
+    )
+    assert facts["learning_on"]["held_out"] == 8
+    assert facts["learning_on"]["rehearsed"] == 6
+
+
+def test_a_whole_config_can_begin_with_a_model(old, toy, tmp_path, root):
+    paths = {"paths.train": str(toy / "train.spacy"), "paths.dev": str(toy / "dev.spacy")}
+    train(
+        root / "configs/clinner.cfg",
+        tmp_path / "out",
+        overrides={**paths, **NO_RATE, "variables.encoder": "none/here"},
+        start=str(old),
+    )
+    then, now = spacy.load(old), spacy.load(tmp_path / "out/model-best")
+    (gold, *_) = read_docs(toy / "test.spacy", now.vocab)
+    assert found(now(gold.text), "clinical") == found(then(gold.text), "clinical")
+    assert load_config(tmp_path / "out/model-best/config.cfg")["components"]["ner"]["factory"]
+
+
+def test_an_edition_that_cannot_be_trained_is_refused(tmp_path, root):
+    with zipfile.ZipFile(root / "tests/models/en_clinner_cpu-0.1.0-py3-none-any.whl") as wheel:
+        wheel.extractall(tmp_path)
+    (edition,) = tmp_path.glob("en_clinner_cpu/en_clinner_cpu-*")
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, wards)
+    with pytest.raises(ClinnerError, match="CPU edition"):
+        learn_on(str(edition), tmp_path / "out", overrides={"paths.train": str(notes)})
+
+
+def test_notes_that_annotate_nothing_are_refused(old, tmp_path):
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, lambda doc: doc)
+    with pytest.raises(ClinnerError, match="no note there annotates any layer"):
+        learn_on(str(old), tmp_path / "out", overrides={"paths.train": str(notes)})
+
+
+def test_the_model_of_before_links_the_spans_of_annotators(old, toy):
+    nlp = spacy.load(old)
+    (doc, *_) = read_docs(toy / "test.spacy", nlp.vocab)
+    doc = nlp.make_doc(doc.text)
+    doc.spans["clinical"] = [Span(doc, 3, 4, label="PROBLEM")]
+    assert distil(nlp, [doc]) == ["modifiers"]
+    assert {link.head.start for link in get_relations(doc)} <= {3}
+
+
+def test_as_many_old_notes_are_rehearsed_as_there_are_new_ones():
+    docs = [*blank().pipe(map(str, range(100)))]
+    assert len(rehearsal(docs, 5)) == 20
+    assert len(rehearsal(docs, 30)) == 30
+    assert rehearsal(docs[:3], 30) and rehearsal([], 30) == []
+
+
+def test_each_note_is_held_out_once():
+    notes = list("abcdefg")
+    parts = [hold_out(notes, notes, 3, part) for part in range(3)]
+    assert sorted(sum((part.held_out for part in parts), [])) == notes
+    assert all({*part.train} | {*part.held_out} == {*notes} for part in parts)
+
+
+def test_scores_of_folds_without_any_are_left_out():
+    scores = [{"layers_f": 0.5, "layers_p": None}, {"layers_f": 1.0}]
+    assert mean_scores(scores) == {"layers_f": 0.75}
+    assert srsly.json_dumps(mean_scores([])) == "{}"

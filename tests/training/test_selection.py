@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Span
+from spacy.training import Example
+
+from spacy_clinner.corpora.jsonl import read_jsonl
+from spacy_clinner.corpora.suggestion_files import SUGGESTED
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.training.selection import Looks, choose, drawn, look
+from spacy_clinner.training.suggesting import suggest
+
+WORDS = ("fever", "cough", "asthma")
+TEXTS = [f"Visit {n}. Denies {WORDS[n % 3]} today. Seen at noon." for n in range(12)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A pipeline that knows three problems, without an encoder."""
+    nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
+    nlp.add_pipe("clinner_ner")
+    nlp.add_pipe("clinner_sentences")
+    nlp.add_pipe("clinner_context")
+    examples = []
+    for text in TEXTS:
+        gold = nlp.make_doc(text)
+        spans = [Span(gold, t.i, t.i + 1, label="PROBLEM") for t in gold if t.text in WORDS]
+        gold.spans["clinical"] = spans
+        examples.append(Example(nlp.make_doc(text), gold))
+    with nlp.select_pipes(enable=["clinner_ner"]):
+        sgd = nlp.initialize(lambda: examples)
+        for _ in range(25):
+            nlp.update(examples, sgd=sgd)
+    path = tmp_path_factory.mktemp("model") / "model"
+    nlp.to_disk(path)
+    return path
+
+
+def test_a_note_that_is_known_is_expected_to_have_fewer_errors(model):
+    odd = "Pt c/o SOB w/ exertion; hx COPD ? CHF."
+    errors = look(spacy.load(model), [TEXTS[0], odd, ""], ["clinical"]).errors
+    assert errors[2] == 0.0
+    assert errors[0] < errors[1]
+
+
+def test_vectors_are_of_length_one(model):
+    vectors = look(spacy.load(model), TEXTS[:3], ["clinical"]).vectors
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0)
+
+
+def looks(errors, vectors):
+    vectors = np.array(vectors, dtype=float)
+    return Looks(np.array(errors), vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def test_of_uncertain_notes_those_unlike_each_other_come_first():
+    two_kinds = [(1, 0.01), (1, 0.02), (0.01, 1), (0.02, 1)]
+    assert choose(looks([9.0, 8.0, 5.0, 0.1], two_kinds), 2, "uncertainty") == [0, 2]
+
+
+def test_what_a_model_knows_is_left_for_the_end():
+    found = looks([0.0, 3.0, 0.0, 2.0], np.eye(4))
+    assert {*choose(found, 4, "uncertainty")[:2]} == {1, 3}
+
+
+def test_diversity_takes_one_of_each_kind():
+    kinds = [(1, 0, 0), (1, 0.1, 0), (0, 1, 0), (0, 1, 0.1), (0, 0, 1)]
+    chosen = choose(looks([1.0] * 5, kinds), 3, "diversity")
+    assert len({0 if at < 2 else 1 if at < 4 else 2 for at in chosen}) == 3
+
+
+@pytest.mark.parametrize("by", ["uncertainty", "diversity", "random"])
+def test_each_note_is_chosen_once_and_no_more_than_there_are(by):
+    rng = np.random.default_rng(0)
+    found = looks(rng.random(9), rng.random((9, 4)))
+    assert sorted(choose(found, 50, by)) == [*range(9)]
+    assert choose(found, 5, by) == choose(found, 5, by)
+
+
+def test_a_sample_of_a_stream_is_in_its_order_and_of_all_its_parts():
+    assert drawn(iter(range(5)), 10) == [*range(5)]
+    sample = drawn(iter(range(1000)), 50)
+    assert len({*sample}) == 50
+    assert sample == sorted(sample)
+    assert 300 < np.mean(sample) < 700
+
+
+def test_suggestions_have_the_models_spans_and_assertions(model, tmp_path):
+    notes = [(f"n{n}", text) for n, text in enumerate(TEXTS)]
+    found = suggest(str(model), notes, tmp_path / "out", "label-studio", count=3)
+    assert len(found) == 3
+    assert all(s.expected_errors is not None for s in found)
+    back = list(read_jsonl(tmp_path / "out" / SUGGESTED))
+    assert [note.id for note in back] == [s.note.id for s in found]
+    for note in back:
+        (span,) = note.spans
+        assert span.surface in WORDS
+        assert [(a.label, a.value) for a in note.attributes] == [("assertion", "absent")]
+
+
+def test_layers_that_a_model_does_not_have_are_refused(model, tmp_path):
+    with pytest.raises(ClinnerError, match="no layer 'umls'"):
+        suggest(str(model), [("a", "b")], tmp_path, "jsonl", layers=["umls"])
+    with pytest.raises(ClinnerError, match="no note with a text"):
+        suggest(str(model), [("a", " ")], tmp_path, "jsonl")
+    with pytest.raises(ClinnerError, match="not by 'luck'"):
+        suggest(str(model), [("a", "b")], tmp_path, "jsonl", by="luck")
+
+
+def test_a_pipeline_of_others_can_only_be_chosen_for_by_chance(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.to_disk(tmp_path / "model")
+    with pytest.raises(ClinnerError, match="no clinner_ner"):
+        suggest(str(tmp_path / "model"), [("a", "b")], tmp_path / "out", "jsonl")
