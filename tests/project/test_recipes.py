@@ -38,7 +38,6 @@ EXPECTED = {
     "maccrobat-deberta": {"maccrobat": ["Sign_symptom", "Medication", "Dosage"]},
     "mtsamples-biomedbert": {"clinical": ["PROBLEM", "DRUG"], "modifiers": ["NEGATION"]},
 }
-EMPTY = "''"
 RELATIONS = {"n2c2-gatortrons": "DRUG-STRENGTH", "mtsamples-biomedbert": "PROBLEM-NEGATION"}
 
 
