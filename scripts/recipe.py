@@ -42,8 +42,9 @@ def main(
         values = {f"vars.{key}": value for key, value in defaults.items()} | overrides
         for command in tuning({key.removeprefix("vars."): value for key, value in values.items()}):
             typer.echo(f"Running command: {command}")
-            if not dry:
-                subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True)
+            words = [sys.executable, *shlex.split(command)[1:]]
+            if not dry and (code := subprocess.run(words, check=False).returncode):
+                raise typer.Exit(code)
         return
     project_run(project.parent, "all", overrides=overrides, dry=dry, parent_command="spacy project")
 
