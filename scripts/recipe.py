@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +28,7 @@ def main(
     project: Annotated[Path, typer.Option(help="The project file")] = Path("project.yml"),
     dry: Annotated[bool, typer.Option(help="Print the commands, and run none")] = False,
 ) -> None:
-    """Run the workflow `all`, or `llm` for a language model, with the settings of RECIPE.
+    """Run the workflow `all` with the settings of RECIPE, or tune its language model.
 
     Further options such as --vars.encoder win over the recipe, where they differ from what
     project.yml has.
@@ -36,10 +38,36 @@ def main(
     for key, value in parse_config_overrides(context.args).items():
         if value != defaults.get(key.removeprefix("vars.")):
             overrides[key] = value
-    workflow = "llm" if "vars.llm" in read_recipe(recipe, recipes) else "all"
-    project_run(
-        project.parent, workflow, overrides=overrides, dry=dry, parent_command="spacy project"
-    )
+    if "vars.llm" in overrides:
+        values = {f"vars.{key}": value for key, value in defaults.items()} | overrides
+        for command in tuning({key.removeprefix("vars."): value for key, value in values.items()}):
+            typer.echo(f"Running command: {command}")
+            words = [sys.executable, *shlex.split(command)[1:]]
+            if not dry and (code := subprocess.run(words, check=False).returncode):
+                raise typer.Exit(code)
+        return
+    project_run(project.parent, "all", overrides=overrides, dry=dry, parent_command="spacy project")
+
+
+def tuning(values: dict[str, Any]) -> list[str]:
+    """The commands that tune a language model.
+
+    values (dict[str, Any]): The variables, by name.
+    RETURNS (list[str]): From the raw files to the scores.
+    """
+    corpus, form = values["corpus"], values["format"]
+    chats, out = f"training/{corpus}/chats-{form}", f"training/{corpus}/llm-{form}"
+    how = f"--epochs {values['epochs']} --seed {values['seed']} --gpu-id {values['gpu_id']}"
+    asked = f"--format {form} --view '{values.get('view', '')}' --gpu-id {values['gpu_id']}"
+    return [
+        f"python scripts/check_assets.py {corpus}",
+        f"python -m spacy_clinner convert {corpus}",
+        f"python -m spacy_clinner instruct {corpus} {chats} --format {form}",
+        f"python -m spacy_clinner tune {chats}/train.jsonl {values['llm']} {out} {how} "
+        f"{values.get('tune', '')}",
+        f"python scripts/compare_llm.py corpus/{corpus}/test.spacy --tuned {out} {asked} "
+        f"--out metrics/{corpus}/llm-{form}.json",
+    ]
 
 
 def read_recipe(name: str, path: Path) -> dict[str, Any]:

@@ -38,7 +38,6 @@ EXPECTED = {
     "maccrobat-deberta": {"maccrobat": ["Sign_symptom", "Medication", "Dosage"]},
     "mtsamples-biomedbert": {"clinical": ["PROBLEM", "DRUG"], "modifiers": ["NEGATION"]},
 }
-EMPTY = "''"
 RELATIONS = {"n2c2-gatortrons": "DRUG-STRENGTH", "mtsamples-biomedbert": "PROBLEM-NEGATION"}
 
 
@@ -204,7 +203,7 @@ def test_a_recipe_of_a_language_model_makes_chats_and_tunes_on_them(name):
     assert f"--epochs {recipe['epochs']}" in tune
     assert f"--rank {recipe['tune']['rank']} --alpha {recipe['tune']['alpha']}" in tune
     scored = next(line for line in lines if "scripts/compare_llm.py" in line)
-    assert f"--view {recipe.get('view', EMPTY)} --gpu-id 0" in scored
+    assert f"--view '{recipe.get('view', '')}' --gpu-id 0" in scored
     # Each command knows the options that it is given.
     for line, command in ((told, "instruct"), (tune, "tune")):
         arguments = shlex.split(line)[shlex.split(line).index(command) + 1 :]
