@@ -1,8 +1,6 @@
 """How a note gets into the page, and what happens while someone types."""
 
-import re
-
-from toy_layers import GO_ON, NOTE, tag, write
+from toy_layers import NOTE, tag, write
 
 
 def marks(page):
@@ -123,33 +121,17 @@ def test_what_the_service_refuses_is_said_in_its_words(open_page, serve, toy):
     assert "larger than 100 bytes" in page.inner_text("#alert")
 
 
-def waiting(page, address):
-    """How many notes wait for their turn."""
-    told = page.request.get(f"{address}metrics").text()
-    return float(re.search(r"^clinner_queue_notes (\S+)", told, re.M)[1])
-
-
-def test_a_service_that_has_too_much_to_do_is_asked_again(open_page, serve, toy):
-    GO_ON.clear()
-    address = serve(toy, queue=2, batch=1)
-    page = open_page(address, is_clean=False)
+def test_a_service_that_has_too_much_to_do_is_asked_again(open_page):
+    page = open_page(is_clean=False)
     page.wait_for_selector(".example")
-    # One note is computed, and another waits.
-    for text in ("slowly", "Cough."):
-        page.evaluate(
-            """text => {
-                const body = JSON.stringify({notes: [{id: "a", text}]});
-                const headers = {"Content-Type": "application/json"};
-                fetch("v1/annotate", {method: "POST", headers, body});
-            }""",
-            text,
-        )
-        while waiting(page, address) != (text == "Cough."):
-            page.wait_for_timeout(10)
+    # As the service answers while its queue is full, once.
+    told = {"error": {"id": "a", "status": 503, "message": "Too many words wait."}}
+    headers = {"Retry-After": "1"}
+    full = {"status": 503, "headers": headers, "json": told}
+    page.route("**/v1/annotate", lambda route: route.fulfill(**full), times=1)
     page.fill("#text", "Denies fever.")
     page.wait_for_selector("#alert:not([hidden])")
-    assert "The page tries again by itself" in page.inner_text("#alert")
-    GO_ON.set()
+    assert "Too many words wait. The page tries again" in page.inner_text("#alert")
     tag(page, "fever").wait_for()
     assert page.is_hidden("#alert")
 

@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from itertools import accumulate
-from threading import Event
 
 from spacy.language import Language
 
@@ -24,7 +23,6 @@ Labs:
 Troponin 4.8 ng/mL. Return if dyspnea worsens.
 """
 MARKUP = "<img src=x onerror=alert(1)>"
-GO_ON = Event()
 # By layer and label, the words; by words, a confidence other than 0.9.
 WORDS = {
     "clinical": {
@@ -57,8 +55,8 @@ TYPE = """text => {
 
 @Language.factory("toy_layers")
 class ToyLayers:
-    """Finds words, and links a modifier to the entities of its line. "slowly" waits for
-    `GO_ON`, "breaks" is an error."""
+    """Finds words, and links a modifier to the entities of its line. "breaks" is
+    an error."""
 
     layers = tuple(WORDS)
 
@@ -67,8 +65,6 @@ class ToyLayers:
         self.layer_labels = {layer: tuple(labels) for layer, labels in WORDS.items()}
 
     def __call__(self, doc):
-        if "slowly" in doc.text:
-            GO_ON.wait(300)
         if "breaks" in doc.text:
             raise ValueError("It breaks.")
         for layer, labels in WORDS.items():
