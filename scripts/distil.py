@@ -36,11 +36,24 @@ from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.schemes import of_layers, write_schemes
 
 CONFIG = Path("configs/distillation.toml")
+CORPORA = (
+    "sample", "notes", "mtsamples", "maccrobat", "ncbi-train-dev", "bc5cdr-train-dev", "release",
+    "release-2",
+)  # fmt: skip
 # A text of fewer words says little.
 FEWEST_WORDS = 12
 # Documents of each set of layers, by which a pipeline is made.
 SAMPLE = 30
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
+def convert() -> None:
+    """Convert all corpora that the released model learns from or is scored on."""
+    for name in CORPORA:
+        command = [sys.executable, "-m", "spacy_clinner", "convert", name]
+        if subprocess.run(command, check=False).returncode:
+            raise ClinnerError(f"{name} was not converted; see above.")
 
 
 @app.command()

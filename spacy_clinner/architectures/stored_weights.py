@@ -30,6 +30,14 @@ def store_as_safetensors(shim: Any, stored_in: Stored) -> None:
     shim.from_bytes = partial(weights_from_bytes, shim)
 
 
+def store_as_before(shim: Any) -> None:
+    """Undo `store_as_safetensors`.
+
+    shim (HFShim): The shim, changed in place.
+    """
+    del shim.to_bytes, shim.from_bytes
+
+
 def weights_to_bytes(shim: Any, stored_in: Stored) -> bytes:
     """Give an encoder as bytes.
 

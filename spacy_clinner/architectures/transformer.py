@@ -16,7 +16,7 @@ from spacy.util import SimpleFrozenDict
 
 from spacy_clinner.architectures.bf16 import When
 from spacy_clinner.architectures.encoder_layer import encoder_layer
-from spacy_clinner.architectures.stored_weights import Stored, store_as_safetensors
+from spacy_clinner.architectures.stored_weights import Stored, store_as_before, store_as_safetensors
 from spacy_clinner.architectures.transformer_batch import cuts_windows, forward
 from spacy_clinner.compat import replace_listener_config, set_forward
 from spacy_clinner.errors import ClinnerError
@@ -79,8 +79,21 @@ def transformer_model(
     model.layers[0] = encoder_layer(model.layers[0], bf16_on_cpu, predict_bf16_on_cpu)
     store_as_safetensors(model.layers[0].shims[0], stored_in)
     model.attrs["set_transformer"] = set_checked_transformer
+    model.attrs["replace_listener"] = partial(replace_listener, model.attrs["replace_listener"])
     model.attrs["replace_listener_cfg"] = replace_listener_cfg
     return cast("Model[list[Doc], FullTransformerBatch]", model)
+
+
+def replace_listener(plain: Callable[[Any], Any], model: Any) -> Any:
+    """The model of a component that gets a transformer of its own (`nlp.replace_listeners`).
+
+    plain (Callable): spacy-transformers' function for it, whose architecture the component then
+        has: its weights are stored as that reads them.
+    model (TransformerModel): The transformer's model, a copy.
+    RETURNS (Model): The component's.
+    """
+    store_as_before(model.layers[0].shims[0])
+    return plain(model)
 
 
 def replace_listener_cfg(transformer: dict[str, Any], listener: dict[str, Any]) -> dict[str, Any]:
