@@ -65,6 +65,7 @@ def main(
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="Also train from this encoder alone")] = None,
     rehearse: Annotated[list[Path] | None, typer.Option(help="As for clinner train")] = None,
+    learn_rate: Annotated[float | None, typer.Option(help="Other than the usual one")] = None,
     minutes: Annotated[float, typer.Option(help="Begin no training after so long")] = 1e9,
     small: Annotated[bool, typer.Option("--small", help="Fewer sizes, one seed")] = False,
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
@@ -76,7 +77,7 @@ def main(
     targets = {found.name: found for found in map(read_target, target)}
     (out / "cells").mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * minutes
-    bench = Bench(model, kept, encoder, rehearse or [], gpu_id)
+    bench = Bench(model, kept, encoder, rehearse or [], learn_rate, gpu_id)
     left = 0
     for cell in cells(targets, encoder is not None, small):
         path = out / "cells" / cell.file
@@ -123,10 +124,12 @@ class Bench:
         kept: Path | None,
         encoder: str | None,
         rehearse: Sequence[Path],
+        learn_rate: float | None,
         gpu_id: int,
     ) -> None:
         self.model, self.kept, self.encoder = model, kept, encoder
         self.rehearse, self.gpu_id = rehearse, gpu_id
+        self.rate = {} if learn_rate is None else {"variables.learn_rate": learn_rate}
 
     def measure(self, target: Target, cell: Cell) -> dict[str, Any]:
         """Train one cell and score it."""
@@ -158,7 +161,7 @@ class Bench:
             learn_on(
                 self.model,
                 out,
-                overrides={"paths.train": str(notes), "system.seed": cell.seed},
+                overrides={"paths.train": str(notes), "system.seed": cell.seed, **self.rate},
                 gpu_id=self.gpu_id,
                 rehearse=self.rehearse,
             )
