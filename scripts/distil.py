@@ -110,6 +110,7 @@ def learn(
     out: Annotated[Path, typer.Argument(help="Folder for what the student learns")],
 ) -> None:
     """Run teacher and student beside each other on this machine's GPU."""
+    remove_earlier(out)
     script = str(Path(__file__).parent / "distillation" / "on_gpu.py")
     parts = [("learn", student), ("teach", teacher)]
     running = [
@@ -122,6 +123,13 @@ def learn(
     if any(process.wait() for process in running):
         raise ClinnerError("teacher or student failed; see above.")
     typer.echo(f"✔ {out}")
+
+
+def remove_earlier(out: Path) -> None:
+    """Remove what an earlier run left, lest the student learn from its teacher's labels, or parts
+    of two students come together."""
+    for earlier in (*out.glob("*.pt"), *out.glob("student-*.npz")):
+        earlier.unlink()
 
 
 def write_sample(docs: list[Doc], folder: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import spacy
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.training import Example
 from tiny_encoders import biomedbert, gatortrons
 
@@ -220,3 +220,53 @@ def test_a_teacher_whose_pieces_are_others_is_refused(scripts, tokenizer, tmp_pa
     cased = AutoTokenizer.from_pretrained(gatortrons(tmp_path / "cased"))
     with pytest.raises(ClinnerError, match="has not the pieces"):
         of_tokenizer(cased, tokenizer)
+
+
+CONFIG = """
+gold = {{ "{gold}" = 1.0, "{gold}#modifiers" = 1.0 }}
+dev = {{ files = ["{gold}"] }}
+evaluate = {{ files = ["{gold}"] }}
+texts.notes = {{ layers = ["clinical"], files = ["{texts}"], limit = 100 }}
+teacher = {{ adapt_seconds = 0.1, adapt_rate = 1e-4, seconds = 0.1, rate = 1e-4, size = 512 }}
+folds = {{ count = 2, seconds = 0.1, layers = ["clinical"], corpora = ["{gold}"], beside = [] }}
+
+[student]
+adapt_seconds = 0.1
+adapt_rate = 1e-4
+seconds = 0.3
+rate = 1e-4
+size = 512
+texts = {{ notes = 1.0 }}
+"""
+
+
+def test_from_corpora_and_texts_to_a_pipeline_without_the_labels_of_an_earlier_teacher(
+    scripts, encoder, nlp, tmp_path
+):
+    import distil
+    import torch
+    from distillation import on_gpu
+
+    teacher, arrays, learned = (tmp_path / name for name in ("teacher", "arrays", "learned"))
+    biomedbert(teacher)
+    docs = annotated(nlp, TEXTS)
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "gold.spacy")
+    (tmp_path / "texts").mkdir()
+    words = " and ".join(TEXTS)
+    for at in range(3):
+        (tmp_path / f"texts/{at}.txt").write_text(f"{at} {words}")
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG.format(gold=tmp_path / "gold.spacy", texts=tmp_path / "texts"))
+    distil.prepare(str(encoder), str(teacher), arrays, config)
+    learned.mkdir()
+    (learned / "notes.pt").write_bytes(b"of an earlier teacher")
+    np.savez(learned / "student-9.npz", **{"heads.clinical.bias": np.zeros(1)})
+    # What `learn` does, which has a process for each.
+    distil.remove_earlier(learned)
+    on_gpu.teach(arrays, str(teacher), learned, torch.device("cpu"))
+    on_gpu.learn_from(arrays, str(encoder), learned, torch.device("cpu"))
+    distil.assemble(encoder, arrays, learned, tmp_path / "pipeline")
+    nlp = load_pipeline(tmp_path / "pipeline")
+    assert set(nlp(TEXTS[0]).spans) == set(SCHEME)
+    with np.load(learned / "folds.npz") as folds:
+        assert folds["gold0 clinical"].any(axis=1).all(), "every token is in one fold"
