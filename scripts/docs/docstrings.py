@@ -4,19 +4,21 @@ import re
 from collections.abc import Container
 from typing import Any
 
-from griffe import Class, Extension, Function
+from griffe import Class, Extension, Function, ParameterKind
 
 # "name (type): meaning", "first, second (type): meaning", "RETURNS (type): meaning".
 ITEM = re.compile(r"(?P<names>\*{0,2}\w+(?:, \*{0,2}\w+)*) \((?P<type>.+?)\): (?P<meaning>.*)")
 SECTIONS = {"RETURNS": "Returns", "YIELDS": "Yields", "RAISES": "Raises"}
 
 
-def google(text: str, parameters: Container[str] | None = None) -> str:
+def google(text: str, parameters: Container[str] | None = None, others: str = "Attributes") -> str:
     """A docstring with its items in the sections of Google's style.
 
     text (str): The docstring, spaCy's way.
-    parameters (Container[str] | None): Of a class, what it is made with; other names are those
-        of attributes. None where all names are parameters.
+    parameters (Container[str] | None): Of a class, what it is made with, and of a function with
+        further keyword arguments those that its signature names. None where all names are
+        parameters.
+    others (str): The section of other names.
     RETURNS (str): The docstring that griffe's parser reads.
     """
     prose: list[str] = []
@@ -25,7 +27,7 @@ def google(text: str, parameters: Container[str] | None = None) -> str:
     for line in text.splitlines():
         if found := ITEM.match(line):
             names = found["names"].split(", ")
-            kind = "Args" if parameters is None or names[0] in parameters else "Attributes"
+            kind = "Args" if parameters is None or names[0] in parameters else others
             open_items = sections.setdefault(SECTIONS.get(names[0], kind), [])
             begun = len(open_items)
             for name in names:
@@ -46,7 +48,9 @@ class SpacyDocstrings(Extension):
     def on_function(self, *, func: Function, **_: Any) -> None:
         """Griffe has read a function."""
         if func.docstring is not None:
-            func.docstring.value = google(func.docstring.value)
+            takes_more = any(p.kind is ParameterKind.var_keyword for p in func.parameters)
+            names = [p.name for p in func.parameters] if takes_more else None
+            func.docstring.value = google(func.docstring.value, names, "Keyword Args")
 
     def on_class_members(self, *, cls: Class, **_: Any) -> None:
         """Griffe has read a class, its methods included."""

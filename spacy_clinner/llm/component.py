@@ -92,8 +92,10 @@ class LanguageModel(RuleComponent):
         budget (int): How many tokens may be spent by this component; 0 for any number.
         cache (str): A folder that keeps the answers, which hold text of the notes; "" for none.
         constrained (bool): Have the server keep to the format's JSON schema, where it can.
-        examples (str): A converted corpus (.spacy) to show examples from. shots (int): How many.
-        choose (str): "seed" or "nearest", as `Shots` explains. seed (int): Its seed.
+        examples (str): A converted corpus (.spacy) to show examples from.
+        shots (int): How many examples to show.
+        choose (str): "seed" or "nearest", as `Shots` explains.
+        seed (int): Its seed.
         request (dict[str, Any]): Further fields of each request, such as {"seed": 1}.
         RAISES (ClinnerError): A setting is unknown or out of range.
         """
