@@ -67,7 +67,11 @@ def main(
     card = render(facts)
     with written_whole(out) as path:
         path.write_text(card, encoding="utf8")
-    write_meta(model, package_meta(facts, card))
+    meta = package_meta(facts, card)
+    write_meta(model, meta)
+    if inputs.base is not None:
+        # The scores of an edition are not those of what it was made from.
+        write_meta(inputs.base, {k: v for k, v in meta.items() if k != "performance"})
     right = sum(probe["is_right"] for probe in facts["probes"])
     typer.echo(f"✔ {out}, {model}/meta.json; {right} of {len(facts['probes'])} sentences right")
 
