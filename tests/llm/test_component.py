@@ -304,6 +304,15 @@ def test_what_was_asked_before_is_not_asked_again(tmp_path):
     assert not any(re.search("fever|Denies", str(path)) for path in files)
 
 
+def test_a_cache_that_cannot_be_written_to_is_said_to_be(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        serving(lambda *_: content(ROWS)) as (url, _),
+        pytest.raises(ClinnerError, match=r"`cache` .*file cannot be written to"),
+    ):
+        make(url, cache=str(tmp_path / "file"))(NOTE)
+
+
 def test_a_failure_is_not_remembered_and_a_broken_file_is_asked_anew(tmp_path):
     answers = iter(["no JSON", content(ROWS), content(ROWS)])
     with serving(lambda *_: next(answers)) as (url, requests):
