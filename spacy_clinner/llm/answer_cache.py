@@ -2,6 +2,7 @@
 files are the user's alone."""
 
 import json
+import threading
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ class AnswerCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # Of one passage that stands twice, both answers would have one temporary name.
+        self._writing = threading.Lock()
 
     def path(self, model: str, prompt: dict[str, Any], text: str) -> Path:
         """The file of a question.
@@ -49,7 +52,7 @@ class AnswerCache:
         try:
             for folder in (self.folder, path.parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with written_whole(path, private=True) as partial:
+            with self._writing, written_whole(path, private=True) as partial:
                 partial.write_text(json.dumps(data), encoding="utf8")
         except OSError as error:
             raise ClinnerError(
