@@ -111,6 +111,13 @@ def test_what_is_not_found_or_has_an_unknown_label_is_dropped_and_counted():
     }
 
 
+def test_a_part_of_a_word_gets_the_whole_of_it_and_is_not_called_exact():
+    with serving(lambda *_: content([{"text": "pain", "label": "PROBLEM"}])) as (url, _):
+        doc = make(url)("Knee is painful.")
+    assert [(ent.text, ent._.match) for ent in doc.ents] == [("painful", "fuzzy")]
+    assert doc.user_data["clinner_llm"]["mentions"] == {"fuzzy": 1}
+
+
 def test_of_overlapping_spans_of_a_layer_the_longest_stays():
     rows = [{"text": words, "label": "PROBLEM"} for words in ("pain", "knee pain")]
     with serving(lambda *_: content(rows)) as (url, _):
