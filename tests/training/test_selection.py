@@ -126,7 +126,7 @@ def test_layers_that_a_model_does_not_have_are_refused(model, tmp_path):
         suggest(str(model), [("a", "b")], tmp_path, "jsonl", by="luck")
 
 
-def test_a_pipeline_of_others_can_only_be_chosen_for_by_chance(tmp_path):
+def test_a_pipeline_without_calibrated_confidence_has_nothing_to_suggest(tmp_path):
     nlp = spacy.blank("en")
     nlp.to_disk(tmp_path / "model")
     with pytest.raises(ClinnerError, match="no clinner_ner"):
