@@ -19,6 +19,7 @@ import typer
 
 from spacy_clinner.cli import run
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import written_whole
 
 SIZES, SEEDS = (0, 5, 10, 20, 50, 100), (1, 2, 3)
 SMALL_SIZES, SMALL_SEEDS = (0, 5, 20), (1,)
@@ -87,7 +88,8 @@ def main(
             left += 1
             continue
         found = {**asdict(cell), **bench.measure(targets[cell.target], cell)}
-        path.write_text(json.dumps(found), encoding="utf8")
+        with written_whole(path) as partial:
+            partial.write_text(json.dumps(found), encoding="utf8")
         typer.echo(f"{cell.file}: {found['f']:.3f}")
     measured = [json.loads(p.read_text()) for p in sorted((out / "cells").glob("*.json"))]
     (out / "learning-curve.md").write_text(table(measured), encoding="utf8")

@@ -24,6 +24,8 @@ def command(
     pool: Annotated[
         int, typer.Option(help="How many notes to choose among, drawn by chance", min=1)
     ] = 2000,
+    query: Annotated[str | None, typer.Option(help="What to read from a database, as SQL")] = None,
+    table: Annotated[str | None, typer.Option(help="The table to read from a database")] = None,
     id: Annotated[str, typer.Option(help="The column of ids")] = "note_id",
     text: Annotated[str, typer.Option(help="The column of texts")] = "text",
     seed: Annotated[int, typer.Option(help="Decides what is drawn by chance")] = 0,
@@ -31,13 +33,15 @@ def command(
 ) -> None:
     """Choose the notes of SOURCE from which MODEL would learn most, and write what it finds in them
     to OUT, to be corrected in a tool for annotation."""
+    from spacy_clinner.cli.annotate import database_options
     from spacy_clinner.tables.sources import open_source
     from spacy_clinner.tables.sources.source import Request
     from spacy_clinner.training.preparation import use_gpu
     from spacy_clinner.training.suggesting import suggest
 
     use_gpu(gpu_id)
-    notes = open_source(Request(source, id, text))
+    options = database_options(source, query, table)
+    notes = open_source(Request(source, id, text, options=options))
 
     def rows() -> Iterator[tuple[str, str]]:
         for batch in notes.batches():

@@ -171,11 +171,15 @@ def minutes_of(path: Path) -> float | None:
     """
     if path.suffix != ".json":
         return None
-    tasks = srsly.read_json(path)
+    try:
+        tasks = srsly.read_json(path)
+    except ValueError:
+        # Records line by line are no export of Label Studio.
+        return None
     seconds = [
         float(annotation["lead_time"])
         for task in (tasks if isinstance(tasks, list) else ())
         for annotation in (task.get("annotations") or () if isinstance(task, dict) else ())
-        if isinstance(annotation, dict) and annotation.get("lead_time") is not None
+        if isinstance(annotation, dict) and isinstance(annotation.get("lead_time"), int | float)
     ]
     return round(sum(seconds) / 60, 1) if seconds else None

@@ -53,7 +53,7 @@ def _notes(path: Path) -> Iterator[Note]:
         except ClinnerError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile,
-                SyntaxError) as error:  # fmt: skip
+                SyntaxError, _cassis().typesystem.TypeNotFoundError) as error:  # fmt: skip
             raise ClinnerError(
                 f"{file}: no CAS that can be read ({type(error).__name__}). Export it again as "
                 f"UIMA CAS JSON or XMI."

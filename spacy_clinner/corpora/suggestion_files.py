@@ -24,7 +24,7 @@ def write_suggestions(
 
     suggestions (Sequence[Suggestion]): What is suggested.
     palette (Palette): What annotators choose from.
-    out (Path): The folder to write; only the user may read what holds notes (mode 0600). Beside
+    out (Path): The folder to write; only the user may read it (mode 0700, files 0600). Beside
         the files of the tool it gets `suggested.jsonl`.
     tool (str): A key of `WRITERS`.
     model (str): Name and version of the model.
@@ -36,6 +36,8 @@ def write_suggestions(
     if out.exists() and not (out / SUGGESTED).is_file() and (out.is_file() or any(out.iterdir())):
         raise ClinnerError(f"{out}: holds something else. Name another folder.")
     with folder_written_whole(out) as folder:
+        # Before the first file is in it: tools' files get their own modes at the end.
+        folder.chmod(0o700)
         write_jsonl((suggestion.note for suggestion in suggestions), folder / SUGGESTED)
         WRITERS[tool](suggestions, palette, folder, model)
         for path in folder.rglob("*"):

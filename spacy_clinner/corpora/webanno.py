@@ -23,6 +23,7 @@ BASE = "BT_"
 # The feature that names a span or a relation, where a layer has several.
 LABELS = ("label", "value", "identifier", "category")
 TOKEN = re.compile(r"(\d+)-(\d+)(\.\d+)?")
+PLACE = re.compile(r"(\d+)-(\d+)")
 # "1-3[2_0]": the token of the other end, its number and ours; no numbers where there is one only.
 END = re.compile(r"(\d+-\d+(?:\.\d+)?)(?:\[(\d+)_(\d+)\])?")
 VALUE = re.compile(r"(.*?)(?:\[(\d+)\])?", re.DOTALL)
@@ -86,8 +87,9 @@ def read_webanno(path: Path) -> Iterator[Note]:
 
 
 def _note(file: Path) -> Note:
-    lines = decode(file.read_bytes(), file).splitlines()
-    if not lines or not lines[0].startswith(FORMAT):
+    # Notes hold other characters at which `str.splitlines` cuts.
+    lines = decode(file.read_bytes(), file).replace("\r\n", "\n").split("\n")
+    if not lines[0].startswith(FORMAT):
         raise ClinnerError(f"{file}: no WebAnno TSV 3, which begins with {FORMAT!r}.")
     layers = [_layer(line) for line in lines if line.startswith((SPANS, RELATIONS))]
     found = _Document()
@@ -98,13 +100,17 @@ def _note(file: Path) -> Note:
             sentence.append(_plain(line.removeprefix("#Text=")))
         elif line and not line.startswith("#"):
             cells = line.split("\t")
-            if not TOKEN.fullmatch(cells[0]) or len(cells) < 3:
+            place = PLACE.fullmatch(cells[1]) if len(cells) > 2 else None
+            if not TOKEN.fullmatch(cells[0]) or place is None:
                 found.problems.append(Problem(where, JUNK_LINE))
                 continue
-            start, end = map(int, cells[1].split("-"))
+            start, end = int(place[1]), int(place[2])
             if sentence:
                 _begin(found, start, "\n".join(sentence))
                 sentence = []
+            if not start <= end <= found.length:
+                found.problems.append(Problem(where, JUNK_LINE))
+                continue
             _read_cells(found, layers, cells, (start, end), where)
     return _built(found, file)
 

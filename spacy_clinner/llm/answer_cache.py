@@ -2,10 +2,12 @@
 files are the user's alone."""
 
 import json
+import threading
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
 from spacy_clinner.llm.chat import Reply
 
@@ -18,6 +20,8 @@ class AnswerCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # Of one passage that stands twice, both answers would have one temporary name.
+        self._writing = threading.Lock()
 
     def path(self, model: str, prompt: dict[str, Any], text: str) -> Path:
         """The file of a question.
@@ -40,12 +44,20 @@ class AnswerCache:
             return None
 
     def put(self, path: Path, reply: Reply) -> None:
-        """Store an answer."""
-        for folder in (self.folder, path.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with written_whole(path, private=True) as partial:
-            data = {"content": reply.content, "cut": reply.cut}
-            partial.write_text(json.dumps(data), encoding="utf8")
+        """Store an answer.
+
+        RAISES (ClinnerError): The folder cannot be written to.
+        """
+        data = {"content": reply.content, "cut": reply.cut}
+        try:
+            for folder in (self.folder, path.parent):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._writing, written_whole(path, private=True) as partial:
+                partial.write_text(json.dumps(data), encoding="utf8")
+        except OSError as error:
+            raise ClinnerError(
+                f"clinner_llm: the `cache` {self.folder} cannot be written to ({error.strerror})."
+            ) from None
 
 
 def _digest(text: str) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from spacy_clinner.errors import ClinnerError
 
-RETRIED = frozenset((408, 425, 429, 500, 502, 503, 504))
+RETRIED = frozenset((408, 425, 429, *range(500, 600))) - {501, 505}
 LONGEST_WAIT = 60.0
 SIGNS_OF_TOKEN = 4
 WHAT = {
@@ -54,12 +54,21 @@ class Address:
     key: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(self.base_url)
+            whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
             raise ClinnerError(
                 "clinner_llm: give the address of the server: `base_url` in the config, or the "
                 "environment variable CLINNER_LLM_URL, such as http://localhost:8000/v1. Notes "
                 "are sent nowhere else."
+            )
+        if not (self.key.isascii() and self.key.isprintable()):
+            raise ClinnerError(
+                "clinner_llm: the key holds a line break or another character that no header can. "
+                "Look at the environment variable that `key_env` names."
             )
         if parts.username or parts.password:
             raise ClinnerError(
@@ -260,5 +269,5 @@ def _read(content: bytes, asked: int) -> Reply | None:
             int(usage.get("completion_tokens") or len(written) // SIGNS_OF_TOKEN),
         )
         return Reply(str(written), choice.get("finish_reason") == "length", *tokens)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
         return None

@@ -11,6 +11,7 @@ from spacy.util import filter_spans
 from spacy_clinner.annotation import said, store
 from spacy_clinner.llm.labels import KnownLabels
 from spacy_clinner.llm.placement import Placement
+from spacy_clinner.llm.search import FUZZY
 from spacy_clinner.pipeline.context.assertion import Findings, attributes
 from spacy_clinner.schemes import Scheme
 
@@ -96,6 +97,11 @@ def _spans(
         ends = start + one.start, start + one.end
         span = doc.char_span(*ends, label=label, span_id=scheme.layer, alignment_mode="expand")
         if span is not None:
+            if (span.start_char, span.end_char) != ends:
+                # "pain" in "painful" is not what the answer says.
+                counts[kind] -= 1
+                counts[FUZZY] += 1
+                kind = FUZZY
             found[at] = scheme.layer, _Found(span, kind, assertion=one.assertion)
     for at, (_, mention) in found.items():
         heads = placement.mentions[at].heads

@@ -131,8 +131,8 @@ def read_chats(path: Path) -> list[list[dict[str, str]]]:
     RAISES (ClinnerError): It is missing, or is not such a file.
     """
     try:
-        lines = path.read_text(encoding="utf8").splitlines()
-        found = [json.loads(line)["messages"] for line in lines if line.strip()]
+        with path.open(encoding="utf8") as lines:
+            found = [json.loads(line)["messages"] for line in lines if line.strip()]
         if all(chat and chat[-1]["role"] == "assistant" for chat in found):
             return found
     except OSError as error:

@@ -284,5 +284,7 @@ def _scheme_files(nlp: Language) -> list[str]:
     for part in section["training"]["train_corpus"].split("."):
         section = section[part]
     paths = section.get("path") or []
-    files = [Path(path).parent / SCHEMES for path in (paths if isinstance(paths, list) else [paths])]
+    files = [
+        Path(path).parent / SCHEMES for path in (paths if isinstance(paths, list) else [paths])
+    ]
     return list(dict.fromkeys(str(file) for file in files if file.is_file()))

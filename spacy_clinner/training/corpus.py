@@ -64,9 +64,7 @@ def create_corpus(
     return read
 
 
-def sample(
-    sources: Sequence[Sequence[Doc]], size_exponent: float, rng: random.Random
-) -> list[Doc]:
+def sample(sources: Sequence[Sequence[Doc]], size_exponent: float, rng: random.Random) -> list[Doc]:
     """The documents of one pass over several corpora.
 
     sources (Sequence[Sequence[Doc]]): The documents of each path.

@@ -157,9 +157,7 @@ def confidences(doc: Doc, layer: str) -> dict[Key, float]:
     return {key: UNSTATED if value is None else value for key, value in stated.items()}
 
 
-def elect(
-    doc: Doc, layers: dict[str, tuple[Counter[Key], int]]
-) -> tuple[Doc, float]:
+def elect(doc: Doc, layers: dict[str, tuple[Counter[Key], int]]) -> tuple[Doc, float]:
     """Give a document the sure spans, of those that overlap the surest; and their mean
     confidence, 0 where there is none."""
     sure: list[float] = []

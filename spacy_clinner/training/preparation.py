@@ -158,7 +158,9 @@ def check_corpora(settings: Mapping[str, Any]) -> None:
                     f"`spacy project run convert`."
                 )
             files = list(walk_corpus(Path(path), ".spacy"))
-            if not any([len(read_docs(file, Vocab())) for file in files]):
+            # All of them are read, so that one that cannot be is told of now.
+            counts = [len(read_docs(file, Vocab())) for file in files]
+            if not any(counts):
                 raise ClinnerError(f"{path}: holds no note, so there is nothing to learn or score.")
 
 

@@ -97,6 +97,13 @@ def test_one_of_several_annotators_is_chosen_or_most_of_them_decide(tmp_path):
     assert minutes_of(path) == 1.5
 
 
+def test_what_measures_no_time_has_no_minutes(tmp_path):
+    lines = tmp_path / "doccano.json"
+    lines.write_text('{"text": "No pain.", "label": []}\n{"text": "Pain.", "label": []}\n')
+    assert minutes_of(lines) is None
+    assert minutes_of(exported(tmp_path, annotation(7, NO, seconds=None))) is None
+
+
 def test_most_of_the_annotators_decide_on_links_and_attributes_too():
     one = note(NO, PAIN, links=[("T2", "T1")], said=[("T2", "absent")])
     other = note(NO, PAIN, links=[("T2", "T1")])

@@ -58,6 +58,13 @@ def test_xmi_is_read_with_the_types_beside_it_and_from_a_zip(cas, tmp_path):
     check(note)
 
 
+def test_a_layer_that_the_types_do_not_have_is_refused(cas, tmp_path):
+    cas.to_xmi(tmp_path / "anna.xmi")
+    cassis_types().to_xml(tmp_path / "TypeSystem.xml")
+    with pytest.raises(ClinnerError, match="no CAS that can be read"):
+        list(read_inception(tmp_path / "anna.xmi"))
+
+
 def test_what_is_no_cas_is_refused_without_a_word_of_it(tmp_path):
     (tmp_path / "a.json").write_text('{"patient": "Jane Doe"}')
     with pytest.raises(ClinnerError, match="no CAS that can be read") as error:

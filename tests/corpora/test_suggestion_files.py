@@ -207,6 +207,7 @@ def test_what_quotes_notes_is_private_and_nothing_else_is_overwritten(tmp_path):
     write_suggestions([PLAIN], PALETTE, tmp_path / "out", "brat", "en_toy 1.0")
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("do not lose")
     with pytest.raises(ClinnerError, match="holds something else"):

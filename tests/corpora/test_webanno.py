@@ -60,6 +60,25 @@ def test_spans_values_and_links_are_read_from_their_columns(file):
     assert note.problems == ()
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_sentence_may_hold_other_ends_of_line(file, end):
+    text = "chest\u2028pain\x85and\x0cfever"
+    tokens = "1-1\t0-10\tx\t_\tPROBLEM\t_\t_\t_\n1-2\t15-20\tfever\t_\tPROBLEM\t_\t_\t_\n"
+    path = file("")
+    path.write_bytes(f"{HEAD}#Text={text}\n{tokens}".replace("\n", end).encode())
+    note = only(path)
+    assert note.text == text
+    assert [note.text[s.start : s.end] for s in note.spans] == ["chest\u2028pain", "fever"]
+    assert note.problems == ()
+
+
+@pytest.mark.parametrize("place", ["33-3600", "36-33", "here", ""])
+def test_a_token_that_is_not_in_the_text_is_a_problem(file, place):
+    note = only(file(HEAD + BODY.replace("33-36", place)))
+    assert [problem.reason for problem in note.problems] == [JUNK_LINE]
+    assert {span.label for span in note.spans} == {"NEGATION", "PROBLEM", "BODYLOC", "Marker"}
+
+
 def test_every_file_of_a_folder_is_a_note(file):
     file(HEAD + BODY)
     path = file(HEAD + BODY, "other.tsv").parent

@@ -40,7 +40,7 @@ def test_an_answer_that_was_stopped_says_so():
         assert ask(url).cut
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
 def test_what_may_pass_is_tried_again(status):
     def answer(_, before):
         return (status, b"busy") if before < 2 else "fine"
@@ -50,7 +50,7 @@ def test_what_may_pass_is_tried_again(status):
     assert len(requests.bodies) == 3
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 501])
 def test_what_will_not_pass_is_not_tried_again(status):
     with (
         serving(lambda *_: (status, b"{}")) as (url, requests),
@@ -75,6 +75,10 @@ FAILURES = {
     "cut connection": (lambda *_: None, "cut the connection"),
     "wrong JSON": (lambda *_: (200, b'{"choices": [Denies'), "is no chat completion"),
     "other JSON": (lambda *_: (200, b'{"choices": []}'), "is no chat completion"),
+    "no number": (
+        lambda *_: (200, completion("x").replace(b": 100", b": Infinity")),
+        "is no chat completion",
+    ),
     "a page": (lambda *_: (200, b"<html>Denies fever."), "is no chat completion"),
 }
 
@@ -135,7 +139,10 @@ def test_no_proxy_of_the_environment_is_used(monkeypatch):
     assert asked.bodies == []
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://host/v1", "http://", "file:///etc"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost:8000", "ftp://host/v1", "http://", "file:///etc", "http://a:b/v1", "http://[a"],
+)
 def test_an_address_must_be_given(url):
     with pytest.raises(ClinnerError, match="give the address of the server"):
         Address(url, "m")
@@ -154,6 +161,13 @@ def test_a_model_must_be_named():
 
 def test_a_key_is_not_shown():
     assert "secret" not in repr(Address("http://host/v1", "m", "secret"))
+
+
+@pytest.mark.parametrize("key", ["secret\n", "secr\u00e9t"])
+def test_a_key_that_no_header_can_hold_is_refused_unseen(key):
+    with pytest.raises(ClinnerError, match="`key_env` names") as told:
+        Address("http://host/v1", "m", key)
+    assert "sec" not in str(told.value)
 
 
 def test_nothing_is_asked_when_the_budget_is_spent():

@@ -111,6 +111,13 @@ def test_what_is_not_found_or_has_an_unknown_label_is_dropped_and_counted():
     }
 
 
+def test_a_part_of_a_word_gets_the_whole_of_it_and_is_not_called_exact():
+    with serving(lambda *_: content([{"text": "pain", "label": "PROBLEM"}])) as (url, _):
+        doc = make(url)("Knee is painful.")
+    assert [(ent.text, ent._.match) for ent in doc.ents] == [("painful", "fuzzy")]
+    assert doc.user_data["clinner_llm"]["mentions"] == {"fuzzy": 1}
+
+
 def test_of_overlapping_spans_of_a_layer_the_longest_stays():
     rows = [{"text": words, "label": "PROBLEM"} for words in ("pain", "knee pain")]
     with serving(lambda *_: content(rows)) as (url, _):
@@ -302,6 +309,15 @@ def test_what_was_asked_before_is_not_asked_again(tmp_path):
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
     assert all(set(json.loads(path.read_text())) == {"content", "cut"} for path in files)
     assert not any(re.search("fever|Denies", str(path)) for path in files)
+
+
+def test_a_cache_that_cannot_be_written_to_is_said_to_be(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        serving(lambda *_: content(ROWS)) as (url, _),
+        pytest.raises(ClinnerError, match=r"`cache` .*file cannot be written to"),
+    ):
+        make(url, cache=str(tmp_path / "file"))(NOTE)
 
 
 def test_a_failure_is_not_remembered_and_a_broken_file_is_asked_anew(tmp_path):

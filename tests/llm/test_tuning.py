@@ -148,6 +148,16 @@ def test_what_is_no_file_of_chats_is_refused(tuned, tmp_path):
     assert refused(done, "y.jsonl: cannot be read")
 
 
+def test_a_note_may_hold_any_end_of_line(tmp_path):
+    chat = [
+        {"role": "user", "content": "Text:\nfever\u2028pain\x85cough\x0cgout"},
+        {"role": "assistant", "content": "No entities."},
+    ]
+    line = json.dumps({"messages": chat}, ensure_ascii=False)
+    (tmp_path / "x.jsonl").write_text(f"{line}\n{line}\n", encoding="utf8")
+    assert read_chats(tmp_path / "x.jsonl") == [chat, chat]
+
+
 def test_what_is_no_model_is_refused(tuned, tmp_path):
     done = clinner(tuned, "tune", "chats/train.jsonl", tmp_path, "out")
     assert refused(done, "no model that can be loaded")

@@ -3,8 +3,8 @@ import pytest
 from tokenizers import BertWordPieceTokenizer
 from transformers import AutoModel, BertConfig, BertModel, BertTokenizerFast
 
-from spacy_clinner.training.adaptation import BLOCK, Learner, adapt, mask, pack
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.training.adaptation import BLOCK, Learner, adapt, mask, pack
 
 WORDS = [
     "patient",

@@ -7,7 +7,13 @@ from spacy.util import load_config
 from spacy_clinner.annotation.said import set_relations
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.schemes import load as schemes_of
-from spacy_clinner.training.callbacks import create_fit_to_corpus, fit_components, length, linked_layers, spread
+from spacy_clinner.training.callbacks import (
+    create_fit_to_corpus,
+    fit_components,
+    length,
+    linked_layers,
+    spread,
+)
 
 NLP = spacy.blank("en")
 
@@ -89,9 +95,7 @@ def test_a_length_in_passes_needs_batches_of_a_fixed_size(pipeline):
 
 def test_relations_are_learned_where_a_document_has_one(pipeline):
     doc = doc_of("clinical", "modifiers")
-    set_relations(
-        doc, [(doc.spans["clinical"][0], doc.spans["modifiers"][0], 1.0)]
-    )
+    set_relations(doc, [(doc.spans["clinical"][0], doc.spans["modifiers"][0], 1.0)])
     fit_components(pipeline, [doc])
     assert pipeline.pipe_names == ["ner", "relations"]
     assert pipeline.get_pipe("relations").entities == "clinical"

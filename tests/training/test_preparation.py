@@ -4,8 +4,8 @@ import pytest
 from spacy.tokens import Doc, DocBin, Span
 from spacy.vocab import Vocab
 
-from spacy_clinner.errors import ClinnerError
 from spacy_clinner.corpora.docbin import read_docs
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.training.preparation import (
     check_corpora,
     load_settings,

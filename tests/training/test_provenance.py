@@ -7,8 +7,8 @@ import srsly
 from spacy.util import registry
 from thinc.api import Linear, chain
 
-from spacy_clinner.training import provenance
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.training import provenance
 
 
 def info(step, words):

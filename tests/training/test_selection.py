@@ -1,9 +1,14 @@
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pytest
 import spacy
 from spacy.tokens import Span
 from spacy.training import Example
+from typer.testing import CliRunner
 
+from spacy_clinner.cli import app
 from spacy_clinner.corpora.jsonl import read_jsonl
 from spacy_clinner.corpora.suggestion_files import SUGGESTED
 from spacy_clinner.errors import ClinnerError
@@ -98,6 +103,20 @@ def test_suggestions_have_the_models_spans_and_assertions(model, tmp_path):
         assert [(a.label, a.value) for a in note.attributes] == [("assertion", "absent")]
 
 
+def test_suggestions_are_made_for_the_notes_of_a_database(model, tmp_path):
+    pytest.importorskip("sqlalchemy")
+    with closing(sqlite3.connect(tmp_path / "ward.db")) as database, database:
+        database.execute("CREATE TABLE notes (note_id TEXT, text TEXT)")
+        rows = [(f"n{n}", text) for n, text in enumerate(TEXTS)]
+        database.executemany("INSERT INTO notes VALUES (?, ?)", rows)
+    command = ["suggest", str(model), f"sqlite:///{tmp_path}/ward.db", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, [*command, "--to", "jsonl", "--count", "3", "--table", "notes"])
+    assert done.exit_code == 0, done.output
+    back = [(note.id, note.text) for note in read_jsonl(tmp_path / "out" / SUGGESTED)]
+    assert len(back) == 3
+    assert {*back} <= {*rows}
+
+
 def test_layers_that_a_model_does_not_have_are_refused(model, tmp_path):
     with pytest.raises(ClinnerError, match="no layer 'umls'"):
         suggest(str(model), [("a", "b")], tmp_path, "jsonl", layers=["umls"])
@@ -107,7 +126,7 @@ def test_layers_that_a_model_does_not_have_are_refused(model, tmp_path):
         suggest(str(model), [("a", "b")], tmp_path, "jsonl", by="luck")
 
 
-def test_a_pipeline_of_others_can_only_be_chosen_for_by_chance(tmp_path):
+def test_a_pipeline_without_calibrated_confidence_has_nothing_to_suggest(tmp_path):
     nlp = spacy.blank("en")
     nlp.to_disk(tmp_path / "model")
     with pytest.raises(ClinnerError, match="no clinner_ner"):
