@@ -85,6 +85,13 @@ def test_a_folder_of_parquet_has_a_part_for_each_piece_and_a_ledger(model, notes
     assert all(oct(path.stat().st_mode)[-3:] == "600" for path in out.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_a_database_that_is_made_is_its_users_alone(model, notes, tmp_path, kind):
+    pytest.importorskip(kind.replace("sqlite", "sqlalchemy"))
+    annotate(tmp_path, model, notes, "--to", f"{kind}:///findings.{kind}", code=1)
+    assert (tmp_path / f"findings.{kind}").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_ledger_holds_no_word_of_a_note(model, notes, tmp_path):
     annotate(tmp_path, model, notes, "out", code=1)
     ledger = (tmp_path / "out/_ledger.jsonl").read_text()
