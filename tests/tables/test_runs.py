@@ -191,6 +191,21 @@ def test_what_could_not_run_is_one_message_and_exit_code_2(model, notes, tmp_pat
     assert not (tmp_path / "out" / "entities").exists()
 
 
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"note_id": ["a"], "status": ["x"]}, "columns status, which is a name"),
+        ({"note_id": [["a"]], "status": ["x"]}, "cannot be written as strings"),
+    ],
+)
+def test_a_column_that_cannot_be_used_stops_the_run_before_it_starts(
+    model, tmp_path, columns, says
+):
+    pq.write_table(pa.table({**columns, "text": ["fever"]}), tmp_path / "n.parquet")
+    annotate(tmp_path, model, "n.parquet", "out", "--keep", "status", says=[says], code=2)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_same_command_does_nothing_when_all_is_done(model, notes, tmp_path):
     annotate(tmp_path, model, notes, "out", code=1)
     before = files(tmp_path / "out")
