@@ -71,7 +71,7 @@ def annotate(
     links: list[Row] = []
     counts, failures = _read_into(entities, links, nlp, ids, texts, faults, selection, no_text)
     notes = [
-        (note, *_status(string, failure), None if string is None else len(string), count, digest)
+        (note, *status_of(string, failure), None if string is None else len(string), count, digest)
         for note, string, failure, count, digest in zip(
             ids, texts, failures, counts, _digests(batch.column(text)), strict=True
         )
@@ -151,6 +151,20 @@ def model_and_version(nlp: Language) -> tuple[str, str]:
     return name, nlp.meta["version"]
 
 
+def status_of(text: str | None, fault: str | None) -> tuple[str, str | None]:
+    """What became of a note.
+
+    text (str | None): The note.
+    fault (str | None): Why it could not be read, or why a component failed.
+    RETURNS (tuple[str, str | None]): Its `status` and `error`, as the table of notes has them.
+    """
+    if fault is not None:
+        return FAILED, fault
+    if text is None:
+        return EMPTY, "the text is null"
+    return (OK if text and not text.isspace() else EMPTY), None
+
+
 def as_table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
     """Rows as a table.
 
@@ -182,14 +196,6 @@ def _read_into(
         entities += [(ids[at], *row) for row in rows]
         links += [(ids[at], *row) for row in linked]
     return counts, failures
-
-
-def _status(text: str | None, fault: str | None) -> tuple[str, str | None]:
-    if fault is not None:
-        return FAILED, fault
-    if text is None:
-        return EMPTY, "the text is null"
-    return (OK if text and not text.isspace() else EMPTY), None
 
 
 def _ids(column: pa.Array) -> list[str]:
