@@ -49,6 +49,16 @@ def written_whole(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
+def only_for_user() -> Iterator[None]:
+    """Whatever is made in the block, by whichever library, is its user's alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, which takes its place when the block ends well.
 

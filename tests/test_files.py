@@ -1,6 +1,6 @@
 import pytest
 
-from spacy_clinner.files import folder_written_whole, written_whole
+from spacy_clinner.files import folder_written_whole, only_for_user, written_whole
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -30,6 +30,13 @@ def test_a_file_that_quotes_notes_is_its_writers_alone_from_the_start(tmp_path):
         assert path.stat().st_mode & 0o777 == 0o600
         path.write_text("a note", encoding="utf8")
     assert (tmp_path / "x.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_others_make_is_its_users_alone_for_a_while(tmp_path):
+    with only_for_user():
+        (tmp_path / "a").touch()
+    (tmp_path / "b").touch(0o644)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in "ab"] == [0o600, 0o644]
 
 
 def test_a_folder_replaces_an_older_one_whole_or_not_at_all(tmp_path):

@@ -10,6 +10,7 @@ import typer
 
 from spacy_clinner.cli.messages import one_message
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import only_for_user
 
 if TYPE_CHECKING:
     from spacy_clinner.tables.conditions import Condition
@@ -73,7 +74,8 @@ def command(
     The same command goes on with a run that was cut off. Exit code 0: all is done; 1: some notes
     failed, and the table `notes` says why; 2: it could not run.
     """
-    with one_message(COULD_NOT_RUN):
+    # Databases in files make files of their own, of which some come and go.
+    with one_message(COULD_NOT_RUN), only_for_user():
         from spacy_clinner.cli import annotate_progress as display
         from spacy_clinner.tables.database_urls import without_password
         from spacy_clinner.tables.engines.power import Power

@@ -89,13 +89,11 @@ def load(model: str, max_note: int) -> Language:
     model (str): Its name or folder.
     max_note (int): Characters of the longest note.
     RETURNS (Language): The pipeline.
-    RAISES (ClinnerError): There is none.
+    RAISES (ClinnerError): There is none, or it cannot be loaded.
     """
-    import spacy
+    from spacy_clinner.tables import pipelines
 
-    try:
-        nlp = spacy.load(model)
-    except OSError:
-        raise ClinnerError(f"{model}: no such pipeline, neither installed nor a folder.") from None
+    pipelines.find(model)
+    nlp = pipelines.load(model)
     nlp.max_length = max(nlp.max_length, max_note)
     return nlp

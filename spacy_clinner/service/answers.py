@@ -14,13 +14,13 @@ from spacy.tokens import Doc
 
 from spacy_clinner.annotation.spans import ENTS
 from spacy_clinner.service.problems import Refused
-from spacy_clinner.tables.annotate import as_table, model_and_version, select
+from spacy_clinner.tables.annotate import as_table, model_and_version, select, status_of
 from spacy_clinner.tables.comprehend_medical import to_comprehend_medical
 from spacy_clinner.tables.fhir import bundles
 from spacy_clinner.tables.findings import Row, Selection, find
 from spacy_clinner.tables.huggingface import to_entities
 from spacy_clinner.tables.reading import Failure
-from spacy_clinner.tables.schemas import EMPTY, ENTITIES, FAILED, LINKS, NOTES, OK
+from spacy_clinner.tables.schemas import ENTITIES, LINKS, NOTES
 
 Format = Literal["clinner", "huggingface", "comprehend-medical", "fhir"]
 # What a row of the table of entities says of its note, an answer says once.
@@ -76,8 +76,7 @@ def _rows(
 ) -> tuple[Row, list[Row], list[Row]]:
     """The rows of a note: of the note itself, its entities and their links."""
     entities, links = ([], []) if isinstance(found, Failure) else find(found, selection)
-    error = str(found) if isinstance(found, Failure) else None
-    status = FAILED if error else OK if text and not text.isspace() else EMPTY
+    status, error = status_of(text, str(found) if isinstance(found, Failure) else None)
     digest = hashlib.sha256(text.encode("utf8")).hexdigest()
     return (note_id, status, error, len(text), len(entities), digest), entities, links
 

@@ -8,6 +8,7 @@ import spacy_clinner
 from spacy_clinner.pipeline.layer_roles import modifier_groups
 from spacy_clinner.schemes import of_layers
 from spacy_clinner.service.limits import Limits
+from spacy_clinner.tables.annotate import model_and_version
 from spacy_clinner.view import color
 
 
@@ -19,10 +20,11 @@ def model_facts(nlp: Language, limits: Limits) -> dict[str, Any]:
     RETURNS (dict[str, Any]): Plain data.
     """
     meta = nlp.meta
+    name, version = model_and_version(nlp)
     layers = _layers(nlp)
     return {
-        "name": f"{meta['lang']}_{meta['name']}",
-        "version": meta["version"],
+        "name": name,
+        "version": version,
         "description": meta.get("description", ""),
         "licence": meta.get("license", ""),
         "clinner": spacy_clinner.__version__,

@@ -71,7 +71,7 @@ def annotate(
     links: list[Row] = []
     counts, failures = _read_into(entities, links, nlp, ids, texts, faults, selection, no_text)
     notes = [
-        (note, *_status(string, failure), None if string is None else len(string), count, digest)
+        (note, *status_of(string, failure), None if string is None else len(string), count, digest)
         for note, string, failure, count, digest in zip(
             ids, texts, failures, counts, _digests(batch.column(text)), strict=True
         )
@@ -94,7 +94,8 @@ def check_columns(schema: pa.Schema, id: str, text: str) -> list[str]:
     schema (pa.Schema): Its columns.
     id (str), text (str): The columns of ids and texts.
     RETURNS (list[str]): The other columns, which are passed through.
-    RAISES (ClinnerError): It lacks a column, or one that is passed through has a name of ours.
+    RAISES (ClinnerError): It lacks a column, its ids cannot be strings, or one that is passed
+        through has a name of ours.
     """
     for name in (id, text):
         if schema.names.count(name) != 1:
@@ -103,6 +104,7 @@ def check_columns(schema: pa.Schema, id: str, text: str) -> list[str]:
                 f"The notes have {there} {name!r}; their columns are {', '.join(schema.names)}. "
                 f"Name the columns of ids and texts (--id, --text)."
             )
+    as_strings(pa.array([], schema.field(id).type))
     kept = [name for name in schema.names if name not in (id, text)]
     if taken := sorted(set(kept) & {*NOTES.names}):
         raise ClinnerError(
@@ -110,6 +112,22 @@ def check_columns(schema: pa.Schema, id: str, text: str) -> list[str]:
             f"that is made. Rename them, or do not keep them."
         )
     return kept
+
+
+def as_strings(ids: pa.Array) -> pa.Array:
+    """Ids as strings.
+
+    ids (pa.Array): Of any type but nested ones; bytes are UTF-8.
+    RETURNS (pa.Array): Strings.
+    RAISES (ClinnerError): They cannot be strings.
+    """
+    try:
+        return pc.cast(ids, pa.string())
+    except pa.ArrowException:
+        raise ClinnerError(
+            f"The ids are of type {ids.type}, and cannot be written as strings. Name another "
+            f"column (--id), or make it one of numbers or strings."
+        ) from None
 
 
 def select(
@@ -131,6 +149,20 @@ def model_and_version(nlp: Language) -> tuple[str, str]:
     """How a pipeline is called in the tables: language and name, and its version."""
     name = "_".join(filter(None, (nlp.meta["lang"], nlp.meta["name"])))
     return name, nlp.meta["version"]
+
+
+def status_of(text: str | None, fault: str | None) -> tuple[str, str | None]:
+    """What became of a note.
+
+    text (str | None): The note.
+    fault (str | None): Why it could not be read, or why a component failed.
+    RETURNS (tuple[str, str | None]): Its `status` and `error`, as the table of notes has them.
+    """
+    if fault is not None:
+        return FAILED, fault
+    if text is None:
+        return EMPTY, "the text is null"
+    return (OK if text and not text.isspace() else EMPTY), None
 
 
 def as_table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
@@ -166,21 +198,13 @@ def _read_into(
     return counts, failures
 
 
-def _status(text: str | None, fault: str | None) -> tuple[str, str | None]:
-    if fault is not None:
-        return FAILED, fault
-    if text is None:
-        return EMPTY, "the text is null"
-    return (OK if text and not text.isspace() else EMPTY), None
-
-
 def _ids(column: pa.Array) -> list[str]:
     if column.null_count:
         raise ClinnerError(
             f"Of the ids {column.null_count} are null. Every note needs an id; leave these out, "
             f"or name another column (--id)."
         )
-    return pc.cast(column, pa.string()).to_pylist()  # type: ignore[no-any-return]
+    return as_strings(column).to_pylist()  # type: ignore[no-any-return]
 
 
 def texts_of(column: pa.Array) -> Texts:

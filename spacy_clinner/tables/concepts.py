@@ -7,6 +7,8 @@ from pathlib import Path
 
 from spacy_clinner.errors import ClinnerError
 
+# Concepts have 32 bits in the CDM.
+LARGEST = 2**31 - 1
 # By label and term as `_normal` writes it; an empty label stands for all.
 Codes = dict[tuple[str, str], "Concept"]
 
@@ -89,6 +91,8 @@ def _number(row: dict[str, str], name: str, path: Path, line: int) -> int:
     value = row.get(name) or "0"
     if not (value.isascii() and value.isdigit()):
         raise ClinnerError(f"{path}, line {line}: {name} must be a whole number; got {value!r}.")
+    if len(value) > len(str(LARGEST)) or int(value) > LARGEST:
+        raise ClinnerError(f"{path}, line {line}: {name} must be {LARGEST} at most; got {value!r}.")
     return int(value)
 
 

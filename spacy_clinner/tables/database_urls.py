@@ -9,6 +9,8 @@ from typing import Any
 from spacy_clinner.errors import ClinnerError
 
 PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*@")
+# Drivers take it as an option, too.
+PASSWORD_OPTION = re.compile(r"(?i)(?<=[?&])(\w*(?:password|passwd|pwd|token))=[^&]*")
 
 
 def is_database(location: str) -> bool:
@@ -18,7 +20,7 @@ def is_database(location: str) -> bool:
 
 def without_password(location: str) -> str:
     """A location as it may be shown."""
-    return PASSWORD.sub(r"\1@", location)
+    return PASSWORD_OPTION.sub(r"\1=***", PASSWORD.sub(r"\1@", location))
 
 
 def source_key(location: str, options: Mapping[str, Any]) -> str:

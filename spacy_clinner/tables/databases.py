@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from spacy_clinner.errors import ClinnerError, one_line
-from spacy_clinner.tables.database_urls import needs_extra
+from spacy_clinner.tables.database_urls import needs_extra, without_password
 
 KINDS: tuple[tuple[Callable[[pa.DataType], bool], Any], ...] = (
     (pa.types.is_boolean, sa.Boolean()),
@@ -59,7 +59,7 @@ def named_errors(engine: Engine, doing: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        where = engine.url.render_as_string(hide_password=True)
+        where = without_password(engine.url.render_as_string())
         raise ClinnerError(f"{where}: {doing} ({_reason(error)}).") from None
 
 

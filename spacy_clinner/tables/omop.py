@@ -13,6 +13,7 @@ from spacy_clinner.tables.judgement import Judgement, judge
 from spacy_clinner.tables.numbering import COUNTS
 
 CDM_VERSION = "5.4"
+LARGEST_ID = 2**63 - 1
 SNIPPET, VARIANT, SYSTEM, MODIFIERS = 250, 250, 250, 2000
 # What these say is in the pairs that every term has.
 JUDGED = ("NEGATION", "UNCERTAIN", "SUBJECT", "CONDITION")
@@ -195,11 +196,14 @@ def _dated(processed_at: Any) -> dict[str, Any]:
 
 
 def _note_id(note_id: str) -> int:
-    if note_id.isascii() and note_id.isdigit():
-        return int(note_id)
+    # Python refuses to read a number of thousands of digits.
+    if note_id.isascii() and note_id.isdigit() and len(note_id) <= len(str(LARGEST_ID)):
+        number = int(note_id)
+        if number <= LARGEST_ID:
+            return number
     raise ClinnerError(
-        f"NOTE_NLP: the note id {note_id!r} is no whole number. Choose the column that has "
-        "the note_id of NOTE by --id."
+        f"NOTE_NLP: the note id {note_id!r} is no whole number, or none of 64 bits. Choose the "
+        "column that has the note_id of NOTE by --id."
     )
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from spacy_clinner.tables.annotate import as_strings
 from spacy_clinner.tables.conditions import Condition, rows_that_fit
 from spacy_clinner.tables.sources.source import FAULT, Request, Source
 
@@ -53,15 +54,19 @@ class Pieces:
     conditions: tuple[Condition, ...] = ()
     keep: tuple[str, ...] = ()
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns that a piece has, each once."""
+        return list(dict.fromkeys((self.request.id, self.request.text, *self.keep)))
+
     def __iter__(self) -> Iterator[Piece]:
         """YIELDS (Piece): The pieces."""
         seen = Seen()
-        columns = list(dict.fromkeys((self.request.id, self.request.text, *self.keep)))
         for number, rows in enumerate(self._cut()):
             ids, faults = self._ids(rows)
             for at in np.flatnonzero(seen.add(ids)).tolist():
                 faults[at] = faults[at] or TWICE
-            arrays = {name: _clean(rows.column(name)) for name in columns}
+            arrays = {name: _clean(rows.column(name)) for name in self.columns}
             arrays[self.request.id] = pa.array(ids) if rows.column(
                 self.request.id).null_count else arrays[self.request.id]  # fmt: skip
             # Not cleaned: bytes that are no UTF-8 are told of by note.
@@ -96,7 +101,7 @@ class Pieces:
         """Ids as strings, one made up where it is null; and what the source found wrong."""
         names = rows.schema.names
         faults = rows.column(FAULT).to_pylist() if FAULT in names else [None] * len(rows)
-        ids = pc.cast(_clean(rows.column(self.request.id)), pa.string()).to_pylist()
+        ids = as_strings(_clean(rows.column(self.request.id))).to_pylist()
         for at, (found, row) in enumerate(zip(ids, rows.column(ROW).to_pylist(), strict=True)):
             if found is None:
                 ids[at] = f"(row {row + 1})"

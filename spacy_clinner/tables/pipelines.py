@@ -40,7 +40,7 @@ def describe(model: str) -> Model:
     RETURNS (Model): What it is.
     RAISES (ClinnerError): There is none.
     """
-    folder = _folder(model)
+    folder = find(model)
     try:
         meta = util.get_model_meta(folder)
         config = util.load_config(folder / "config.cfg")
@@ -88,7 +88,13 @@ def load(model: str, threads: int = 0, gpu_id: int = -1) -> Language:
     return nlp
 
 
-def _folder(model: str) -> Path:
+def find(model: str) -> Path:
+    """Find the folder of a pipeline.
+
+    model (str): An installed pipeline, or its folder.
+    RETURNS (Path): The folder.
+    RAISES (ClinnerError): There is none.
+    """
     if (Path(model) / "meta.json").is_file():
         return Path(model)
     if util.is_package(model):

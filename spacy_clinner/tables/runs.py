@@ -6,9 +6,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 import spacy_clinner
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables import pipelines
+from spacy_clinner.tables.annotate import check_columns
 from spacy_clinner.tables.database_urls import source_key
 from spacy_clinner.tables.engines import ENGINES
 from spacy_clinner.tables.engines.power import Power
@@ -85,8 +88,11 @@ def run(
     engine (str): A key of `ENGINES`.
     power (Power | None): What the engine may use.
     YIELDS (Total): The same one after each piece, and before the first: what is done already.
-    RAISES (ClinnerError): What is asked is not what the run began with.
+    RAISES (ClinnerError): What is asked is not what the run began with, or a column of the notes
+        cannot be used.
     """
+    schema = pieces.source.schema
+    check_columns(pa.schema([schema.field(name) for name in pieces.columns]), job.id, job.text)
     described = pipelines.describe(job.model)
     begun = run_entry(job, described, pieces)
     begun["settings"].update(sink.settings)

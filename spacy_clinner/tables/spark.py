@@ -18,7 +18,7 @@ from spacy.language import Language
 
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.annotate import annotate as annotate_batch
-from spacy_clinner.tables.annotate import check_columns
+from spacy_clinner.tables.annotate import as_strings, check_columns
 from spacy_clinner.tables.pipelines import load
 from spacy_clinner.tables.schemas import ENTITIES, LINKS, notes_schema
 
@@ -158,7 +158,7 @@ def _annotate_all(
 def _annotate_one(
     batch: pa.RecordBatch, nlp: Language, id: str, text: str, options: dict[str, Any]
 ) -> pa.RecordBatch:
-    ids = pc.cast(batch.column(id), pa.string())
+    ids = as_strings(batch.column(id))
     # By their place in the batch: ids may be null, or twice there.
     places = pa.array(range(len(batch)), pa.int32())
     numbered = batch.set_column(batch.schema.get_field_index(id), id, places)

@@ -1,4 +1,5 @@
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -136,6 +137,14 @@ def test_a_port_that_is_taken_and_a_model_that_is_none_are_told_in_one_message(r
     assert f"127.0.0.1:{port}: cannot listen there (Address already in use)" in said
     assert "nothing_here: no such pipeline" in refused("nothing_here", "--port", 0)
     assert "cannot listen there" in refused(rules, "--host", "203.0.113.9", "--port", 0)
+
+
+def test_a_model_that_cannot_be_loaded_is_one_message(rules, tmp_path):
+    shutil.copytree(rules, tmp_path / "model")
+    config = tmp_path / "model/config.cfg"
+    config.write_text(re.sub("factory = .*", 'factory = "no_such_one"', config.read_text()))
+    said = refused(tmp_path / "model", "--port", 0)
+    assert "no pipeline that can be loaded" in said
 
 
 def test_it_warns_where_others_reach_it_without_a_key(rules, tmp_path):

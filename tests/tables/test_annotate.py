@@ -163,6 +163,8 @@ def test_other_columns_are_passed_through_with_their_types(nlp):
         ),
         ({"text": ["fever"]}, "no column 'note_id'"),
         ({"note_id": ["a"], "text": ["fever"], "status": ["x"]}, "columns status, which is a name"),
+        ({"note_id": [["a"]], "text": ["fever"]}, "ids are of type list.*cannot be written"),
+        ({"note_id": [b"\xff"], "text": ["fever"]}, "ids are of type binary.*cannot be written"),
         ({"note_id": ["a", None], "text": ["", ""]}, "Of the ids 1 are null"),
     ],
 )

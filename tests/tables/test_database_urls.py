@@ -37,4 +37,7 @@ def test_a_password_is_not_shown_and_no_part_of_what_tells_runs_apart():
     assert without_password(url.format("a/:b")) == without_password(url.format("a"))
     assert without_password("sqlite:////a@b/c") == "sqlite:////a@b/c"
     assert source_key(url.format("a"), {}) == source_key(url.format("b"), {})
+    option = "postgresql://host/x?user=me&password={}&sslmode=require"
+    assert without_password(option.format("a")) == option.format("***")
+    assert source_key(option.format("a"), {}) == source_key(option.format("b"), {})
     assert source_key(url, {"query": "SELECT 1"}) != source_key(url, {"query": "SELECT 2"})

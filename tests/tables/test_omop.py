@@ -194,6 +194,13 @@ def test_a_note_id_that_is_no_number_is_named():
         row_of({"note_id": "A-1"})
 
 
+def test_a_note_id_has_64_bits():
+    assert row_of({"note_id": str(2**63 - 1)})["note_id"] == 2**63 - 1
+    for too_large in (str(2**63), "9" * 5000):
+        with pytest.raises(ClinnerError, match="none of 64 bits"):
+            row_of({"note_id": too_large})
+
+
 def test_terms_without_their_words_are_refused():
     made = dict(entity(), text=None)
     with pytest.raises(ClinnerError, match="--no-text"):
@@ -220,6 +227,7 @@ def test_tables_of_the_user_give_concepts(tmp_path):
     [
         (b"term,concept_id\n", "no column text in line 1"),
         (b"text,concept_id\nfever,R50\n", "line 2: concept_id must be a whole number; got 'R50'"),
+        (b"text,concept_id\nfever,2147483648\n", "line 2: concept_id must be 2147483647 at most"),
         (b"text\n\xff\n", "no CSV file in UTF-8"),
     ],
 )

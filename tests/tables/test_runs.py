@@ -85,6 +85,13 @@ def test_a_folder_of_parquet_has_a_part_for_each_piece_and_a_ledger(model, notes
     assert all(oct(path.stat().st_mode)[-3:] == "600" for path in out.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_a_database_that_is_made_is_its_users_alone(model, notes, tmp_path, kind):
+    pytest.importorskip(kind.replace("sqlite", "sqlalchemy"))
+    annotate(tmp_path, model, notes, "--to", f"{kind}:///findings.{kind}", code=1)
+    assert (tmp_path / f"findings.{kind}").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_ledger_holds_no_word_of_a_note(model, notes, tmp_path):
     annotate(tmp_path, model, notes, "out", code=1)
     ledger = (tmp_path / "out/_ledger.jsonl").read_text()
@@ -182,6 +189,21 @@ def test_what_could_not_run_is_one_message_and_exit_code_2(model, notes, tmp_pat
     arguments = [part.format(model=model) for part in arguments]
     annotate(tmp_path, *arguments, says=[says], code=2)
     assert not (tmp_path / "out" / "entities").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"note_id": ["a"], "status": ["x"]}, "columns status, which is a name"),
+        ({"note_id": [["a"]], "status": ["x"]}, "cannot be written as strings"),
+    ],
+)
+def test_a_column_that_cannot_be_used_stops_the_run_before_it_starts(
+    model, tmp_path, columns, says
+):
+    pq.write_table(pa.table({**columns, "text": ["fever"]}), tmp_path / "n.parquet")
+    annotate(tmp_path, model, "n.parquet", "out", "--keep", "status", says=[says], code=2)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_same_command_does_nothing_when_all_is_done(model, notes, tmp_path):

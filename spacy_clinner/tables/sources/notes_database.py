@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.database_urls import without_password
 from spacy_clinner.tables.databases import named_errors, open_database
 from spacy_clinner.tables.sources.opening import not_utf8, storable
 from spacy_clinner.tables.sources.rows import CHARACTERS_AT_ONCE
@@ -68,7 +69,7 @@ def open_notes(request: Request) -> Source:
     with named_errors(engine, DOING), engine.connect() as connection:
         nothing = sa.select(sa.text("*")).select_from(source).where(sa.false())
         there = list(connection.execute(nothing).keys())
-    where = engine.url.render_as_string(hide_password=True)
+    where = without_password(engine.url.render_as_string())
     check_there(request.columns, there, where)
     sort = not _has_order(engine, request.options.get(TABLE))
     first = next(_rows(engine, _select(request, sort).limit(ROWS_AT_ONCE)), [])
