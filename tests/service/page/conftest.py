@@ -57,7 +57,9 @@ def address(serve, toy):
     return serve(toy, note=150_000)
 
 
-@pytest.fixture(scope="session")
+# For each file anew: while Playwright runs, its event loop holds the thread, and no other test of
+# this process could run one.
+@pytest.fixture(scope="module")
 def browser():
     if CHROMIUM is None:
         pytest.skip("there is no chromium: apt-get install chromium")
