@@ -34,7 +34,16 @@ CORPORA = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also run what takes many minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        left_out = pytest.mark.skip(reason="takes minutes: python -m pytest --long")
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(left_out)
     # The long ones first, so that the other worker has something to do meanwhile.
     items.sort(key=lambda item: "slow" not in item.keywords)
     missing = [name for name in CORPORA if not (ASSETS / name).is_dir()]

@@ -96,7 +96,7 @@ def test_a_strict_conversion_with_a_loss_writes_the_losses_only(nlp, tmp_path):
 @pytest.mark.corpora
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow if n == "multiclinner" else ()) for n in CEILINGS],
+    [pytest.param(n, marks=pytest.mark.long if n == "multiclinner" else ()) for n in CEILINGS],
 )
 def test_losses_on_the_real_corpora_stay_under_their_ceilings(
     name, nlp, root, assets, tmp_path, monkeypatch

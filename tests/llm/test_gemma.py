@@ -14,7 +14,7 @@ from test_component import QUICK
 
 MODEL = Path(__file__).parents[2] / "assets/gemma/gemma-3-270m-q4_k_m.gguf"
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(not MODEL.is_file(), reason="no Gemma: python scripts/fetch_gemma.py"),
 ]
 NOTES = ["Denies fever.", "Severe knee pain for 2 weeks.", "Takes aspirin 81 mg daily."]

@@ -64,7 +64,7 @@ def test_public_corpora_come_back(root, nlp, monkeypatch, name, prompt):
     holds(root, nlp, monkeypatch, name, 8 if name in ("mtsamples", "maccrobat") else 40, prompt)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.corpora
 @pytest.mark.parametrize("prompt", FORMATS.values(), ids=FORMATS)
 @pytest.mark.parametrize("name", ["sample", "notes", "mtsamples", "maccrobat", "ncbi", "bc5cdr"])

@@ -15,7 +15,7 @@ from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.corpora.docbin import convert
 from spacy_clinner.training.run import train
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ PALETTE = Palette(
 )
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(
         not COMMAND,
         reason="needs Label Studio: pip install label-studio in an environment of its own, and "

@@ -12,7 +12,7 @@ SMALL = ("--notes", 4, "--repeats", 1, "--callers", 2, "--requests", 3, "--hosti
          "--minutes", 0.05)  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_part_is_measured(installed, root, tmp_path):
     model = next(installed.glob("en_clinner_cpu/en_clinner_cpu-*"))
     options = ("--texts", root / "corpus/sample/dev", "--out", tmp_path / "found.json", *SMALL)

@@ -39,6 +39,6 @@ def test_hostile_bodies_are_refused_and_the_service_goes_on(calling, server):
     assert "Traceback" not in server.logged()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ten_thousand_hostile_bodies_break_nothing_of_the_released_model(calling, full):
     assert set(survived(calling, full, 10_000)) <= {200, 400, 413, 422, 503, 504}

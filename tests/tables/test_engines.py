@@ -91,7 +91,7 @@ def test_there_are_as_many_processes_as_cores_and_memory_for_them(monkeypatch):
     assert 1 <= local.default_processes(Power(), Job("m")) <= local.cores()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_ray_gives_the_bytes_of_one_process(run):
     pytest.importorskip("ray.data", reason=NEEDS.format("ray"))
@@ -124,7 +124,7 @@ def rows(table, kept=()):
     return sorted(found)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_spark_gives_the_rows_of_the_function(spark, model, notes, expected):

@@ -63,7 +63,7 @@ def rows_of(url, query):
         return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_notes_go_from_a_database_into_it_once_though_the_run_is_killed(model, clinic, tmp_path):
     command = arguments(model, clinic)
     assert killed_after(7, *command) == (True, "")

@@ -3,7 +3,7 @@
 import pytest
 from toy_layers import tag, write
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def test_each_example_is_marked_and_everything_of_it_can_be_opened(full, open_page, screenshots):
