@@ -62,9 +62,11 @@ class _Vote:
     text: str
     sums: dict[str, Counter[Key]] = field(default_factory=dict)
     found: dict[tuple[str, str], set[Key]] = field(default_factory=dict)
+    # A teacher that is named twice has two votes.
+    votes: Counter[str] = field(default_factory=Counter)
 
     def voters(self, layer: str) -> int:
-        return sum(name == layer for _, name in self.found)
+        return self.votes[layer]
 
 
 def label(
@@ -127,6 +129,7 @@ def vote(
             for name in set(layers) & set(doc.spans):
                 found = confidences(doc, name)
                 vote_.found[str(path), name] = set(found)
+                vote_.votes[name] += 1
                 vote_.sums.setdefault(name, Counter()).update(found)
     voted = {name for vote_ in votes for _, name in vote_.found}
     if absent := ", ".join(name for name in layers if name not in voted):
