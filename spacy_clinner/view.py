@@ -142,11 +142,13 @@ def displacy_colors() -> dict[str, str]:
 
     RETURNS (dict[str, str]): By label, "#rrggbb".
     """
+    labels = [label for name in schemes.names() for label in schemes.load(name).labels.values()]
+    # Two schemes may have a label of one name, of which one says what kind of thing it is.
+    labels.sort(key=lambda label: not (label.color or label.semantic_group))
     colors: dict[str, str] = {}
-    for name in schemes.names():
-        for label in schemes.load(name).labels.values():
-            if label.name.upper() not in DEFAULT_LABEL_COLORS:
-                colors.setdefault(label.name, color(label.color, label.semantic_group))
+    for label in labels:
+        if label.name.upper() not in DEFAULT_LABEL_COLORS:
+            colors.setdefault(label.name, color(label.color, label.semantic_group))
     return colors
 
 

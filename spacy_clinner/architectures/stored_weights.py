@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import srsly
 
+from spacy_clinner.compat import torch_module
 from spacy_clinner.errors import ClinnerError
 
 Stored = Literal["fp32", "fp16"]
@@ -48,7 +49,7 @@ def weights_to_bytes(shim: Any, stored_in: Stored) -> bytes:
     """
     message = srsly.msgpack_loads(type(shim).to_bytes(shim))
     if message.pop("state"):
-        message[SAFETENSORS] = _safetensors(shim._model.state_dict(), stored_in)
+        message[SAFETENSORS] = _safetensors(torch_module(shim).state_dict(), stored_in)
     data: bytes = srsly.msgpack_dumps(message)
     return data
 
