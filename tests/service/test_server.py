@@ -75,7 +75,12 @@ def test_a_request_is_one_line_in_the_log_without_a_word_of_it(server, api):
         ),
         api.get("/Zyxwolf"),
     ]
-    lines = {found["id"]: found.groupdict() for found in LOGGED.finditer(server.logged())}
+    asked = {answer.headers["X-Request-ID"] for answer in answers}
+    lines = {}
+    # A line is written when its answer has been sent.
+    until = time.monotonic() + 30
+    while not asked <= lines.keys() and time.monotonic() < until:
+        lines = {found["id"]: found.groupdict() for found in LOGGED.finditer(server.logged())}
     for answer, status, count in zip(answers, (200, 500, 200, 400, 404), "10200", strict=True):
         assert answer.status_code == status
         line = lines[answer.headers["X-Request-ID"]]
