@@ -7,8 +7,9 @@ from itertools import islice
 import pytest
 from noise import with_noise
 
-from spacy_clinner.corpora.alignment import Aligner, drop_duplicates
+from spacy_clinner.corpora.alignment import Aligner
 from spacy_clinner.corpora.catalog import find_corpus, read_splits
+from spacy_clinner.corpora.duplicates import drop_duplicates
 from spacy_clinner.llm.labels import KnownLabels
 from spacy_clinner.llm.passages import Cutter
 from spacy_clinner.llm.placement import place
