@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distillation.learning import Array, Special, Tagger, Windows, batches
+from distillation.learning import Array, Special, Tagger, Windows, batches, ranges
 
 WARMUP = 0.08
 HEAD_RATE = 10.0
@@ -105,7 +105,6 @@ def masked(
     texts: Windows, rows: Array, going: Tensor, special: Special
 ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
     """Hide words: where the hidden pieces stand, which they are, and what is read."""
-    from distillation.learning import ranges
 
     number, owner, place = ranges(texts.piece_start[rows], texts.piece_end[rows], texts.device)
     pieces = texts.pieces[number]
@@ -182,7 +181,6 @@ def label(
     }  # fmt: skip
     rng = np.random.default_rng(0)
     lengths = windows.piece_end - windows.piece_start
-    from distillation.learning import ranges
 
     for rows in batches(lengths, np.arange(len(windows)), size, rng):
         number, _, _ = ranges(windows.token_start[rows], windows.token_end[rows], windows.device)
@@ -195,7 +193,6 @@ def label(
 
 def logits(tagger: Tagger, windows: Windows, layers: Sequence[str]) -> dict[str, Array]:
     """Scores of some layers for all tokens, in half precision, on the CPU."""
-    from distillation.learning import ranges
 
     tagger.eval()
     widths = {layer: 2 * len(tagger.labels[layer]) + 1 for layer in layers}
