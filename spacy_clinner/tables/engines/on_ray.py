@@ -111,7 +111,7 @@ def _actors(power: Power, gpu: bool, threads: int) -> int:
     """RETURNS (int): How many actors the machines have room for."""
     import ray
 
-    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    there: dict[str, float] = ray.cluster_resources()
     room = int((there.get("CPU", 0) - CPU_OF_READING) / (CPU_OF_ACTOR * threads))
     if gpu:
         room = min(room, int(there.get("GPU", 0)))
@@ -145,7 +145,7 @@ def source_of(pieces: Iterable[Piece]) -> Any:
 
             return [ReadTask(read, BlockMetadata(None, None, None))]
 
-    return PieceSource()  # type: ignore[no-untyped-call]
+    return PieceSource()
 
 
 def as_block(rows: Iterable[bytes]) -> pa.Table:
