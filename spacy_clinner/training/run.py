@@ -48,8 +48,7 @@ def train(
     RAISES (ClinnerError): Config, encoder, corpus or GPU cannot be used, the output is a file,
         there is nothing to go on from, or there is and `resume` is False.
     """
-    if output.exists() and not output.is_dir():
-        raise ClinnerError(f"{output}: a file, where the folder of the models is to be.")
+    check_output(output)
     given = preparation.load_settings(config, overrides)
     overrides = dict(overrides)
     if silver:
@@ -81,6 +80,16 @@ def train(
         shutil.rmtree(earlier)
     move_models(partial, output)
     return training_facts(output / "model-best", started, gpu_id=gpu_id)
+
+
+def check_output(output: Path) -> None:
+    """Stop before a training whose models could not be written.
+
+    output (Path): The folder of the models.
+    RAISES (ClinnerError): It is a file.
+    """
+    if output.exists() and not output.is_dir():
+        raise ClinnerError(f"{output}: a file, where the folder of the models is to be.")
 
 
 def run(
