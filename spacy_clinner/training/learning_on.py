@@ -11,6 +11,7 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
+from spacy.vocab import Vocab
 
 from spacy_clinner.corpora.docbin import SCHEMES, read_docs
 from spacy_clinner.errors import ClinnerError
@@ -34,7 +35,7 @@ CONFIG = Path(__file__).with_name("learn_on.cfg")
 # From so many notes on, a fifth of them is held out; of fewer, each is needed to learn from.
 ENOUGH_TO_HOLD_OUT = 40
 HELD_OUT = 5
-FOLDS = 3
+FOLDS = 2
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def learn_on(
 
     Few updates at a small rate, by `learn_on.cfg` beside this module. What the notes do not
     annotate, the model of before annotates in them, so that it is not forgotten. Confidences are
-    calibrated on `paths.dev`; without one, on a fifth of the notes, which is held out, or for
-    fewer than 40 notes by cross-validation.
+    calibrated on `paths.dev`; without one, or where it holds no note, on a fifth of the notes,
+    which is held out, or for fewer than 40 notes by cross-validation.
 
     model (str): The pipeline, a folder or an installed one.
     output (Path): Folder that gets `model-best` and `model-last`.
@@ -78,7 +79,8 @@ def learn_on(
     share, paths = learned_share(given), given["paths"]
     check_output(output)
     # Without a dev corpus the notes are their own.
-    check_corpora({"paths": {"train": paths["train"], "dev": paths["dev"] or paths["train"]}})
+    dev = paths["dev"] if paths["dev"] and not _is_empty(paths["dev"]) else None
+    check_corpora({"paths": {"train": paths["train"], "dev": dev or paths["train"]}})
     old = load_trainable(model)
     notes = _read(paths["train"], old)
     again = rehearsal([doc for path in rehearse for doc in read_docs(path, old.vocab)], len(notes))
@@ -88,8 +90,8 @@ def learn_on(
     with tempfile.TemporaryDirectory() as scratch:
         run = _Run(model, old, share, Path(scratch), overrides, gpu_id, epochs, again)
         run.keep_schemes(paths["train"])
-        if paths["dev"] is not None:
-            done = run.choose_by(Split(learned, _read(paths["dev"], old)))
+        if dev is not None:
+            done = run.choose_by(Split(learned, _read(dev, old)))
         else:
             done, held_out = run.hold_out(learned, notes)
             facts |= held_out
@@ -288,6 +290,12 @@ def mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def recognisers(nlp: Language) -> list[str]:
     """The names of the components that find entities."""
     return [name for name in nlp.pipe_names if nlp.pipe_factories[name] == "clinner_ner"]
+
+
+def _is_empty(paths: Any) -> bool:
+    """Whether a corpus was converted that has no notes for this split."""
+    found = map(Path, paths if isinstance(paths, list) else [paths])
+    return all(path.is_file() and not read_docs(path, Vocab()) for path in found)
 
 
 def _read(paths: Any, nlp: Language) -> list[Doc]:
