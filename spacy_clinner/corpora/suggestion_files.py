@@ -29,6 +29,24 @@ def write_suggestions(
     tool (str): A key of `WRITERS`.
     model (str): Name and version of the model.
     RETURNS (list[str]): The names of the files.
+    RAISES (ClinnerError): As `check_output`.
+    """
+    check_output(out, tool)
+    with folder_written_whole(out) as folder:
+        # Before the first file is in it: tools' files get their own modes at the end.
+        folder.chmod(0o700)
+        WRITERS[tool](suggestions, palette, folder, model)
+        # The last to be written: what is newer was corrected.
+        write_jsonl((suggestion.note for suggestion in suggestions), folder / SUGGESTED)
+        for path in folder.rglob("*"):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        return sorted(path.name for path in folder.iterdir())
+
+
+def check_output(out: Path, tool: str) -> None:
+    """Stop before anything is suggested that could not be written.
+
+    out (Path), tool (str): As in `write_suggestions`.
     RAISES (ClinnerError): The tool is unknown, or the folder holds something else, or corrections.
     """
     if tool not in WRITERS:
@@ -39,15 +57,6 @@ def write_suggestions(
         raise ClinnerError(
             f"{changed}: was written since {out} was, and would be lost. Name another folder."
         )
-    with folder_written_whole(out) as folder:
-        # Before the first file is in it: tools' files get their own modes at the end.
-        folder.chmod(0o700)
-        WRITERS[tool](suggestions, palette, folder, model)
-        # The last to be written: what is newer was corrected.
-        write_jsonl((suggestion.note for suggestion in suggestions), folder / SUGGESTED)
-        for path in folder.rglob("*"):
-            path.chmod(0o700 if path.is_dir() else 0o600)
-        return sorted(path.name for path in folder.iterdir())
 
 
 def _changed(out: Path) -> Path | None:
