@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import srsly
 from spacy.language import Language
 from spacy.scorer import Scorer
@@ -14,10 +15,22 @@ from spacy.training import Example
 from spacy_clinner.evaluation import error_report, spans
 from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
 from spacy_clinner.evaluation.groups import by_kind, by_section, read_kinds
-from spacy_clinner.evaluation.intervals import Floats, Ints, f_differences, f_intervals, f_score
+from spacy_clinner.evaluation.intervals import (
+    Floats,
+    Ints,
+    error_interval,
+    f_differences,
+    f_intervals,
+    f_score,
+)
 from spacy_clinner.evaluation.note_counts import Place, note_counts, rows
 from spacy_clinner.evaluation.relations import relations
-from spacy_clinner.evaluation.reliability import Bools, expected_calibration_error, plot_reliability
+from spacy_clinner.evaluation.reliability import (
+    Bools,
+    binned,
+    expected_calibration_error,
+    plot_reliability,
+)
 from spacy_clinner.evaluation.summary import as_markdown
 from spacy_clinner.files import written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
@@ -92,6 +105,7 @@ def measured(
         "tokens": spans.tokens(examples, layers),
         "sections": by_section(counts),
         "calibration_error": errors,
+        "calibration_interval": {layer: _error_interval(examples, layer) for layer in errors},
         "assertion": {layer: assertion_scores(docs, layer) for layer in layers},
         "negated_end_to_end": {
             layer: negated_end_to_end([pair for pair in docs if layer in pair[0].spans], layer)
@@ -111,6 +125,11 @@ def _sure(
         pair = spans.confidences(examples, layer)
         if len(pair[0]):
             yield layer, pair
+
+
+def _error_interval(examples: Sequence[Example], layer: str) -> tuple[float, float]:
+    bins = [binned(*spans.confidences([example], layer)) for example in examples]
+    return error_interval(np.stack(bins))
 
 
 def add_intervals(metrics: dict[str, Any], counts: Mapping[Place, Ints]) -> None:

@@ -109,6 +109,22 @@ def f_differences(counts: Mapping[K, Ints], others: Mapping[K, Ints]) -> dict[K,
     }
 
 
+def error_interval(bins: Floats) -> tuple[float, float]:
+    """The 95 % interval of an expected calibration error, by a bootstrap over documents.
+
+    bins (NDArray[float64]): Of each document in each bin of confidence the number of spans, the sum
+        of their confidences and the number of those that are correct; shape (documents, bins, 3).
+    RETURNS (tuple[float, float]): Its bounds, 0 to 1.
+    """
+    documents, n_bins, _ = bins.shape
+    summed = _drawn(documents).astype(np.float64) @ bins.reshape(documents, 3 * n_bins)
+    spans, confidence, correct = np.moveaxis(summed.reshape(SAMPLES, n_bins, 3), -1, 0)
+    total = spans.sum(axis=1)
+    errors = np.abs(confidence - correct).sum(axis=1) / np.maximum(total, 1)
+    low, high = _bounds(np.where(total == 0, np.nan, errors)[:, None])
+    return float(low[0]), float(high[0])
+
+
 def _sampled(counts: Iterable[Ints]) -> tuple[Floats, NDArray[np.bool_]]:
     """Scores in each sample, shape (samples, scores), and which of them are of nothing."""
     stacked = np.stack(list(counts), axis=1)

@@ -38,6 +38,19 @@ def reliability(confidence: Floats, correct: Bools) -> list[Bin]:
     return curve
 
 
+def binned(confidence: Floats, correct: Bools) -> Floats:
+    """What `error_interval` needs of a document.
+
+    confidence (Floats): Confidences from 0 to 1, shape (spans,).
+    correct (Bools): Whether each span is correct, shape (spans,).
+    RETURNS (Floats): Number of spans, sum of confidences and number of correct spans in each bin,
+        shape (bins, 3).
+    """
+    number = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    columns = (np.ones(len(number)), confidence, correct.astype(float))
+    return np.stack([np.bincount(number, column, BINS) for column in columns], axis=1)
+
+
 def expected_calibration_error(confidence: Floats, correct: Bools) -> float:
     """Mean distance of confidence and accuracy over the bins, weighted by their spans.
 

@@ -18,7 +18,7 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
         f"{speed['words_per_second']:,.0f} words a second. Scores in %, with 95 % intervals by "
         f"bootstrap over notes.",
         "## Layers",
-        _table(("layer", *SCORES[1:], "overlap F1", "95 %", "ECE"), _layers(metrics)),
+        _table(("layer", *SCORES[1:], "overlap F1", "95 %", "ECE", "95 %"), _layers(metrics)),
     ]
     if "against" in metrics:
         head = ("score", "F1", f"F1 of {metrics['against']['model']}", "difference", "95 %")
@@ -75,7 +75,8 @@ def _layers(metrics: dict[str, Any]) -> Iterable[Sequence[str]]:
         relaxed = metrics["relaxed"].get(layer, {})
         error = metrics["calibration_error"].get(layer)
         overlap = (percent(relaxed.get("f")), interval(relaxed))
-        yield layer, *cells(score), *overlap, percent(error)
+        bounds = {"interval": metrics["calibration_interval"].get(layer, ())}
+        yield layer, *cells(score), *overlap, percent(error), interval(bounds)
 
 
 def _labels(metrics: dict[str, Any]) -> Iterable[Sequence[str]]:

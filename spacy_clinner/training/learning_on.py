@@ -2,9 +2,9 @@
 
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,16 @@ from spacy_clinner.training.averaging import average
 from spacy_clinner.training.calibration import LayerSpans, fit_temperature, predicted_spans
 from spacy_clinner.training.callbacks import spread
 from spacy_clinner.training.distillation import distil, rehearsal
-from spacy_clinner.training.preparation import check_corpora, load_settings, load_trainable
-from spacy_clinner.training.run import check_output, train
+from spacy_clinner.training.preparation import (
+    check_corpora,
+    load_settings,
+    load_trainable,
+    use_gpu,
+    validate,
+    with_pipeline_of,
+)
+from spacy_clinner.training.provenance import training_facts
+from spacy_clinner.training.run import check_output, length_overrides, run
 
 # Where no dev notes choose among models, they are scored as rarely as can be.
 LAST_ONLY = {"initialize.before_init.evaluations": 1}
@@ -74,29 +82,31 @@ def learn_on(
         layers the model of before annotated and how many documents it rehearsed.
     RAISES (ClinnerError): As `train`; or the model cannot be trained.
     """
-    started = time.monotonic()
+    started = datetime.now(UTC)
     given = load_settings(CONFIG, overrides)
     share, paths = learned_share(given), given["paths"]
     check_output(output)
     # Without a dev corpus the notes are their own.
     dev = paths["dev"] if paths["dev"] and not _is_empty(paths["dev"]) else None
     check_corpora({"paths": {"train": paths["train"], "dev": dev or paths["train"]}})
+    use_gpu(gpu_id)
     old = load_trainable(model)
+    overrides = length_overrides(given, epochs) | dict(overrides)
+    validate(CONFIG, with_pipeline_of(load_settings(CONFIG, overrides), model, old))
     notes = _read(paths["train"], old)
     again = rehearsal([doc for path in rehearse for doc in read_docs(path, old.vocab)], len(notes))
     learned = [_copied(doc) for doc in notes]
     facts: dict[str, Any] = {"notes": len(notes), "rehearsed": len(again)}
     facts["distilled"] = sorted({*distil(old, learned, progress), *distil(old, again, progress)})
     with tempfile.TemporaryDirectory() as scratch:
-        run = _Run(model, old, share, Path(scratch), overrides, gpu_id, epochs, again)
-        run.keep_schemes(paths["train"])
+        trainings = _Trainings(model, old, share, Path(scratch), overrides, gpu_id, again)
+        trainings.keep_schemes(paths["train"])
         if dev is not None:
-            done = run.choose_by(Split(learned, _read(dev, old)))
+            trainings.choose_by(Split(learned, _read(dev, old)))
         else:
-            done, held_out = run.hold_out(learned, notes)
-            facts |= held_out
-        run.save(output, paths)
-    return done | {"seconds": round(time.monotonic() - started, 1), "learning_on": facts}
+            facts |= trainings.hold_out(learned, notes)
+        trainings.save(output, paths)
+    return training_facts(output / "model-best", started, gpu_id=gpu_id) | {"learning_on": facts}
 
 
 def learned_share(settings: Mapping[str, Any]) -> float:
@@ -137,7 +147,7 @@ class HeldOut:
     scores: dict[str, Any]
 
 
-class _Run:
+class _Trainings:
     """One or several trainings that go on from the same model."""
 
     def __init__(
@@ -148,13 +158,11 @@ class _Run:
         scratch: Path,
         overrides: Mapping[str, Any],
         gpu_id: int,
-        epochs: int | None,
         again: Sequence[Doc],
     ) -> None:
         self.model, self.old, self.share, self.scratch = model, old, share, scratch
         self.overrides = {**overrides, **NOT_YET_CALIBRATED}
-        self.gpu_id, self.epochs = gpu_id, epochs
-        self.again = again
+        self.gpu_id, self.again = gpu_id, again
         self.models: dict[str, Language] = {}
 
     def keep_schemes(self, train: Any) -> None:
@@ -163,46 +171,38 @@ class _Run:
             if (schemes := Path(path).parent / SCHEMES).is_file():
                 shutil.copy(schemes, self.scratch / SCHEMES)
 
-    def hold_out(
-        self, learned: Sequence[Doc], notes: Sequence[Doc]
-    ) -> tuple[dict[str, Any], dict[str, int]]:
+    def hold_out(self, learned: Sequence[Doc], notes: Sequence[Doc]) -> dict[str, int]:
         """Train, and calibrate on a part of the notes or by cross-validation; and say which."""
         if len(notes) >= ENOUGH_TO_HOLD_OUT:
             split = hold_out(learned, notes, HELD_OUT, 0)
-            return self.choose_by(split), {"held_out": len(split.held_out)}
+            self.choose_by(split)
+            return {"held_out": len(split.held_out)}
         # A single note cannot be held out.
         folds = FOLDS if len(notes) >= FOLDS else 0
-        held_out = len(notes) if folds else 0
-        done = self.cross_validate(learned, notes, folds)
-        return done, {"held_out": held_out, "folds": folds}
+        self.cross_validate(learned, notes, folds)
+        return {"held_out": len(notes) if folds else 0, "folds": folds}
 
-    def choose_by(self, split: Split) -> dict[str, Any]:
+    def choose_by(self, split: Split) -> None:
         """Train on notes, choose the best model by others, and calibrate it on these."""
-        done = self._train("out", split)
-        for folder in (self.scratch / "out").iterdir():
+        for folder in self._trained(split):
             nlp = self._averaged(folder)
             calibrate(nlp, [self._find(nlp, split.held_out)], self.old)
             self.models[folder.name] = nlp
-        return done
 
-    def cross_validate(
-        self, learned: Sequence[Doc], notes: Sequence[Doc], folds: int
-    ) -> dict[str, Any]:
+    def cross_validate(self, learned: Sequence[Doc], notes: Sequence[Doc], folds: int) -> None:
         """Train on all notes, and calibrate by models that each lacked a part of them."""
         self.overrides |= LAST_ONLY
         found = []
         for part in range(folds):
             split = hold_out(learned, notes, folds, part)
-            self._train("fold", split)
-            nlp = self._averaged(self.scratch / "fold/model-last")
-            found.append(self._find(nlp, split.held_out))
+            *_, last = self._trained(split)
+            found.append(self._find(self._averaged(last), split.held_out))
         # Scores on what it learned from would say nothing: one note is enough.
-        done = self._train("out", Split(learned, notes[:1]))
-        nlp = self._averaged(self.scratch / "out/model-last")
+        *_, last = self._trained(Split(learned, notes[:1]))
+        nlp = self._averaged(last)
         calibrate(nlp, found, self.old)
         # All updates count, as nothing was held out by which an earlier model could be better.
         self.models = dict.fromkeys(("model-best", "model-last"), nlp)
-        return done
 
     def save(self, output: Path, paths: Mapping[str, Any]) -> None:
         """Write the models, whose configs name the user's own paths, not those of scratch files."""
@@ -212,20 +212,18 @@ class _Run:
             with folder_written_whole(output / name) as folder:
                 without_texts(nlp).to_disk(folder)
 
-    def _train(self, name: str, split: Split) -> dict[str, Any]:
-        """Train on notes, and on old documents among them."""
+    def _trained(self, split: Split) -> list[Path]:
+        """Train on notes, and on old documents among them; the folders of best and last model."""
+        output = self.scratch / "out"
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir()
         paths = [self._written("train", split.train)]
         if self.again:
             paths.append(self._written("again", self.again))
-        dev = self._written("dev", split.held_out)
-        return train(
-            CONFIG,
-            self.scratch / name,
-            overrides=self.overrides | {"paths.train": paths, "paths.dev": dev},
-            gpu_id=self.gpu_id,
-            epochs=self.epochs,
-            start=self.model,
-        )
+        split_paths = {"paths.train": paths, "paths.dev": self._written("dev", split.held_out)}
+        overrides = self.overrides | split_paths
+        run(CONFIG, output, overrides, self.gpu_id, start=self.model, loaded=self.old)
+        return [output / "model-best", output / "model-last"]
 
     def _averaged(self, folder: Path) -> Language:
         nlp = load_pipeline(folder)

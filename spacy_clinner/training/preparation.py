@@ -93,16 +93,17 @@ def load_trainable(model: str | Path) -> Language:
     return nlp
 
 
-def with_pipeline_of(config: Config, model: str | Path) -> Config:
+def with_pipeline_of(config: Config, model: str | Path, loaded: Language | None = None) -> Config:
     """A config to train another pipeline on by.
 
     config (Config): A config, of which everything but [nlp] and [components] is taken.
     model (str | Path): The trained pipeline, as `load_trainable` takes it; its components are
         those of the result, by spaCy's `source`, with their weights and settings.
+    loaded (Language | None): The same, where it is loaded already.
     RETURNS (Config): The config.
     RAISES (ClinnerError): As `load_trainable`.
     """
-    nlp = load_trainable(model)
+    nlp = load_trainable(model) if loaded is None else loaded
     merged = config.copy()
     merged["nlp"] = nlp.config.interpolate()["nlp"]
     merged["components"] = {name: {"source": str(model)} for name in nlp.component_names}

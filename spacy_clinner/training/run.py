@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import srsly
+from spacy.language import Language
 from spacy.util import load_config
 
 from spacy_clinner.errors import ClinnerError
@@ -117,23 +118,25 @@ def run(
     gpu_id: int,
     checkpoint: Path | None = None,
     start: str | None = None,
+    loaded: Language | None = None,
 ) -> None:
     """Run spaCy's training.
 
     config (Path), output (Path), overrides (Mapping[str, Any]), gpu_id (int): As in `train`.
     checkpoint (Path | None): A checkpoint to go on from.
     start (str | None): As in `train`.
+    loaded (Language | None): The pipeline named `start`, where it is loaded already.
     """
     from spacy.training.initialize import init_nlp
     from spacy.training.loop import train as spacy_train
 
-    loaded = load_config(config, overrides=dict(overrides))
+    settings = load_config(config, overrides=dict(overrides))
     if start is not None:
-        loaded = preparation.with_pipeline_of(loaded, start)
+        settings = preparation.with_pipeline_of(settings, start, loaded)
     # Whatever the config says, no model keeps the words of the texts.
-    if not loaded["training"].get("before_to_disk"):
-        loaded["training"]["before_to_disk"] = dict(CALIBRATE)
-    nlp = init_nlp(loaded, use_gpu=gpu_id)
+    if not settings["training"].get("before_to_disk"):
+        settings["training"]["before_to_disk"] = dict(CALIBRATE)
+    nlp = init_nlp(settings, use_gpu=gpu_id)
     if checkpoint is not None:
         go_on(nlp, checkpoint)
     spacy_train(nlp, output, use_gpu=gpu_id, stdout=sys.stdout, stderr=sys.stderr)

@@ -3,8 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spacy_clinner.evaluation.intervals import error_interval
 from spacy_clinner.evaluation.reliability import (
+    BINS,
     Bin,
+    binned,
     expected_calibration_error,
     plot_reliability,
     reliability,
@@ -27,6 +30,19 @@ def test_the_calibration_error_is_a_share(pairs):
     confidence = np.array([c for c, _ in pairs], dtype="float64")
     correct = np.array([right for _, right in pairs], dtype=bool)
     assert 0.0 <= expected_calibration_error(confidence, correct) <= 1.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30))
+def test_the_interval_of_the_calibration_error_is_of_that_error(pairs):
+    confidence = np.array([c for c, _ in pairs], dtype="float64")
+    correct = np.array([right for _, right in pairs], dtype=bool)
+    # Notes that are all alike leave no doubt.
+    alike = np.stack([binned(confidence, correct)] * 5)
+    error = expected_calibration_error(confidence, correct)
+    assert error_interval(alike) == pytest.approx((error, error))
+    low, high = error_interval(np.concatenate([alike, np.zeros((50, BINS, 3))]))
+    assert (low, high) == pytest.approx((error, error))
+    assert error_interval(np.zeros((3, BINS, 3))) == (0.0, 0.0)
 
 
 def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not():
