@@ -80,16 +80,21 @@ def show(metrics: dict[str, Any]) -> None:
 
 
 def show_layers(console: Console, metrics: dict[str, Any]) -> None:
-    columns = (*SCORES, "overlap F1", "95 %", "token F1", "MCC", "ECE")
-    table = score_table(f"Scores on {metrics['notes']} notes (%)", "layer", columns)
+    strict = score_table(f"Strict scores on {metrics['notes']} notes (%)", "layer")
     for layer, score in metrics["strict"].items():
-        relaxed = metrics["relaxed"].get(layer, {})
+        strict.add_row(layer, *cells(score))
+    # One table of all columns would be cut in a terminal of the usual width.
+    columns = ("overlap F1", "95 %", "token F1", "MCC", "ECE", "95 %")
+    further = score_table("Overlap, tokens and calibration (%)", "layer", columns)
+    for layer, relaxed in metrics["relaxed"].items():
         tokens = metrics["tokens"].get(layer, {})
-        error = metrics["calibration_error"].get(layer)
-        overlap = (percent(relaxed.get("f")), interval(relaxed))
-        rest = map(percent, (tokens.get("macro_f"), tokens.get("mcc"), error))
-        table.add_row(layer, *cells(score), *overlap, *rest)
-    console.print(table)
+        shares = map(percent, (tokens.get("macro_f"), tokens.get("mcc")))
+        bounds = {"interval": metrics["calibration_interval"].get(layer, ())}
+        error = percent(metrics["calibration_error"].get(layer))
+        overlap = percent(relaxed.get("f")), interval(relaxed)
+        further.add_row(layer, *overlap, *shares, error, interval(bounds))
+    console.print(strict)
+    console.print(further)
 
 
 def show_differences(console: Console, against: dict[str, Any]) -> None:
