@@ -79,7 +79,7 @@ def annotate(
     stamp = (*model_and_version(nlp), processed_at or datetime.now(UTC))
     notes_table = as_table(notes, NOTES)
     schema = notes_schema(pa.schema([batch.schema.field(name) for name in kept]),
-                          batch.schema.field(id).type)  # fmt: skip
+                          batch.schema.field(id))  # fmt: skip
     columns = [*notes_table.columns, *(pa.chunked_array([batch.column(name)]) for name in kept)]
     return Tables(
         as_table([(*row, *stamp) for row in entities], ENTITIES),

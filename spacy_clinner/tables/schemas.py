@@ -7,6 +7,8 @@ import pyarrow as pa
 # Counts up when a column changes its name, type or meaning; a new column is no change.
 VERSION = "1"
 TEXT, OFFSET, FLAG = pa.string(), pa.int32(), pa.bool_()
+# In the metadata of `note_id`, whose strings may have been numbers.
+TYPE_IN_SOURCE = "type_in_source"
 OK, EMPTY, FAILED = "ok", "empty", "failed"
 
 
@@ -96,14 +98,16 @@ NOTES = _schema(
 SCHEMAS = {"entities": ENTITIES, "links": LINKS, "notes": NOTES}
 
 
-def notes_schema(kept: pa.Schema, id_type: pa.DataType) -> pa.Schema:
+def notes_schema(kept: pa.Schema, ids: pa.Field) -> pa.Schema:
     """The schema of `notes` with the columns that are passed through.
 
     kept (pa.Schema): Those columns.
-    id_type (pa.DataType): The type that the ids had; it stands in the metadata of `note_id`.
+    ids (pa.Field): The column of ids as it is read. Its type stands in the metadata of `note_id`,
+        or the one that its own metadata has there.
     RETURNS (pa.Schema): The schema.
     """
     first = NOTES.field(0)
-    first = first.with_metadata({**first.metadata, b"type_in_source": str(id_type)})
+    known = (ids.metadata or {}).get(TYPE_IN_SOURCE.encode(), str(ids.type))
+    first = first.with_metadata({**first.metadata, TYPE_IN_SOURCE: known})
     fields = [first, *list(NOTES)[1:], *(field.remove_metadata() for field in kept)]
     return pa.schema(fields, metadata=NOTES.metadata)

@@ -85,7 +85,7 @@ def annotate(
         "processed_at": processed_at or datetime.now(UTC),
     }
     work = partial(_annotate_all, model=model, threads=threads, id=id, text=text, options=options)
-    schema = notes_schema(pa.schema([there.field(name) for name in kept]), there.field(id).type)
+    schema = notes_schema(pa.schema([there.field(name) for name in kept]), there.field(id))
     for name, rows in NESTED.items():
         schema = schema.append(pa.field(name, pa.list_(pa.struct(list(rows)))))
     return dataframe.mapInArrow(work, from_arrow_schema(_nullable(schema)))

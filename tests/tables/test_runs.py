@@ -213,6 +213,34 @@ def test_the_same_command_does_nothing_when_all_is_done(model, notes, tmp_path):
     assert files(tmp_path / "out") == before
 
 
+@pytest.mark.parametrize("files_as", ["parquet", "jsonl", "csv"])
+def test_a_source_without_notes_gives_tables_without_rows(model, tmp_path, files_as):
+    empty = {"note_id": pa.array([], pa.int64()), "text": pa.array([], pa.string())}
+    pq.write_table(pa.table({**empty, "day": pa.array([], pa.date32())}), tmp_path / "n.parquet")
+    arguments = (model, "n.parquet", "out", "--keep", "day", "--files", files_as)
+    for _ in range(2):
+        annotate(tmp_path, *arguments)
+    written = {path for path in files(tmp_path / "out") if not path.startswith("_")}
+    assert written == {f"{n}/part-000000.{files_as}" for n in ("entities", "links", "notes")}
+    if files_as == "parquet":
+        assert table(tmp_path / "out", "entities").schema.equals(ENTITIES)
+        assert table(tmp_path / "out", "notes").schema.field("day").type == pa.date32()
+    if files_as == "csv":
+        header = files(tmp_path / "out")["links/part-000000.csv"].decode()
+        assert header.strip().replace('"', "").split(",") == LINKS.names
+
+
+def test_all_parts_of_a_table_have_one_schema(model, tmp_path):
+    # Of two pieces, one has a null id.
+    pq.write_table(
+        pa.table({"note_id": [1, None, 3, 4], "text": ["fever"] * 4}), tmp_path / "n.parquet"
+    )
+    annotate(tmp_path, model, "n.parquet", "out", "--piece", 2, code=1)
+    first, second = (pq.read_schema(p) for p in sorted((tmp_path / "out/notes").iterdir()))
+    assert first.equals(second, check_metadata=True)
+    assert first.field("note_id").metadata[b"type_in_source"] == b"int64"
+
+
 def test_another_model_setting_or_input_is_refused_and_named(model, notes, tmp_path):
     annotate(tmp_path, model, notes, "out", "--piece", 100, code=1)
     before = files(tmp_path / "out")
