@@ -68,7 +68,8 @@ ENTITIES = _schema(
     _field("cue_end", OFFSET, "behind the negation cue", null=True, unit="characters"),
     _field("cue_text", TEXT, "the words that negate it; null with no_text", null=True),
     _field("evidence", pa.list_(pa.field("item", TEXT, nullable=False)),
-           "the rules, sections and modifiers that decided the assertion"),
+           "the rules, sections and modifiers that decided the assertion; no rule's name with "
+           "no_text"),
     _field("section", TEXT, "normalised title of the section that it stands in", null=True),
     _field("model", TEXT, "language and name of the pipeline", null=True),
     _field("model_version", TEXT, "version of the pipeline", null=True),

@@ -289,7 +289,8 @@ def test_without_text_no_word_of_a_note_is_in_the_tables(layered, nlp):
     for pipeline in (layered, nlp):
         found = annotate(batch(["Denies fever aspirin"]), pipeline, no_text=True)
         for table in found:
-            assert not {"fever", "Denies", "aspirin"} & {*str(table.to_pylist()).split("'")}
+            told = str(table.to_pylist()).lower()
+            assert not [word for word in ("fever", "denies", "aspirin") if word in told]
         assert found.entities["start"].null_count == 0
 
 
