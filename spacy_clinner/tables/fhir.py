@@ -10,6 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pyarrow as pa
 
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.concepts import Codes, find
 from spacy_clinner.tables.judgement import Judgement, judge
 from spacy_clinner.tables.schemas import FAILED
@@ -65,6 +66,7 @@ def bundles(
         subject of each resource is unknown.
     RETURNS (pyarrow.Table): `bundle`, JSON in one line, and `note_id`, with the schema `BUNDLES`: a
         row for each note that did not fail.
+    RAISES (ClinnerError): The time of an entity is null.
     """
     found, linked = defaultdict(list), defaultdict(list)
     for entity in entities.to_pylist():
@@ -320,6 +322,11 @@ def _reference(kind: str, name: str) -> Resource:
 
 
 def _instant(entity: Mapping[str, Any]) -> str:
+    if entity["processed_at"] is None:
+        raise ClinnerError(
+            "FHIR must have the time when findings were made, and `processed_at` is null. Take "
+            "entities as `annotate` gives them, or fill in this column."
+        )
     return str(entity["processed_at"].astimezone(UTC).isoformat(timespec="milliseconds"))
 
 

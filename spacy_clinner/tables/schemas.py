@@ -68,7 +68,8 @@ ENTITIES = _schema(
     _field("cue_end", OFFSET, "behind the negation cue", null=True, unit="characters"),
     _field("cue_text", TEXT, "the words that negate it; null with no_text", null=True),
     _field("evidence", pa.list_(pa.field("item", TEXT, nullable=False)),
-           "the rules, sections and modifiers that decided the assertion"),
+           "the rules, sections and modifiers that decided the assertion; no rule's name with "
+           "no_text"),
     _field("section", TEXT, "normalised title of the section that it stands in", null=True),
     _field("model", TEXT, "language and name of the pipeline", null=True),
     _field("model_version", TEXT, "version of the pipeline", null=True),
@@ -89,11 +90,11 @@ NOTES = _schema(
     _NOTE_ID,
     _field("status", TEXT, "ok, empty (null, or nothing but spaces) or failed"),
     _field("error", TEXT, "what failed and in which component; no word of the note", null=True),
-    _field("n_characters", OFFSET, "length; null where there is no text", null=True,
+    _field("n_characters", OFFSET, "length; null where no text could be read", null=True,
            unit="characters"),
     _field("n_entities", OFFSET, "rows of this note in entities"),
-    _field("sha256", TEXT, "of the text in UTF-8, hexadecimal; null where there is none",
-           null=True),
+    _field("sha256", TEXT, "of the text as it was read, in UTF-8, hexadecimal; null where none "
+           "could be read, as of bytes that are not UTF-8", null=True),
 )  # fmt: skip
 SCHEMAS = {"entities": ENTITIES, "links": LINKS, "notes": NOTES}
 

@@ -146,6 +146,19 @@ def test_exit_code_is_0_where_all_is_done(model, tmp_path):
     assert table(tmp_path / "out", "notes")["n_characters"].to_pylist() == [9, 1_160_000]
 
 
+def test_what_nobody_foresaw_is_exit_code_2_and_quotes_no_note(tmp_path):
+    nlp = rules()
+    nlp.add_pipe("cannot_be_loaded")
+    nlp.to_disk(tmp_path / "model")
+    pq.write_table(pa.table({"note_id": [1], "text": ["Denies fever"]}), tmp_path / "n.parquet")
+    annotate(
+        tmp_path, "model", "n.parquet", "out", code=2,
+        says=["RuntimeError: a fault of this program, at", "pipelines.py"],
+    )  # fmt: skip
+    done = clinner(tmp_path, "annotate", "model", "n.parquet", "out", "--processes", 1)
+    assert not {"Denies", "fever"} & {*done.stderr.split()}
+
+
 def test_without_pyarrow_it_says_what_to_install(tmp_path):
     (tmp_path / "pyarrow.py").write_text("raise ModuleNotFoundError('gone', name='pyarrow')")
     command = [sys.executable, "-m", "spacy_clinner", "annotate", "m", "n.parquet", "out"]
@@ -181,6 +194,17 @@ def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):
         (["{model}", "n.parquet", "out", "--engine", "dask"], "--engine 'dask': unknown"),
         (["{model}", "n.parquet", "out", "--format", "x"], "--format 'x': unknown"),
         (["{model}", "n.parquet", "out", "--files", "x"], "--files 'x': unknown"),
+        (["{model}", "n.parquet", "out", "--threshold", "1.5"], "is not in the range"),
+        (["{model}", "n.parquet", "out", "--address", "auto"], "--address is for --engine ray"),
+        (["{model}", "n.parquet", "out", "--id", "text"], "--id and --text both name 'text'"),
+        (
+            ["{model}", "n.parquet", "out", "--no-text", "--where", "cue_text=no"],
+            "--where cue_text: with --no-text there is none",
+        ),
+        (
+            ["{model}", "n.parquet", "--to", "sqlite:///x", "--files", "csv"],
+            "--files is for a folder OUT",
+        ),
         (["{model}", "n.parquet", "."], ".: holds files, but no run of this command"),
         (["{model}", "n.parquet", "n.parquet"], "n.parquet: File exists"),
     ],
