@@ -4,7 +4,6 @@ what the first knew of texts without labels, and what the second learned from go
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from spacy.training import Example
 
@@ -15,6 +14,7 @@ from spacy_clinner.files import folder_written_whole
 from spacy_clinner.packaging import keep_layers
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.pipeline.vocabulary import without_texts
+from spacy_clinner.training.averaging import average_component
 from spacy_clinner.training.calibration import fit_temperatures
 from spacy_clinner.training.callbacks import spread
 
@@ -30,8 +30,12 @@ def main(
 ) -> None:
     """Average EARLIER and LATER, keep some layers, and calibrate."""
     first, second = load_pipeline(earlier), load_pipeline(later)
-    average(first.get_pipe("transformer"), second.get_pipe("transformer"))
-    average_heads(first.get_pipe("ner"), second.get_pipe("ner"))
+    theirs, ours = (
+        {name: nlp.get_pipe(name) for name in ("transformer", "ner")} for nlp in (first, second)
+    )
+    check_labels(theirs["ner"], ours["ner"])
+    for name, component in ours.items():
+        average_component(component, theirs[name], 0.5)
     keep_layers(second, layer)
     docs = read_docs(dev, second.vocab)
     examples = [Example(second.make_doc(doc.text), doc) for doc in docs]
@@ -41,22 +45,10 @@ def main(
     typer.echo(f"✔ {out}")
 
 
-def average(first: Any, second: Any) -> None:
-    """Give the second transformer the mean of both encoders' weights."""
-    theirs = first.model.transformer.state_dict()
-    with torch.no_grad():
-        for name, weights in second.model.transformer.state_dict().items():
-            if weights.is_floating_point():
-                weights.copy_((weights + theirs[name]) / 2)
-
-
-def average_heads(first: Any, second: Any) -> None:
-    """Give the second component the mean of both components' heads."""
+def check_labels(first: Any, second: Any) -> None:
+    """Stop where two components do not learn the same."""
     if first.layer_labels != second.layer_labels:
         raise ClinnerError("the two pipelines have other layers or labels.")
-    theirs, ours = (pipe.model.get_ref("output_layer") for pipe in (first, second))
-    for name in ("W", "b"):
-        ours.set_param(name, (ours.get_param(name) + theirs.get_param(name)) / 2)
 
 
 if __name__ == "__main__":

@@ -91,8 +91,8 @@ def resize_heads(
     resized: Model[Floats2d, Floats2d] = Linear(n_new, width, init_W=_zeros)
     if heads.has_param("W"):
         resized.initialize()
-        position = {tag: at for at, tag in enumerate(_tags(old))}
-        kept = [(to, position[tag]) for to, tag in enumerate(_tags(new)) if tag in position]
+        position = {tag: at for at, tag in enumerate(tags(old))}
+        kept = [(to, position[tag]) for to, tag in enumerate(tags(new)) if tag in position]
         to, origin = (heads.ops.asarray1i(list(column)) for column in zip(*kept, strict=True))
         for name in ("W", "b"):
             weights: Any = resized.get_param(name)
@@ -105,10 +105,15 @@ def resize_heads(
             node.set_dim("nO", n_new, force=True)
 
 
-def _tags(labels: dict[str, list[str]]) -> list[tuple[str, str, str]]:
-    tags = []
+def tags(labels: dict[str, list[str]]) -> list[tuple[str, str, str]]:
+    """What each score of the model is of.
+
+    labels (Dict[str, List[str]]): The labels per layer.
+    RETURNS (List[Tuple[str, str, str]]): Layer, "O", "B" or "I", and label; for O, "".
+    """
+    found = []
     for layer, names in labels.items():
-        tags += [(layer, "O", "")]
-        tags += [(layer, "B", name) for name in names]
-        tags += [(layer, "I", name) for name in names]
-    return tags
+        found += [(layer, "O", "")]
+        found += [(layer, "B", name) for name in names]
+        found += [(layer, "I", name) for name in names]
+    return found

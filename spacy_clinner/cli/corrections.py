@@ -16,7 +16,7 @@ def command(
     ] = "jsonl",
     annotator: Annotated[
         str | None,
-        typer.Option(help="Whose annotations count: an e-mail address, a number, or vote"),
+        typer.Option(help="Whose annotations count, by the name that the tool exports, or vote"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A .json file to write")] = None,
 ) -> None:

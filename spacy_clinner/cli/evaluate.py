@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -9,6 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from spacy_clinner.cli.progress import bar
+from spacy_clinner.evaluation.summary import cells, compared, interval, percent
+
+# The columns of `cells`.
+SCORES = ("gold", "P", "R", "F1", "95 %")
 
 
 def command(
@@ -60,27 +65,10 @@ def test_split(corpus: str, catalog: Path, scratch: Path) -> Path:
 
 def show(metrics: dict[str, Any]) -> None:
     console = Console()
-    table = Table(title=f"Scores on {metrics['notes']} notes (%)")
-    for column in ("layer", "gold", "P", "R", "F1", "95 %", "overlap F1", "token F1", "MCC", "ECE"):
-        table.add_column(column, justify="left" if column == "layer" else "right")
-    for layer, score in metrics["strict"].items():
-        relaxed = metrics["relaxed"].get(layer, {}).get("f")
-        tokens = metrics["tokens"].get(layer, {})
-        error = metrics["calibration_error"].get(layer)
-        rest = (relaxed, tokens.get("macro_f"), tokens.get("mcc"), error)
-        interval = " to ".join(map(percent, score["interval"]))
-        table.add_row(layer, *score_cells(score), interval, *map(percent, rest))
-    console.print(table)
+    show_layers(console, metrics)
     if "against" in metrics:
-        show_differences(console, metrics)
-    by_label = score_table("Strict scores by label (%)", "label")
-    for layer, score in metrics["strict"].items():
-        if layer == "all":
-            continue
-        by_label.add_section()
-        for label, s in score["per_type"].items():
-            by_label.add_row(f"{layer}/{label}", *score_cells(s))
-    console.print(by_label)
+        show_differences(console, metrics["against"])
+    show_labels(console, metrics["strict"])
     for name, first in (("sections", "section"), ("kinds", "kind of note")):
         if metrics.get(name):
             show_groups(console, metrics[name], first)
@@ -88,28 +76,43 @@ def show(metrics: dict[str, Any]) -> None:
     show_negated(console, metrics["negated_end_to_end"])
     if metrics.get("relations"):
         show_relations(console, metrics["relations"])
-    speed = metrics["speed"]
-    typer.echo(f"{speed['words_per_second']:,.0f} words a second")
+    typer.echo(f"{metrics['speed']['words_per_second']:,.0f} words a second")
 
 
-def show_differences(console: Console, metrics: dict[str, Any]) -> None:
-    against = metrics["against"]
-    table = Table(title=f"Strict F1 against {against['model']} (%)")
-    for column in ("layer", "F1", f"F1 of {against['model']}", "difference", "95 %"):
-        table.add_column(column, justify="left" if column == "layer" else "right")
-    for layer, other in against["strict"].items():
-        own = other["f"] + other["value"] / 100
-        interval = f"{other['low']:+.1f} to {other['high']:+.1f}"
-        table.add_row(layer, percent(own), percent(other["f"]), f"{other['value']:+.1f}", interval)
+def show_layers(console: Console, metrics: dict[str, Any]) -> None:
+    columns = (*SCORES, "overlap F1", "95 %", "token F1", "MCC", "ECE")
+    table = score_table(f"Scores on {metrics['notes']} notes (%)", "layer", columns)
+    for layer, score in metrics["strict"].items():
+        relaxed = metrics["relaxed"].get(layer, {})
+        tokens = metrics["tokens"].get(layer, {})
+        error = metrics["calibration_error"].get(layer)
+        overlap = (percent(relaxed.get("f")), interval(relaxed))
+        rest = map(percent, (tokens.get("macro_f"), tokens.get("mcc"), error))
+        table.add_row(layer, *cells(score), *overlap, *rest)
+    console.print(table)
+
+
+def show_differences(console: Console, against: dict[str, Any]) -> None:
+    columns = ("F1", f"F1 of {against['model']}", "difference", "95 %")
+    table = score_table(f"F1 against {against['model']} (%)", "score", columns)
+    for row in compared(against):
+        table.add_row(*row)
+    console.print(table)
+
+
+def show_labels(console: Console, strict: dict[str, Any]) -> None:
+    table = score_table("Strict scores by label (%)", "label")
+    for layer, score in strict.items():
+        table.add_section()
+        for label, found in score.get("per_type", {}).items():
+            table.add_row(f"{layer}/{label}", *cells(found))
     console.print(table)
 
 
 def show_groups(console: Console, scores: dict[str, Any], first: str) -> None:
-    table = Table(title=f"Strict F1 by {first} (%)")
-    for column in (first, "gold", "F1"):
-        table.add_column(column, justify="left" if column == first else "right")
+    table = score_table(f"Strict F1 by {first} (%)", first, ("gold", "F1", "95 %"))
     for name, score in scores.items():
-        table.add_row(name, f"{score['gold']:,}", percent(score["f"]))
+        table.add_row(name, f"{score['gold']:,}", percent(score["f"]), interval(score))
     console.print(table)
 
 
@@ -117,9 +120,9 @@ def show_assertions(console: Console, assertion: dict[str, Any]) -> None:
     table = score_table("Assertion of the entities found exactly (%)", "attribute")
     for layer, by_attribute in assertion.items():
         for attribute, by_class in by_attribute.items():
-            for name, s in by_class.items():
-                if s["gold"]:
-                    table.add_row(f"{layer}: {attribute} {name}", *score_cells(s))
+            for name, score in by_class.items():
+                if score["gold"]:
+                    table.add_row(f"{layer}: {attribute} {name}", *cells(score))
     if table.rows:
         console.print(table)
 
@@ -127,37 +130,27 @@ def show_assertions(console: Console, assertion: dict[str, Any]) -> None:
 def show_negated(console: Console, negated: dict[str, Any]) -> None:
     table = score_table("Negated entities, end to end (%)", "label")
     for layer, by_label in negated.items():
-        for label, s in by_label.items():
-            table.add_row(f"{layer}/{label}", *score_cells(s))
+        for label, score in by_label.items():
+            table.add_row(f"{layer}/{label}", *cells(score))
     if table.rows:
         console.print(table)
 
 
 def show_relations(console: Console, found: dict[str, Any]) -> None:
-    table = Table(title="Relations (%)")
-    for column in ("pair", "gold", "F1 on gold spans", "P end to end", "R", "F1"):
-        table.add_column(column, justify="left" if column == "pair" else "right")
-    end, gold = found["end_to_end"], found["gold_spans"]
-    rows = {"all": (gold, end)}
-    rows |= {pair: (gold["per_pair"].get(pair, {}), s) for pair, s in end["per_pair"].items()}
-    for pair, (on_gold, s) in rows.items():
-        shown = map(percent, (on_gold.get("f"), s["p"], s["r"], s["f"]))
-        table.add_row(pair, f"{s['gold']:,}", *shown)
+    columns = ("gold", "F1 on gold spans", "P end to end", "R", "F1", "95 %")
+    table = score_table("Relations (%)", "pair", columns)
+    end, on_gold = found["end_to_end"], found["gold_spans"]
+    for pair, score in {"all": end, **end["per_pair"]}.items():
+        given = on_gold if pair == "all" else on_gold["per_pair"].get(pair, {})
+        gold, *shares = cells(score)
+        table.add_row(pair, gold, percent(given.get("f")), *shares)
     console.print(table)
 
 
-def score_table(title: str, first: str) -> Table:
-    """An empty table for `score_cells`, with a column before them."""
+def score_table(title: str, first: str, columns: Sequence[str] = SCORES) -> Table:
+    """An empty table with a column of names and others of numbers."""
     table = Table(title=title)
     table.add_column(first)
-    for column in ("gold", "P", "R", "F1"):
+    for column in columns:
         table.add_column(column, justify="right")
     return table
-
-
-def score_cells(score: dict[str, Any]) -> list[str]:
-    return [f"{score['gold']:,}", *map(percent, (score["p"], score["r"], score["f"]))]
-
-
-def percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f}"

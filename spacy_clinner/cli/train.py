@@ -1,6 +1,7 @@
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,40 +49,34 @@ def command(
     """
     import srsly
 
+    config, out, overrides = read_arguments(config_and_out, context.args, start)
+    if config is None and (silver or resume):
+        raise typer.BadParameter("--silver and --resume need CONFIG.")
+    if config is not None and rehearse:
+        raise typer.BadParameter("--rehearse is for --from MODEL without CONFIG.")
+    of_both: dict[str, Any] = {"overrides": overrides, "gpu_id": gpu_id, "epochs": epochs}
+    if config is None:
+        from spacy_clinner.training.learning_on import learn_on
+
+        facts = learn_on(str(start), out, rehearse=rehearse or (), progress=bar, **of_both)
+    else:
+        from spacy_clinner.training.run import train
+
+        facts = train(config, out, silver=silver or (), resume=resume, start=start, **of_both)
+    srsly.write_json(out / "training.json", facts)
+    typer.echo(f"✔ {out}/model-best, model-last: {facts['steps']} updates")
+
+
+def read_arguments(
+    config_and_out: Sequence[str], more: Sequence[str], start: str | None
+) -> tuple[Path | None, Path, dict[str, Any]]:
+    """The config, if there is one, the folder, and the values of the config that are given."""
     from spacy_clinner.compat import parse_config_overrides
-    from spacy_clinner.training.learning_on import learn_on
-    from spacy_clinner.training.run import train
 
     # What is no option of ours comes here, too: the values of the config.
     paths = [Path(path) for path in takewhile(lambda part: part[:2] != "--", config_and_out)]
-    overrides = parse_config_overrides([*config_and_out[len(paths) :], *context.args])
+    overrides = parse_config_overrides([*config_and_out[len(paths) :], *more])
     if len(paths) not in ((1, 2) if start else (2,)):
         raise typer.BadParameter("needs CONFIG and OUT, or OUT alone with --from MODEL.")
     *config, out = paths
-    if config:
-        if rehearse:
-            raise typer.BadParameter("--rehearse is for --from MODEL without CONFIG.")
-        facts = train(
-            config[0],
-            out,
-            overrides=overrides,
-            gpu_id=gpu_id,
-            epochs=epochs,
-            silver=silver or (),
-            resume=resume,
-            start=start,
-        )
-    else:
-        if silver or resume:
-            raise typer.BadParameter("--silver and --resume need CONFIG.")
-        facts = learn_on(
-            str(start),
-            out,
-            overrides=overrides,
-            gpu_id=gpu_id,
-            epochs=epochs,
-            rehearse=rehearse or (),
-            progress=bar,
-        )
-    srsly.write_json(out / "training.json", facts)
-    typer.echo(f"✔ {out}/model-best, model-last: {facts['steps']} updates")
+    return (config[0] if config else None), out, overrides

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+from spacy_clinner.corpora.annotators import Annotated
 from spacy_clinner.corpora.archives import find_files
 from spacy_clinner.corpora.checks import (
     DUPLICATE_ID,
@@ -55,6 +56,20 @@ def read_brat(path: Path) -> Iterator[Note]:
         or a span cannot be read or has impossible offsets.
     """
     return flag_duplicate_ids(_notes(path))
+
+
+def brat_by_annotator(path: Path) -> Iterator[Annotated]:
+    """Read a brat corpus in which every annotator has a folder with the same notes.
+
+    path (Path): As `read_brat` takes it; the folders in it are the annotators'.
+    YIELDS (tuple[str | None, Note]): The annotator, None for a note in no such folder, and the
+        note, whose id begins below that folder.
+    RAISES (ClinnerError): As `read_brat`.
+    """
+    for note in _notes(path):
+        name = note.source.removeprefix(f"{path}/").removesuffix(".txt").removesuffix(".ann")
+        who, found, rest = name.partition("/")
+        yield who if found else None, replace(note, id=rest) if found and note.id == name else note
 
 
 def _notes(path: Path) -> Iterator[Note]:

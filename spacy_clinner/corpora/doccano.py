@@ -59,6 +59,22 @@ def _label(name: str, color: str) -> dict[str, Any]:
     return {"text": name, "prefix_key": None, "suffix_key": None, **dark}
 
 
+def by_user(record: Record) -> list[tuple[str | None, Record]]:
+    """A record, for each of the users whose annotations it holds.
+
+    record (dict[str, Any]): The record; old versions of doccano export those of all users in one,
+        each with the user's number.
+    RETURNS (list[tuple[str | None, dict[str, Any]]]): The user, and the record with this one's
+        annotations alone; the whole record where they name no user.
+    """
+    given = record.get("annotations")
+    if not isinstance(given, list) or not all(isinstance(a, dict) and "user" in a for a in given):
+        return [(None, record)]
+    users = dict.fromkeys(str(annotation["user"]) for annotation in given)
+    own = {user: [a for a in given if str(a["user"]) == user] for user in users}
+    return [(user, record | {"annotations": own[user]}) for user in users] or [(None, record)]
+
+
 def read_doccano(record: Record, draft: Draft) -> None:
     """Read a record.
 

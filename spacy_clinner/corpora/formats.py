@@ -1,15 +1,18 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from spacy_clinner.corpora.annotators import Annotated, decide, is_of
 from spacy_clinner.corpora.bioc import read_bioc
-from spacy_clinner.corpora.brat import read_brat, write_brat
+from spacy_clinner.corpora.brat import brat_by_annotator, read_brat, write_brat
+from spacy_clinner.corpora.checks import flag_duplicate_ids
 from spacy_clinner.corpora.conll import read_conll
-from spacy_clinner.corpora.inception import read_inception
-from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
+from spacy_clinner.corpora.inception import inception_by_annotator, read_inception
+from spacy_clinner.corpora.jsonl import jsonl_by_annotator, read_jsonl, write_jsonl
 from spacy_clinner.corpora.markup import read_markup, write_markup
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.pubtator import read_pubtator
-from spacy_clinner.corpora.webanno import read_webanno
+from spacy_clinner.corpora.votes import VOTE
+from spacy_clinner.corpora.webanno import read_webanno, webanno_by_annotator
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.progress import Progress, quiet
 
@@ -23,6 +26,12 @@ READERS: dict[str, Callable[[Path], Iterator[Note]]] = {
     "pubtator": read_pubtator,
     "webanno": read_webanno,
 }
+BY_ANNOTATOR: dict[str, Callable[[Path], Iterator[Annotated]]] = {
+    "brat": brat_by_annotator,
+    "inception": inception_by_annotator,
+    "jsonl": jsonl_by_annotator,
+    "webanno": webanno_by_annotator,
+}
 WRITERS: dict[str, Callable[[Iterable[Note], Path], None]] = {
     "brat": write_brat,
     "jsonl": write_jsonl,
@@ -35,18 +44,32 @@ def read(path: Path, format: str, annotator: str | None = None) -> Iterator[Note
 
     path (Path): The file, or for brat, inception and webanno the folder, for brat also a zip.
     format (str): A key of `READERS`.
-    annotator (str | None): Whose annotations count, where a file holds those of several; see
-        `read_jsonl`.
+    annotator (str | None): Whose annotations count, of a format in `BY_ANNOTATOR`, which says how
+        its files name annotators; "vote" for what most of them have; None where there is one.
     RETURNS (Iterator[Note]): The notes.
-    RAISES (ClinnerError): The format is unknown; while iterating, whatever its reader raises.
+    RAISES (ClinnerError): The format is unknown, or does not tell annotators apart, or nobody of
+        that name annotated anything; while iterating, whatever its reader raises.
     """
-    if annotator is not None:
-        if format != "jsonl":
-            raise ClinnerError(f"{path}: only jsonl holds several annotators, not {format}.")
-        return read_jsonl(path, annotator)
     if format not in READERS:
         raise ClinnerError(f"{path}: unknown format {format!r}. Known: {', '.join(READERS)}.")
-    return READERS[format](path)
+    return READERS[format](path) if annotator is None else _of(path, format, annotator)
+
+
+def _of(path: Path, format: str, annotator: str) -> Iterator[Note]:
+    """The notes as one annotator, or most of them, left them."""
+    if format not in BY_ANNOTATOR:
+        known = ", ".join(BY_ANNOTATOR)
+        raise ClinnerError(
+            f"{path}: {format} does not tell annotators apart. Those that do: {known}."
+        )
+    found = list(BY_ANNOTATOR[format](path))
+    names = {who for who, _ in found if who is not None}
+    if annotator != VOTE and not any(is_of(who, annotator) for who in names):
+        raise ClinnerError(
+            f"{path}: nothing by an annotator {annotator!r}; there is something by "
+            f"{', '.join(sorted(names)) or 'nobody who is named'}."
+        )
+    return flag_duplicate_ids(decide(found, annotator))
 
 
 def reformat(

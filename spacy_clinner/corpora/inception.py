@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spacy_clinner.corpora.annotators import Annotated, of_project
 from spacy_clinner.corpora.checks import RESULT_LEFT_OUT, Annotation, flag_duplicate_ids, unresolved
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Problem, Relation
 from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
@@ -24,6 +25,8 @@ PLAIN = ("uima.", SEGMENTS, METADATA, "de.tudarmstadt.ukp.clarin.webanno.api.typ
 # What a feature that holds the label of a span may be called, the first that is there.
 LABELS = ("label", "value", "identifier", "category")
 ENDS = ("Governor", "Dependent")
+# The settings of a project, beside its documents.
+PROJECT = "exportedproject"
 
 
 def read_inception(path: Path) -> Iterator[Note]:
@@ -37,54 +40,70 @@ def read_inception(path: Path) -> Iterator[Note]:
     YIELDS (Note): One per document; its id is the title of the document.
     RAISES (ClinnerError): A file cannot be read, or dkpro-cassis is not installed.
     """
-    return flag_duplicate_ids(_notes(path))
+    return flag_duplicate_ids(note for _, note in inception_by_annotator(path))
 
 
-def _notes(path: Path) -> Iterator[Note]:
+def inception_by_annotator(path: Path) -> Iterator[Annotated]:
+    """Read what INCEpTION exports of a project: for each document a folder, with a file for each
+    annotator, `annotation/note.txt/anna.json`, and for who curated, `CURATION_USER.json`.
+
+    path (Path): As `read_inception` takes it.
+    YIELDS (tuple[str | None, Note]): As `of_project`.
+    RAISES (ClinnerError): As `read_inception`.
+    """
     if not path.exists():
         raise ClinnerError(f"{path}: missing.")
-    found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if _is_cas(p))
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if _is_cas(p))
+    found = [named for file in files for named in _read(file)]
     if not found:
-        raise ClinnerError(f"{path}: no CAS there. Export from INCEpTION as UIMA CAS JSON or XMI.")
-    for file in found:
-        try:
-            for cas in _loaded(file):
-                yield note_of(cas, file)
-        except ClinnerError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile,
-                SyntaxError, _cassis().typesystem.TypeNotFoundError) as error:  # fmt: skip
-            raise ClinnerError(
-                f"{file}: no CAS that can be read ({type(error).__name__}). Export it again as "
-                f"UIMA CAS JSON or XMI."
-            ) from None
+        raise ClinnerError(
+            f"{path}: no CAS there. Export from INCEpTION as UIMA CAS JSON or XMI, and unpack what "
+            f"it exports of a project."
+        )
+    yield from of_project(found)
+
+
+def _read(file: Path) -> Iterator[tuple[Path, Note]]:
+    try:
+        for name, cas in _loaded(file):
+            yield name, note_of(cas, file)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile,
+            SyntaxError, _cassis().typesystem.TypeNotFoundError) as error:  # fmt: skip
+        raise ClinnerError(
+            f"{file}: no CAS that can be read ({type(error).__name__}). Export it again as "
+            f"UIMA CAS JSON or XMI."
+        ) from None
 
 
 def _is_cas(path: Path) -> bool:
-    return path.suffix in (".json", ".xmi", ".zip") and path.name != LAYERS
+    settings = path.name == LAYERS or path.name.startswith(PROJECT)
+    return path.suffix in (".json", ".xmi", ".zip") and not settings
 
 
-def _loaded(file: Path) -> Iterator["Cas"]:
+def _loaded(file: Path) -> Iterator[tuple[Path, "Cas"]]:
+    """The documents in a file, each with its path, in a zip the path of what is in there."""
     cassis = _cassis()
     if file.suffix == ".zip":
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             xml = next((n for n in names if n.lower().endswith("typesystem.xml")), None)
             types = xml and cassis.load_typesystem(io.BytesIO(archive.read(xml)))
-            for name in names:
-                data = io.BytesIO(archive.read(name))
-                if name.endswith(".xmi"):
-                    yield cassis.load_cas_from_xmi(data, typesystem=types)
-                elif name.endswith(".json"):
-                    yield cassis.load_cas_from_json(data)
+            for name in filter(_is_cas, map(Path, names)):
+                data = io.BytesIO(archive.read(name.as_posix()))
+                # A document's folder may hold a zip for each annotator, with the name of this one.
+                place = name if name.parent.name else file.with_name(name.name)
+                if name.suffix == ".xmi":
+                    yield place, cassis.load_cas_from_xmi(data, typesystem=types)
+                elif name.suffix == ".json":
+                    yield place, cassis.load_cas_from_json(data)
     elif file.suffix == ".xmi":
         beside = file.with_name("TypeSystem.xml")
         with beside.open("rb") as types_file, file.open("rb") as data_file:
             types = cassis.load_typesystem(types_file)
-            yield cassis.load_cas_from_xmi(data_file, typesystem=types)
+            yield file, cassis.load_cas_from_xmi(data_file, typesystem=types)
     else:
         with file.open("rb") as data_file:
-            yield cassis.load_cas_from_json(data_file)
+            yield file, cassis.load_cas_from_json(data_file)
 
 
 def note_of(cas: "Cas", file: Path) -> Note:

@@ -5,23 +5,19 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from spacy_clinner.corpora.checks import (
-    NO_ANNOTATION,
-    OTHER_ANNOTATOR,
-    check_fragments,
-    flag_duplicate_ids,
-)
-from spacy_clinner.corpora.doccano import read_doccano
+from spacy_clinner.corpora.annotators import Annotated, decide, first
+from spacy_clinner.corpora.checks import NO_ANNOTATION, check_fragments, flag_duplicate_ids
+from spacy_clinner.corpora.doccano import by_user, read_doccano
 from spacy_clinner.corpora.draft import Draft, Record, record_
 from spacy_clinner.corpora.label_studio import finished, read_annotation, text_of
 from spacy_clinner.corpora.lines import read_lines
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.prodigy import read_prodigy
 from spacy_clinner.corpora.serialization import decode_note, encode
-from spacy_clinner.corpora.votes import VOTE, vote
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
 
@@ -29,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 # The key that marks clinner's own lines, with the version of their layout.
 OWN, OWN_VERSION = "clinner", 1
+ENDINGS = {".json", ".jsonl"}
+# Where a record says who annotated it.
+PRODIGY, DOCCANO = ("_annotator_id", "_session_id"), ("annotator", "user", "username")
 
 
 def read_jsonl(path: Path, annotator: str | None = None) -> Iterator[Note]:
@@ -40,15 +39,45 @@ def read_jsonl(path: Path, annotator: str | None = None) -> Iterator[Note]:
     Studio (a text in `data`, and `annotations`). Beside `spans`, a `type` names the one label that
     was looked for in the text; records that have it as null are left out, and counted, too.
 
-    path (Path): The file, plain or `.gz`.
-    annotator (str | None): Whose annotations of Label Studio count: an e-mail address or a number,
-        "vote" for what most of them agree on, None for the one marked as ground truth or the
-        first. Those that were cancelled never do.
+    path (Path): The file, plain or `.gz`, or a folder of them.
+    annotator (str | None): Whose annotations count, see `jsonl_by_annotator`; "vote" for what most
+        of them agree on; None for the one of a record that is marked as ground truth, or the
+        first.
     YIELDS (Note): One per record.
     RAISES (ClinnerError): The file is missing, empty, not UTF-8 or not JSON, a record is of no
         known shape, or a span has no label or impossible offsets.
     """
-    return flag_duplicate_ids(_notes(path, annotator))
+    records = (record for file in _files(path) for record in _notes(file))
+    if annotator is None:
+        return flag_duplicate_ids(map(first, records))
+    return flag_duplicate_ids(decide(chain.from_iterable(records), annotator))
+
+
+def jsonl_by_annotator(path: Path) -> Iterator[Annotated]:
+    """Read JSON records with who annotated them.
+
+    That is the e-mail address or number of an annotation of Label Studio (those that were cancelled
+    are left out); `_annotator_id` or `_session_id` of Prodigy; `annotator`, `user` or `username` of
+    a record, or `user` of its annotations, of doccano; or else, in a folder, the name of the file
+    without its ending, as in what doccano exports of a project with several annotators.
+
+    path (Path): As `read_jsonl` takes it.
+    YIELDS (tuple[str | None, Note]): The annotator, and the note as this one left it.
+    RAISES (ClinnerError): As `read_jsonl`.
+    """
+    for file in _files(path):
+        for record in _notes(file):
+            for who, note in record:
+                yield who or (file.name.split(".")[0] if path.is_dir() else None), note
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = [file for file in sorted(path.iterdir()) if ENDINGS & {*file.suffixes}]
+    if not files:
+        raise ClinnerError(f"{path}: no .json or .jsonl file there.")
+    return files
 
 
 def write_jsonl(notes: Iterable[Note], path: Path) -> None:
@@ -63,7 +92,8 @@ def write_jsonl(notes: Iterable[Note], path: Path) -> None:
         partial.write_text("".join(lines), encoding="ascii", newline="\n")
 
 
-def _notes(path: Path, annotator: str | None) -> Iterator[Note]:
+def _notes(path: Path) -> Iterator[list[Annotated]]:
+    """Of each record the note, or those of its annotators."""
     stem = path.name.split(".")[0]
     left_out: Counter[str] = Counter()
     number = 0
@@ -71,28 +101,37 @@ def _notes(path: Path, annotator: str | None) -> Iterator[Note]:
         answer = record.get("answer", "accept")
         if answer != "accept":
             left_out[str(answer)] += 1
-            continue
-        if record.get("type", "") is None:
+        elif record.get("type", "") is None:
             left_out["without a type"] += 1
-            continue
-        if OWN in record:
-            yield _own(record, where)
-            continue
-        draft = Draft(where, _text(record, where))
-        name = _id(record) or f"{stem}-{number}"
-        if "annotations" in record and isinstance(record.get("data"), dict):
-            yield _label_studio(record, draft, name, annotator)
-            continue
-        if "spans" in record:
-            read_prodigy(record, draft)
+        elif OWN in record:
+            yield [(None, _own(record, where))]
         else:
-            read_doccano(record, draft)
-        yield draft.note(name)
+            yield _read(record, Draft(where, _text(record, where)), f"{stem}-{number}")
     if not number:
         raise ClinnerError(f"{path}: an empty list, no record in it.")
     if left_out:
         counts = ", ".join(f"{n} {answer!r}" for answer, n in left_out.items())
         logger.warning("%s: examples not accepted, left out: %s", path, counts)
+
+
+def _read(record: Record, draft: Draft, unnamed: str) -> list[Annotated]:
+    """The notes of a record of a tool."""
+    name = _id(record) or unnamed
+    if "annotations" in record and isinstance(record.get("data"), dict):
+        return _label_studio(record, draft, name)
+    if "spans" in record:
+        read_prodigy(record, draft)
+        return [(_annotator(record, PRODIGY), draft.note(name))]
+    found = []
+    for user, own in by_user(record):
+        of_user = Draft(draft.where, draft.text)
+        read_doccano(own, of_user)
+        found.append((user or _annotator(record, DOCCANO), of_user.note(name)))
+    return found
+
+
+def _annotator(record: Record, keys: Iterable[str]) -> str | None:
+    return next((str(record[key]) for key in keys if record.get(key) is not None), None)
 
 
 def _records(path: Path) -> Iterator[tuple[str, Record]]:
@@ -159,26 +198,19 @@ def _text(record: Record, where: str) -> str:
     return text
 
 
-def _label_studio(record: Record, draft: Draft, name: str, annotator: str | None) -> Note:
-    """The note of a task of Label Studio."""
+def _label_studio(record: Record, draft: Draft, name: str) -> list[Annotated]:
+    """The note of a task of Label Studio, by each annotator."""
+    found: list[Annotated] = []
+    # Where an annotation was cancelled is told of once.
     done = finished(record, draft)
-    if annotator == VOTE:
-        voters = []
-        for _, annotation in done:
-            voter = Draft(draft.where, draft.text)
-            read_annotation(annotation, voter)
-            voters.append(voter.note(name))
-        if voters:
-            agreed = vote(voters)
-            return replace(agreed, problems=(*draft.problems, *agreed.problems))
-    chosen = [annotation for by, annotation in done if annotator in (None, VOTE, by)]
-    if chosen:
-        read_annotation(chosen[0], draft)
-    else:
+    for who, annotation in done:
+        own = draft if not found else Draft(draft.where, draft.text)
+        read_annotation(annotation, own)
+        found.append((who, own.note(name)))
+    if not found:
         draft.add_problem(NO_ANNOTATION)
-    for _ in range(len(done) - 1):
-        draft.add_problem(OTHER_ANNOTATOR)
-    return draft.note(name)
+        found.append((None, draft.note(name)))
+    return found
 
 
 def _check_text(text: str, where: str) -> None:

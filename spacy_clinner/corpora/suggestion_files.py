@@ -29,20 +29,44 @@ def write_suggestions(
     tool (str): A key of `WRITERS`.
     model (str): Name and version of the model.
     RETURNS (list[str]): The names of the files.
-    RAISES (ClinnerError): The tool is unknown, or the folder holds something else.
+    RAISES (ClinnerError): As `check_output`.
+    """
+    check_output(out, tool)
+    with folder_written_whole(out) as folder:
+        # Before the first file is in it: tools' files get their own modes at the end.
+        folder.chmod(0o700)
+        WRITERS[tool](suggestions, palette, folder, model)
+        # The last to be written: what is newer was corrected.
+        write_jsonl((suggestion.note for suggestion in suggestions), folder / SUGGESTED)
+        for path in folder.rglob("*"):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        return sorted(path.name for path in folder.iterdir())
+
+
+def check_output(out: Path, tool: str) -> None:
+    """Stop before anything is suggested that could not be written.
+
+    out (Path), tool (str): As in `write_suggestions`.
+    RAISES (ClinnerError): The tool is unknown, or the folder holds something else, or corrections.
     """
     if tool not in WRITERS:
         raise ClinnerError(f"no tool {tool!r}; known are {', '.join(WRITERS)}.")
     if out.exists() and not (out / SUGGESTED).is_file() and (out.is_file() or any(out.iterdir())):
         raise ClinnerError(f"{out}: holds something else. Name another folder.")
-    with folder_written_whole(out) as folder:
-        # Before the first file is in it: tools' files get their own modes at the end.
-        folder.chmod(0o700)
-        write_jsonl((suggestion.note for suggestion in suggestions), folder / SUGGESTED)
-        WRITERS[tool](suggestions, palette, folder, model)
-        for path in folder.rglob("*"):
-            path.chmod(0o700 if path.is_dir() else 0o600)
-        return sorted(path.name for path in folder.iterdir())
+    if changed := _changed(out):
+        raise ClinnerError(
+            f"{changed}: was written since {out} was, and would be lost. Name another folder."
+        )
+
+
+def _changed(out: Path) -> Path | None:
+    """A file in the folder of earlier suggestions that came later than these, if there is any."""
+    suggested = out / SUGGESTED
+    if not suggested.is_file():
+        return None
+    written = suggested.stat().st_mtime_ns
+    files = (path for path in sorted(out.rglob("*")) if path.is_file())
+    return next((path for path in files if path.stat().st_mtime_ns > written), None)
 
 
 def _label_studio(

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from spacy_clinner.corpora.annotators import Annotated, of_project
 from spacy_clinner.corpora.checks import (
     JUNK_LINE,
     RELATION_LEFT_OUT,
@@ -78,12 +79,29 @@ def read_webanno(path: Path) -> Iterator[Note]:
     YIELDS (Note): One per file; its id is the file's name.
     RAISES (ClinnerError): A file cannot be read, or is not in this format.
     """
+    return flag_duplicate_ids(map(_note, _files(path)))
+
+
+def webanno_by_annotator(path: Path) -> Iterator[Annotated]:
+    """Read WebAnno TSV 3 of a project: for each document a folder, with a file for each annotator,
+    `annotation/note.txt/anna.tsv`.
+
+    path (Path): As `read_webanno` takes it.
+    YIELDS (tuple[str | None, Note]): As `of_project`; the id of a note is the name of the folder.
+    RAISES (ClinnerError): As `read_webanno`.
+    """
+    found = ((file, _note(file)) for file in _files(path))
+    ids = ((file, file.parent.name.removesuffix(".txt"), note) for file, note in found)
+    yield from of_project([(file, replace(note, id=name)) for file, name, note in ids])
+
+
+def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise ClinnerError(f"{path}: missing.")
     files = [path] if path.is_file() else sorted(path.rglob("*.tsv"))
     if not files:
         raise ClinnerError(f"{path}: no .tsv file there.")
-    return flag_duplicate_ids(_note(file) for file in files)
+    return files
 
 
 def _note(file: Path) -> Note:

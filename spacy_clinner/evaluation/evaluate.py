@@ -1,11 +1,12 @@
 """Score a pipeline on a converted corpus: metrics.json, and the errors to look through."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import srsly
+from spacy.language import Language
 from spacy.scorer import Scorer
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -13,9 +14,10 @@ from spacy.training import Example
 from spacy_clinner.evaluation import error_report, spans
 from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
 from spacy_clinner.evaluation.groups import by_kind, by_section, read_kinds
-from spacy_clinner.evaluation.intervals import f_difference, f_score, span_counts
+from spacy_clinner.evaluation.intervals import Floats, Ints, f_differences, f_intervals, f_score
+from spacy_clinner.evaluation.note_counts import Place, note_counts, rows
 from spacy_clinner.evaluation.relations import relations
-from spacy_clinner.evaluation.reliability import expected_calibration_error, plot_reliability
+from spacy_clinner.evaluation.reliability import Bools, expected_calibration_error, plot_reliability
 from spacy_clinner.evaluation.summary import as_markdown
 from spacy_clinner.files import written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
@@ -52,48 +54,102 @@ def evaluate(
     scores = Scorer(nlp).score(examples)
     spans.use_ents_as_layer(examples)
     layers = spans.predicted_layers(examples)
-    metrics = {
-        "notes": len(examples),
-        "scores": scores,
-        "strict": spans.strict(examples, layers),
-        "relaxed": spans.relaxed(examples, layers),
-        "tokens": spans.tokens(examples, layers),
-        "sections": by_section(examples, layers),
-        "speed": speed,
-    }
-    if kinds is not None:
-        metrics["kinds"] = by_kind(examples, layers, read_kinds(kinds).get)
+    kind_of = read_kinds(kinds).get if kinds is not None else None
+    counts = note_counts(examples, layers, kind_of)
+    metrics = {"notes": len(examples), "scores": scores, "speed": speed}
+    metrics |= measured(nlp, examples, layers, counts)
+    if kind_of is not None:
+        metrics["kinds"] = by_kind(examples, counts, kind_of)
+    add_intervals(metrics, counts)
     if against is not None:
         others = spans.predict_examples(load_pipeline(against), corpus, progress)
         spans.use_ents_as_layer(others)
-        metrics["against"] = {"model": Path(against).name, "strict": differences(examples, others)}
-    confidences = {layer: spans.confidences(examples, layer) for layer in layers}
-    confidences = {layer: pair for layer, pair in confidences.items() if len(pair[0])}
-    metrics["calibration_error"] = {
-        layer: expected_calibration_error(*pair) for layer, pair in confidences.items()
-    }
-    metrics["assertion"] = {
-        layer: assertion_scores(((e.reference, e.predicted) for e in examples), layer)
-        for layer in layers
-    }
-    metrics["negated_end_to_end"] = {
-        layer: negated_end_to_end(
-            ((e.reference, e.predicted) for e in examples if layer in e.reference.spans), layer
-        )
-        for layer in layers
+        told = differences(examples, others, kind_of)
+        metrics["against"] = {"model": Path(against).name, **told}
+    write(metrics, examples, layers, out, Path(model).name, corpus.name)
+    return metrics
+
+
+def measured(
+    nlp: Language,
+    examples: Sequence[Example],
+    layers: Sequence[str],
+    counts: Mapping[Place, Ints],
+) -> dict[str, Any]:
+    """All scores, without their intervals.
+
+    nlp (Language): The pipeline.
+    examples (Sequence[Example]): Predicted and reference docs.
+    layers (Sequence[str]): The layers to score.
+    counts (Mapping[tuple[str, ...], NDArray[int64]]): As `note_counts` gives them.
+    RETURNS (dict[str, Any]): By table.
+    """
+    docs = [(example.reference, example.predicted) for example in examples]
+    errors = {layer: expected_calibration_error(*pair) for layer, pair in _sure(examples, layers)}
+    metrics: dict[str, Any] = {
+        "strict": spans.strict(examples, layers),
+        "relaxed": spans.relaxed(examples, layers),
+        "tokens": spans.tokens(examples, layers),
+        "sections": by_section(counts),
+        "calibration_error": errors,
+        "assertion": {layer: assertion_scores(docs, layer) for layer in layers},
+        "negated_end_to_end": {
+            layer: negated_end_to_end([pair for pair in docs if layer in pair[0].spans], layer)
+            for layer in layers
+        },
     }
     if "clinner_relations" in nlp.pipe_factories.values():
         metrics["relations"] = relations(nlp, examples)
-    if confidences:
+    return metrics
+
+
+def _sure(
+    examples: Sequence[Example], layers: Sequence[str]
+) -> Iterator[tuple[str, tuple[Floats, Bools]]]:
+    """By layer that has some, confidences and what is correct."""
+    for layer in layers:
+        pair = spans.confidences(examples, layer)
+        if len(pair[0]):
+            yield layer, pair
+
+
+def add_intervals(metrics: dict[str, Any], counts: Mapping[Place, Ints]) -> None:
+    """Put the 95 % interval of each F1 beside it.
+
+    metrics (dict[str, Any]): As `evaluate` returns them, changed in place.
+    counts (Mapping[tuple[str, ...], NDArray[int64]]): As `note_counts` gives them.
+    """
+    for place, bounds in f_intervals(counts).items():
+        score: Any = metrics
+        for part in place:
+            score = score.get(part) if isinstance(score, dict) else None
+        if score is not None:
+            score["interval"] = bounds
+
+
+def write(
+    metrics: dict[str, Any],
+    examples: Sequence[Example],
+    layers: Sequence[str],
+    out: Path,
+    model: str,
+    corpus: str,
+) -> None:
+    """Write what `evaluate` says that it writes.
+
+    metrics (dict[str, Any]): All scores.
+    examples (Sequence[Example]), layers (Sequence[str]): What was scored.
+    out (Path): The folder.
+    model (str), corpus (str): Their names.
+    """
+    if confidences := dict(_sure(examples, layers)):
         with written_whole(out / "reliability.png") as path:
             plot_reliability(confidences, path)
     with written_whole(out / "metrics.json") as path:
         srsly.write_json(path, metrics)
     with written_whole(out / "metrics.md") as path:
-        summary = as_markdown(metrics, Path(model).name, corpus.name)
-        path.write_text(summary, encoding="utf8")
+        path.write_text(as_markdown(metrics, model, corpus), encoding="utf8")
     error_report.write_errors(examples, layers, out)
-    return metrics
 
 
 def words_per_second(docs: Sequence[Doc], seconds: float) -> dict[str, float]:
@@ -109,20 +165,27 @@ def words_per_second(docs: Sequence[Doc], seconds: float) -> dict[str, float]:
 
 
 def differences(
-    examples: Sequence[Example], others: Sequence[Example]
-) -> dict[str, dict[str, float]]:
+    examples: Sequence[Example],
+    others: Sequence[Example],
+    kind_of: Callable[[str], str | None] | None = None,
+) -> dict[str, dict[str, dict[str, float]]]:
     """How much better a pipeline is than another, on the notes of one corpus.
 
     examples (Sequence[Example]), others (Sequence[Example]): What each predicted, in one order.
-    RETURNS (dict[str, dict[str, float]]): By layer that both predict, and "all" for these
-        together: f (strict F1 of the other, 0 to 1), and value, low and high, the difference in
-        points of 100 with its 95 % interval.
+    kind_of (Callable[[str], str | None] | None): The kind of a note by its id.
+    RETURNS (dict[str, dict[str, dict[str, float]]]): By table and row as `rows` has them, of the
+        layers that both predict: f (F1 of the other, 0 to 1), and value, low and high, the
+        difference in points of 100 with its 95 % interval. What neither finds is left out.
     """
     both = set(spans.predicted_layers(others))
     layers = [layer for layer in spans.predicted_layers(examples) if layer in both]
-    found = {}
-    for name, among in [*((layer, [layer]) for layer in layers), ("all", layers)]:
-        ours, theirs = span_counts(examples, among), span_counts(others, among)
-        other = float(f_score(theirs.sum(axis=0)))
-        found[name] = {"f": other, **f_difference(ours, theirs)._asdict()}
+    ours, theirs = (note_counts(found, layers, kind_of) for found in (examples, others))
+    told = f_differences(ours, theirs)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for table, places in rows(told).items():
+        for name, place in places.items():
+            counted = [of[place].sum(axis=0) for of in (ours, theirs) if place in of]
+            if any(found_spans for _, found_spans, _ in counted):
+                f = float(f_score(theirs[place].sum(axis=0))) if place in theirs else 0.0
+                found.setdefault(table, {})[name] = {"f": f, **told[place]._asdict()}
     return found

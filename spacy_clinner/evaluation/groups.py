@@ -2,11 +2,10 @@
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import spacy
 from spacy.scorer import PRFScore
 from spacy.tokens import Span
@@ -15,7 +14,7 @@ from spacy.training import Example
 from spacy_clinner.annotation.said import get_sections
 from spacy_clinner.annotation.spans import SpanKey, group_of, span_key
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.evaluation.intervals import f_interval, f_score, span_counts
+from spacy_clinner.evaluation.intervals import Ints, f_score
 
 Score = dict[str, Any]
 # Before the first header.
@@ -23,24 +22,24 @@ NO_SECTION = "(no section)"
 COLUMNS = ("note_id", "kind")
 
 
-def by_section(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Score]:
-    """Strict scores of the mentions in each section, whoever finds the sections.
+def section_counts(
+    examples: Sequence[Example], layers: Sequence[str]
+) -> Iterator[dict[str, PRFScore]]:
+    """Count the mentions in the sections of each note, whoever finds the sections.
 
     examples (Sequence[Example]): Predicted and reference docs.
     layers (Sequence[str]): The layers, together.
-    RETURNS (dict[str, Score]): By title p, r, f and gold, those with most gold spans first;
-        sections without a gold span are left out.
+    YIELDS (dict[str, PRFScore]): By title, strictly; for each note.
     """
     nlp = spacy.blank("en")
     nlp.add_pipe("clinner_sections")
-    counts: dict[str, PRFScore] = defaultdict(PRFScore)
-    gold: Counter[str] = Counter()
     texts = nlp.pipe(example.reference.text for example in examples)
     for example, doc in zip(examples, texts, strict=True):
         places = [
             (section.span.start_char, section.span.end_char, section.title or NO_SECTION)
             for section in get_sections(doc)
         ]
+        counts: dict[str, PRFScore] = defaultdict(PRFScore)
         for layer in layers:
             if layer not in example.reference.spans:
                 continue
@@ -48,8 +47,7 @@ def by_section(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, 
             guessed = _by_title(example.predicted.spans.get(layer, ()), places)
             for title in wanted.keys() | guessed.keys():
                 counts[title].score_set(guessed[title], wanted[title])
-                gold[title] += len(wanted[title])
-    return {title: _score(counts[title], count) for title, count in gold.most_common() if count}
+        yield counts
 
 
 def _by_title(
@@ -62,37 +60,54 @@ def _by_title(
     return found
 
 
-def _score(counted: PRFScore, gold: int) -> Score:
-    return {"p": counted.precision, "r": counted.recall, "f": counted.fscore, "gold": gold}
+def by_section(counts: Mapping[tuple[str, ...], Ints]) -> dict[str, Score]:
+    """Strict scores of the mentions in each section.
+
+    counts (Mapping[tuple[str, ...], NDArray[int64]]): As `note_counts` gives them.
+    RETURNS (dict[str, Score]): By title p, r, f and gold, those with most gold spans first;
+        sections without a gold span are left out.
+    """
+    sums = {place[1]: rows.sum(axis=0) for place, rows in counts.items() if place[0] == "sections"}
+    most = sorted(sums.items(), key=lambda item: -int(item[1][2]))
+    return {
+        title: {
+            "p": float(right / max(found, 1)),
+            "r": float(right / gold),
+            "f": float(f_score(sums[title])),
+            "gold": int(gold),
+        }
+        for title, (right, found, gold) in most
+        if gold
+    }
 
 
 def by_kind(
     examples: Sequence[Example],
-    layers: Sequence[str],
+    counts: Mapping[tuple[str, ...], Ints],
     kind_of: Callable[[str], str | None],
 ) -> dict[str, Score]:
     """Strict F1 by the kind of note.
 
     examples (Sequence[Example]): Predicted and reference docs.
-    layers (Sequence[str]): The layers, together.
+    counts (Mapping[tuple[str, ...], NDArray[int64]]): As `note_counts` gives them.
     kind_of (Callable[[str], str | None]): The kind of a note by its id; None leaves it out.
-    RETURNS (dict[str, Score]): By kind f, interval (see `f_interval`), gold and notes.
+    RETURNS (dict[str, Score]): By kind f, gold and notes.
     """
-    groups: dict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        kind = kind_of(str(example.reference.user_data.get("note_id", "")))
-        if kind is not None:
-            groups[kind].append(example)
-    found = {}
-    for kind, members in sorted(groups.items()):
-        counts = span_counts(members, layers)
-        found[kind] = {
-            "f": float(f_score(counts.sum(axis=0))),
-            "interval": f_interval(counts),
-            "gold": int(np.sum(counts[:, 2])),
-            "notes": len(members),
-        }
-    return found
+    notes = Counter(kind_of(note_id(example)) for example in examples)
+    sums = {place[1]: rows.sum(axis=0) for place, rows in counts.items() if place[0] == "kinds"}
+    return {
+        kind: {"f": float(f_score(sums[kind])), "gold": int(sums[kind][2]), "notes": notes[kind]}
+        for kind in sorted(sums)
+    }
+
+
+def note_id(example: Example) -> str:
+    """The id of a note, as its corpus has it; "" where it has none.
+
+    example (Example): Predicted and reference doc.
+    RETURNS (str): The id.
+    """
+    return str(example.reference.user_data.get("note_id", ""))
 
 
 def read_kinds(path: Path) -> Mapping[str, str]:

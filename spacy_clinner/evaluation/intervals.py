@@ -1,7 +1,7 @@
 """How sure a score, or a difference between two, is, given the documents it was measured on."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from spacy_clinner.pipeline.ner.scorer import count_spans
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 SAMPLES = 2000
+K = TypeVar("K", bound=Hashable)
 
 
 class Difference(NamedTuple):
@@ -58,7 +59,21 @@ def f_interval(counts: Ints) -> tuple[float, float]:
     counts (NDArray[int64]): As `span_counts` gives them, shape (documents, 3).
     RETURNS (tuple[float, float]): Its bounds, 0 to 1.
     """
-    return _bounds(f_score(_drawn(len(counts)) @ counts))
+    return f_intervals({None: counts})[None]
+
+
+def f_intervals(counts: Mapping[K, Ints]) -> dict[K, tuple[float, float]]:
+    """The 95 % intervals of several F1 over the same documents, by one bootstrap. Samples that hold
+    nothing of a score, neither wanted nor found, say nothing of it.
+
+    counts (Mapping[K, NDArray[int64]]): Each as `span_counts` gives it, shape (documents, 3).
+    RETURNS (dict[K, tuple[float, float]]): The bounds of each, 0 to 1.
+    """
+    if not counts:
+        return {}
+    scores, empty = _sampled(counts.values())
+    low, high = _bounds(np.where(empty, np.nan, scores))
+    return dict(zip(counts, zip(low.tolist(), high.tolist(), strict=True), strict=True))
 
 
 def f_difference(counts: Ints, others: Ints) -> Difference:
@@ -68,10 +83,40 @@ def f_difference(counts: Ints, others: Ints) -> Difference:
     counts (NDArray[int64]), others (NDArray[int64]): `span_counts` of each pipeline, in one order.
     RETURNS (Difference): F1 of the first less that of the second, in points of 100.
     """
-    drawn = _drawn(len(counts))
-    differences = 100 * (f_score(drawn @ counts) - f_score(drawn @ others))
-    value = 100 * (f_score(counts.sum(axis=0)) - f_score(others.sum(axis=0)))
-    return Difference(float(value), *_bounds(differences))
+    return f_differences({None: counts}, {None: others})[None]
+
+
+def f_differences(counts: Mapping[K, Ints], others: Mapping[K, Ints]) -> dict[K, Difference]:
+    """The differences of several F1 of two pipelines over the same documents, by one bootstrap.
+
+    counts (Mapping[K, NDArray[int64]]), others (Mapping[K, NDArray[int64]]): `span_counts` of each
+        pipeline, in one order; what only one of them has is 0 in the other.
+    RETURNS (dict[K, Difference]): As `f_difference` gives them.
+    """
+    keys = list(dict.fromkeys((*counts, *others)))
+    if not keys:
+        return {}
+    ours, theirs = (
+        [of[key] if key in of else np.zeros_like(other[key]) for key in keys]
+        for of, other in ((counts, others), (others, counts))
+    )
+    (scores, empty), (other_scores, other_empty) = _sampled(ours), _sampled(theirs)
+    values = np.where(empty & other_empty, np.nan, 100 * (scores - other_scores))
+    bounds = zip(*(bound.tolist() for bound in _bounds(values)), strict=True)
+    return {
+        key: Difference(float(100 * (f_score(one.sum(axis=0)) - f_score(two.sum(axis=0)))), *both)
+        for key, one, two, both in zip(keys, ours, theirs, bounds, strict=True)
+    }
+
+
+def _sampled(counts: Iterable[Ints]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Scores in each sample, shape (samples, scores), and which of them are of nothing."""
+    stacked = np.stack(list(counts), axis=1)
+    documents, scores, _ = stacked.shape
+    # Numbers with a point are multiplied much faster, and are exact far beyond any count.
+    drawn = _drawn(documents).astype(np.float64)
+    summed = (drawn @ stacked.reshape(documents, 3 * scores)).reshape(SAMPLES, scores, 3)
+    return f_score(summed), summed[..., 1:].sum(axis=-1) == 0
 
 
 def _drawn(documents: int) -> Ints:
@@ -82,6 +127,8 @@ def _drawn(documents: int) -> Ints:
     return random.multinomial(documents, np.full(documents, 1 / documents), SAMPLES)
 
 
-def _bounds(values: Floats) -> tuple[float, float]:
-    low, high = np.quantile(values, (0.025, 0.975))
-    return float(low), float(high)
+def _bounds(values: Floats) -> tuple[Floats, Floats]:
+    """Those of each column, over its samples that are numbers; 0 where none is."""
+    values = np.where(np.isnan(values).all(axis=0), 0.0, values)
+    low, high = np.nanquantile(values, (0.025, 0.975), axis=0)
+    return low, high

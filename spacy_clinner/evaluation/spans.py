@@ -140,7 +140,7 @@ def relaxed(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Sco
     scores = {}
     for layer in layers:
         pairs = [
-            (_as_inclusive(e.reference, layer), _as_inclusive(e.predicted, layer))
+            (as_inclusive(e.reference, layer), as_inclusive(e.predicted, layer))
             for e in examples
             if layer in e.reference.spans
         ]
@@ -178,14 +178,16 @@ def confidences(
     return np.array([p[0] for p in pairs], dtype=float), np.array([p[1] for p in pairs], dtype=bool)
 
 
-def _as_dicts(doc: Doc, layer: str) -> list[dict[str, Any]]:
+def as_inclusive(doc: Doc, layer: str) -> list[dict[str, Any]]:
+    """The spans of a layer as nervaluate takes them.
+
+    doc (Doc): The document.
+    layer (str): The span group.
+    RETURNS (list[dict[str, Any]]): "label", "start" and "end", the last character: with spaCy's
+        end, spans that touch would overlap.
+    """
     group = doc.spans.get(layer, ())
-    return [{"label": s.label_, "start": s.start_char, "end": s.end_char} for s in group]
-
-
-def _as_inclusive(doc: Doc, layer: str) -> list[dict[str, Any]]:
-    # nervaluate takes the end for the last character: with spaCy's, touching spans would overlap.
-    return [span | {"end": span["end"] - 1} for span in _as_dicts(doc, layer)]
+    return [{"label": s.label_, "start": s.start_char, "end": s.end_char - 1} for s in group]
 
 
 def tokens(examples: Sequence[Example], layers: Sequence[str]) -> dict[str, Score]:

@@ -1,6 +1,6 @@
 """What was measured, as Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 
@@ -18,24 +18,19 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
         f"{speed['words_per_second']:,.0f} words a second. Scores in %, with 95 % intervals by "
         f"bootstrap over notes.",
         "## Layers",
-        _table(("layer", "gold", "P", "R", "F1", "95 %", "overlap F1", "ECE"), _layers(metrics)),
+        _table(("layer", *SCORES[1:], "overlap F1", "95 %", "ECE"), _layers(metrics)),
     ]
     if "against" in metrics:
-        against = metrics["against"]
-        rows = (
-            (layer, percent(found["f"]), f"{found['value']:+.1f}",
-             f"{found['low']:+.1f} to {found['high']:+.1f}")
-            for layer, found in against["strict"].items()
-        )  # fmt: skip
-        head = ("layer", f"F1 of {against['model']}", "difference", "95 %")
-        parts += [f"## Against {against['model']}", _table(head, rows)]
+        head = ("score", "F1", f"F1 of {metrics['against']['model']}", "difference", "95 %")
+        title = f"## Against {metrics['against']['model']}"
+        parts += [title, _table(head, compared(metrics["against"]))]
     parts += ["## Labels", _table(SCORES, _labels(metrics))]
     if metrics.get("sections"):
         rows_of = ((title, *cells(score)) for title, score in metrics["sections"].items())
         parts += ["## Sections", _table(("section", *SCORES[1:]), rows_of)]
     if metrics.get("kinds"):
         kinds = (
-            (kind, f"{s['notes']}", f"{s['gold']:,}", percent(s["f"]), interval(s["interval"]))
+            (kind, f"{s['notes']}", f"{s['gold']:,}", percent(s["f"]), interval(s))
             for kind, s in metrics["kinds"].items()
         )
         parts += ["## Kinds of note", _table(("kind", "notes", "gold", "F1", "95 %"), kinds)]
@@ -48,14 +43,39 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-SCORES = ("label", "gold", "P", "R", "F1")
+SCORES = ("label", "gold", "P", "R", "F1", "95 %")
+# What is compared with another pipeline, and how a row is called: the score, and of which part.
+COMPARED = {
+    "strict": "strict: {}",
+    "relaxed": "overlap: {}",
+    "labels": "{}",
+    "negated_end_to_end": "negated, end to end: {}",
+    "relations": "links, end to end: {}",
+    "sections": "section {}",
+    "kinds": "kind {}",
+}
+
+
+def compared(against: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The rows of a table of differences.
+
+    against (dict[str, Any]): As `evaluate` returns it.
+    YIELDS (tuple[str, ...]): The score, F1, that of the other pipeline, the difference in points
+        and its interval.
+    """
+    for table, title in COMPARED.items():
+        for name, found in against.get(table, {}).items():
+            own = percent(found["f"] + found["value"] / 100)
+            bounds = f"{found['low']:+.1f} to {found['high']:+.1f}"
+            yield title.format(name), own, percent(found["f"]), f"{found['value']:+.1f}", bounds
 
 
 def _layers(metrics: dict[str, Any]) -> Iterable[Sequence[str]]:
     for layer, score in metrics["strict"].items():
-        relaxed = metrics["relaxed"].get(layer, {}).get("f")
+        relaxed = metrics["relaxed"].get(layer, {})
         error = metrics["calibration_error"].get(layer)
-        yield layer, *cells(score), interval(score["interval"]), percent(relaxed), percent(error)
+        overlap = (percent(relaxed.get("f")), interval(relaxed))
+        yield layer, *cells(score), *overlap, percent(error)
 
 
 def _labels(metrics: dict[str, Any]) -> Iterable[Sequence[str]]:
@@ -76,8 +96,9 @@ def _assertions(metrics: dict[str, Any]) -> Iterable[Sequence[str]]:
 
 
 def cells(score: dict[str, Any]) -> tuple[str, ...]:
-    """Gold, precision, recall and F1 as the cells of a row."""
-    return (f"{score['gold']:,}", *(percent(score[letter]) for letter in "prf"))
+    """Gold, precision, recall, F1 and its interval as the cells of a row."""
+    shares = (percent(score[letter]) for letter in "prf")
+    return f"{score['gold']:,}", *shares, interval(score)
 
 
 def percent(value: float | None) -> str:
@@ -85,9 +106,9 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f}"
 
 
-def interval(bounds: Sequence[float]) -> str:
-    """An interval in percent."""
-    return " to ".join(map(percent, bounds))
+def interval(score: dict[str, Any]) -> str:
+    """The interval of a score in percent, empty where it has none."""
+    return " to ".join(map(percent, score.get("interval", ())))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -2,17 +2,16 @@
 
 import shutil
 import tempfile
-from collections import defaultdict
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
-from spacy.util import load_config
+from spacy.vocab import Vocab
 
 from spacy_clinner.corpora.docbin import SCHEMES, read_docs
 from spacy_clinner.errors import ClinnerError
@@ -20,18 +19,23 @@ from spacy_clinner.files import folder_written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.progress import Progress, quiet
+from spacy_clinner.training.averaging import average
 from spacy_clinner.training.calibration import LayerSpans, fit_temperature, predicted_spans
+from spacy_clinner.training.callbacks import spread
 from spacy_clinner.training.distillation import distil, rehearsal
 from spacy_clinner.training.preparation import check_corpora, load_settings, load_trainable
-from spacy_clinner.training.run import train
+from spacy_clinner.training.run import check_output, train
 
-# Where no dev notes choose among models, the last one is the only one to save.
-LAST_ONLY = {"initialize.before_init.evaluations": 1, "training.before_to_disk.limit": 0}
+# Where no dev notes choose among models, they are scored as rarely as can be.
+LAST_ONLY = {"initialize.before_init.evaluations": 1}
+# Models are calibrated once, when they are done.
+NOT_YET_CALIBRATED = {"training.before_to_disk.limit": 0}
+CALIBRATE_ON = 100
 CONFIG = Path(__file__).with_name("learn_on.cfg")
 # From so many notes on, a fifth of them is held out; of fewer, each is needed to learn from.
 ENOUGH_TO_HOLD_OUT = 40
 HELD_OUT = 5
-FOLDS = 3
+FOLDS = 2
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ def learn_on(
 
     Few updates at a small rate, by `learn_on.cfg` beside this module. What the notes do not
     annotate, the model of before annotates in them, so that it is not forgotten. Confidences are
-    calibrated on `paths.dev`; without one, on a fifth of the notes, which is held out, or for
-    fewer than 40 notes by cross-validation.
+    calibrated on `paths.dev`; without one, or where it holds no note, on a fifth of the notes,
+    which is held out, or for fewer than 40 notes by cross-validation.
 
     model (str): The pipeline, a folder or an installed one.
     output (Path): Folder that gets `model-best` and `model-last`.
@@ -70,10 +74,13 @@ def learn_on(
         layers the model of before annotated and how many documents it rehearsed.
     RAISES (ClinnerError): As `train`; or the model cannot be trained.
     """
+    started = time.monotonic()
     given = load_settings(CONFIG, overrides)
-    paths = given["paths"]
+    share, paths = learned_share(given), given["paths"]
+    check_output(output)
     # Without a dev corpus the notes are their own.
-    check_corpora({"paths": {"train": paths["train"], "dev": paths["dev"] or paths["train"]}})
+    dev = paths["dev"] if paths["dev"] and not _is_empty(paths["dev"]) else None
+    check_corpora({"paths": {"train": paths["train"], "dev": dev or paths["train"]}})
     old = load_trainable(model)
     notes = _read(paths["train"], old)
     again = rehearsal([doc for path in rehearse for doc in read_docs(path, old.vocab)], len(notes))
@@ -81,23 +88,28 @@ def learn_on(
     facts: dict[str, Any] = {"notes": len(notes), "rehearsed": len(again)}
     facts["distilled"] = sorted({*distil(old, learned, progress), *distil(old, again, progress)})
     with tempfile.TemporaryDirectory() as scratch:
-        run = _Run(model, Path(scratch), overrides, gpu_id, epochs, again)
+        run = _Run(model, old, share, Path(scratch), overrides, gpu_id, epochs, again)
         run.keep_schemes(paths["train"])
-        if paths["dev"] is not None:
-            done = run.train(output, Split(learned, _read(paths["dev"], old)))
-        elif len(notes) >= ENOUGH_TO_HOLD_OUT:
-            split = hold_out(learned, notes, HELD_OUT, 0)
-            facts["held_out"] = len(split.held_out)
-            done = run.train(output, split)
+        if dev is not None:
+            done = run.choose_by(Split(learned, _read(dev, old)))
         else:
-            # A single note cannot be held out.
-            folds = FOLDS if len(notes) >= FOLDS else 0
-            facts |= {"held_out": len(notes) if folds else 0, "folds": folds}
-            calibration = cross_validated(run, learned, notes, folds)
-            done = run.train(output, Split(learned, notes))
-            calibrate_as(output, calibration, old)
-        restore_paths(output, paths)
-    return done | {"learning_on": facts}
+            done, held_out = run.hold_out(learned, notes)
+            facts |= held_out
+        run.save(output, paths)
+    return done | {"seconds": round(time.monotonic() - started, 1), "learning_on": facts}
+
+
+def learned_share(settings: Mapping[str, Any]) -> float:
+    """What of the weights is to be learned, the rest being those of before.
+
+    settings (Mapping[str, Any]): The config.
+    RETURNS (float): Above 0, to 1.
+    RAISES (ClinnerError): It is no such number.
+    """
+    share = settings["variables"]["learned_share"]
+    if not isinstance(share, int | float) or not 0 < share <= 1:
+        raise ClinnerError(f"--variables.learned_share {share}: needs a number above 0, up to 1.")
+    return float(share)
 
 
 def hold_out(learned: Sequence[Doc], notes: Sequence[Doc], parts: int, part: int) -> Split:
@@ -113,25 +125,37 @@ def hold_out(learned: Sequence[Doc], notes: Sequence[Doc], parts: int, part: int
     return Split(kept, [doc for at, doc in enumerate(notes) if at % parts == part])
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """What a model found in notes of which it learned nothing.
+
+    spans (dict[str, LayerSpans]): By layer that has some.
+    scores (dict[str, Any]): spaCy's scores.
+    """
+
+    spans: dict[str, LayerSpans]
+    scores: dict[str, Any]
+
+
 class _Run:
     """One or several trainings that go on from the same model."""
 
     def __init__(
         self,
         model: str,
+        old: Language,
+        share: float,
         scratch: Path,
         overrides: Mapping[str, Any],
         gpu_id: int,
         epochs: int | None,
         again: Sequence[Doc],
     ) -> None:
-        self.model, self.scratch = model, scratch
-        self.overrides, self.gpu_id, self.epochs = dict(overrides), gpu_id, epochs
+        self.model, self.old, self.share, self.scratch = model, old, share, scratch
+        self.overrides = {**overrides, **NOT_YET_CALIBRATED}
+        self.gpu_id, self.epochs = gpu_id, epochs
         self.again = again
-
-    def last_only(self) -> None:
-        """Save the last model only, and do not calibrate it."""
-        self.overrides |= LAST_ONLY
+        self.models: dict[str, Language] = {}
 
     def keep_schemes(self, train: Any) -> None:
         """Copy the schemes beside a corpus to where the trainings look for them."""
@@ -139,7 +163,56 @@ class _Run:
             if (schemes := Path(path).parent / SCHEMES).is_file():
                 shutil.copy(schemes, self.scratch / SCHEMES)
 
-    def train(self, output: Path, split: Split) -> dict[str, Any]:
+    def hold_out(
+        self, learned: Sequence[Doc], notes: Sequence[Doc]
+    ) -> tuple[dict[str, Any], dict[str, int]]:
+        """Train, and calibrate on a part of the notes or by cross-validation; and say which."""
+        if len(notes) >= ENOUGH_TO_HOLD_OUT:
+            split = hold_out(learned, notes, HELD_OUT, 0)
+            return self.choose_by(split), {"held_out": len(split.held_out)}
+        # A single note cannot be held out.
+        folds = FOLDS if len(notes) >= FOLDS else 0
+        held_out = len(notes) if folds else 0
+        done = self.cross_validate(learned, notes, folds)
+        return done, {"held_out": held_out, "folds": folds}
+
+    def choose_by(self, split: Split) -> dict[str, Any]:
+        """Train on notes, choose the best model by others, and calibrate it on these."""
+        done = self._train("out", split)
+        for folder in (self.scratch / "out").iterdir():
+            nlp = self._averaged(folder)
+            calibrate(nlp, [self._find(nlp, split.held_out)], self.old)
+            self.models[folder.name] = nlp
+        return done
+
+    def cross_validate(
+        self, learned: Sequence[Doc], notes: Sequence[Doc], folds: int
+    ) -> dict[str, Any]:
+        """Train on all notes, and calibrate by models that each lacked a part of them."""
+        self.overrides |= LAST_ONLY
+        found = []
+        for part in range(folds):
+            split = hold_out(learned, notes, folds, part)
+            self._train("fold", split)
+            nlp = self._averaged(self.scratch / "fold/model-last")
+            found.append(self._find(nlp, split.held_out))
+        # Scores on what it learned from would say nothing: one note is enough.
+        done = self._train("out", Split(learned, notes[:1]))
+        nlp = self._averaged(self.scratch / "out/model-last")
+        calibrate(nlp, found, self.old)
+        # All updates count, as nothing was held out by which an earlier model could be better.
+        self.models = dict.fromkeys(("model-best", "model-last"), nlp)
+        return done
+
+    def save(self, output: Path, paths: Mapping[str, Any]) -> None:
+        """Write the models, whose configs name the user's own paths, not those of scratch files."""
+        output.mkdir(parents=True, exist_ok=True)
+        for name, nlp in self.models.items():
+            nlp.config["paths"].update(paths)
+            with folder_written_whole(output / name) as folder:
+                without_texts(nlp).to_disk(folder)
+
+    def _train(self, name: str, split: Split) -> dict[str, Any]:
         """Train on notes, and on old documents among them."""
         paths = [self._written("train", split.train)]
         if self.again:
@@ -147,12 +220,30 @@ class _Run:
         dev = self._written("dev", split.held_out)
         return train(
             CONFIG,
-            output,
+            self.scratch / name,
             overrides=self.overrides | {"paths.train": paths, "paths.dev": dev},
             gpu_id=self.gpu_id,
             epochs=self.epochs,
             start=self.model,
         )
+
+    def _averaged(self, folder: Path) -> Language:
+        nlp = load_pipeline(folder)
+        if self.share < 1:
+            average(nlp, self.old, self.share)
+        return nlp
+
+    def _find(self, nlp: Language, docs: Sequence[Doc]) -> HeldOut:
+        examples = [Example(nlp.make_doc(doc.text), doc) for doc in docs]
+        scores = nlp.meta["performance"]
+        if self.share < 1:
+            # Those there are of the model as it was before its weights were averaged.
+            rescored = nlp.evaluate(examples)
+            scores = scores | {key: rescored[key] for key in scores if key in rescored}
+        chosen = spread(examples, CALIBRATE_ON)
+        spans = [predicted_spans(nlp, chosen, name).items() for name in recognisers(nlp)]
+        found = {layer: found for part in spans for layer, found in part if len(found.spans)}
+        return HeldOut(found, scores)
 
     def _written(self, name: str, docs: Sequence[Doc]) -> str:
         path = self.scratch / f"{name}.spacy"
@@ -160,58 +251,26 @@ class _Run:
         return str(path)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What models that lacked a part of the notes each found in that part.
+def calibrate(nlp: Language, found: Sequence[HeldOut], old: Language) -> None:
+    """Give a model temperatures and scores by what it, or others in its place, found in notes of
+    which they learned nothing.
 
-    spans (dict[str, list[LayerSpans]]): By layer, of each model.
-    scores (list[dict[str, Any]]): spaCy's scores of each model.
-    """
-
-    spans: dict[str, list[LayerSpans]]
-    scores: list[dict[str, Any]]
-
-
-def cross_validated(
-    run: _Run, learned: Sequence[Doc], notes: Sequence[Doc], folds: int
-) -> Calibration:
-    """Train a model without each part of the notes, and let it find what is in that part."""
-    run.last_only()
-    done = Calibration(defaultdict(list), [])
-    for part in range(folds):
-        split = hold_out(learned, notes, folds, part)
-        folder = run.scratch / f"fold-{part}"
-        run.train(folder, split)
-        nlp = load_pipeline(folder / "model-last")
-        done.scores.append(srsly.read_json(folder / "model-last/meta.json")["performance"])
-        for name in recognisers(nlp):
-            examples = [Example(nlp.make_doc(doc.text), doc) for doc in split.held_out]
-            for layer, spans in predicted_spans(nlp, examples, name).items():
-                if len(spans.spans):
-                    done.spans[layer].append(spans)
-        shutil.rmtree(folder)
-    return done
-
-
-def calibrate_as(output: Path, calibration: Calibration, old: Language) -> None:
-    """Give a model that learned from all notes the temperatures of those that lacked some.
-
-    output (Path): Folder of the models. All updates count, as nothing was held out by which an
-        earlier model could be better: the last one becomes the best one.
-    calibration (Calibration): What the others found.
+    nlp (Language): The model, which is changed.
+    found (Sequence[HeldOut]): What one or several models found.
     old (Language): The model of before, whose layers that nobody annotated stay as they were.
     """
-    nlp = load_pipeline(output / "model-last")
-    fitted = {layer: fit_temperature(parts) for layer, parts in calibration.spans.items()}
+    layers = {layer for part in found for layer in part.spans}
+    fitted = {
+        layer: fit_temperature([part.spans[layer] for part in found if layer in part.spans])
+        for layer in layers
+    }
     for name in recognisers(nlp):
         component: Any = nlp.get_pipe(name)
         before: Any = old.get_pipe(name)
         for layer in component.layer_labels:
             component.temperatures[layer] = fitted.get(layer, before.temperatures.get(layer, 1.0))
-    nlp.meta["performance"] = mean_scores(calibration.scores)
-    for name in ("model-best", "model-last"):
-        with folder_written_whole(output / name) as folder:
-            without_texts(nlp).to_disk(folder)
+    scores = [part.scores for part in found]
+    nlp.meta["performance"] = scores[0] if len(scores) == 1 else mean_scores(scores)
 
 
 def mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -228,21 +287,15 @@ def mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return means
 
 
-def restore_paths(output: Path, paths: Mapping[str, Any]) -> None:
-    """Write the user's own paths into the configs of models, in place of those of scratch files.
-
-    output (Path): Folder of the models.
-    paths (Mapping[str, Any]): The paths.
-    """
-    for file in output.glob("model-*/config.cfg"):
-        config = load_config(file)
-        config["paths"].update(paths)
-        config.to_disk(file)
-
-
 def recognisers(nlp: Language) -> list[str]:
     """The names of the components that find entities."""
     return [name for name in nlp.pipe_names if nlp.pipe_factories[name] == "clinner_ner"]
+
+
+def _is_empty(paths: Any) -> bool:
+    """Whether a corpus was converted that has no notes for this split."""
+    found = map(Path, paths if isinstance(paths, list) else [paths])
+    return all(path.is_file() and not read_docs(path, Vocab()) for path in found)
 
 
 def _read(paths: Any, nlp: Language) -> list[Doc]:

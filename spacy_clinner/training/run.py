@@ -48,20 +48,8 @@ def train(
     RAISES (ClinnerError): Config, encoder, corpus or GPU cannot be used, the output is a file,
         there is nothing to go on from, or there is and `resume` is False.
     """
-    if output.exists() and not output.is_dir():
-        raise ClinnerError(f"{output}: a file, where the folder of the models is to be.")
-    given = preparation.load_settings(config, overrides)
-    overrides = dict(overrides)
-    if silver:
-        overrides["paths.train"] = [given["paths"]["train"], *map(str, silver)]
-        given = preparation.load_settings(config, overrides)
-    overrides = length_overrides(given, epochs) | overrides
-    preparation.check_corpora(given)
-    if start is not None:
-        given = preparation.with_pipeline_of(given, start)
-    elif encoder := given.get("variables", {}).get("encoder"):
-        preparation.resolve_encoder(str(encoder))
-    preparation.validate(config, given)
+    check_output(output)
+    overrides = checked(config, overrides, epochs, silver, start)
     preparation.use_gpu(gpu_id)
     partial, earlier = (
         output.resolve().with_name(f"{output.resolve().name}.{kind}")
@@ -81,6 +69,45 @@ def train(
         shutil.rmtree(earlier)
     move_models(partial, output)
     return training_facts(output / "model-best", started, gpu_id=gpu_id)
+
+
+def checked(
+    config: Path,
+    overrides: Mapping[str, Any],
+    epochs: int | None,
+    silver: Sequence[Path],
+    start: str | None,
+) -> dict[str, Any]:
+    """Stop before a training that cannot be done.
+
+    config (Path), overrides (Mapping[str, Any]), epochs (int | None), silver (Sequence[Path]),
+        start (str | None): As in `train`.
+    RETURNS (dict[str, Any]): The overrides, those for the silver files and the epochs among them.
+    RAISES (ClinnerError): Config, encoder or corpus cannot be used.
+    """
+    given = preparation.load_settings(config, overrides)
+    overrides = dict(overrides)
+    if silver:
+        overrides["paths.train"] = [given["paths"]["train"], *map(str, silver)]
+        given = preparation.load_settings(config, overrides)
+    overrides = length_overrides(given, epochs) | overrides
+    preparation.check_corpora(given)
+    if start is not None:
+        given = preparation.with_pipeline_of(given, start)
+    elif encoder := given.get("variables", {}).get("encoder"):
+        preparation.resolve_encoder(str(encoder))
+    preparation.validate(config, given)
+    return overrides
+
+
+def check_output(output: Path) -> None:
+    """Stop before a training whose models could not be written.
+
+    output (Path): The folder of the models.
+    RAISES (ClinnerError): It is a file.
+    """
+    if output.exists() and not output.is_dir():
+        raise ClinnerError(f"{output}: a file, where the folder of the models is to be.")
 
 
 def run(

@@ -113,8 +113,7 @@ def choose(looks: Looks, count: int, by: str, seed: int = 0) -> list[int]:
     RETURNS (list[int]): Their numbers.
     RAISES (ClinnerError): There is no such way.
     """
-    if by not in WAYS:
-        raise ClinnerError(f"notes are chosen by {', '.join(WAYS)}, not by {by!r}.")
+    check_way(by)
     notes = len(looks.errors)
     count = min(count, notes)
     if by == "random":
@@ -134,6 +133,16 @@ def choose(looks: Looks, count: int, by: str, seed: int = 0) -> list[int]:
         left[best] = False
         likeness = np.maximum(likeness, directions @ directions[best])
     return chosen
+
+
+def check_way(by: str) -> None:
+    """Stop where notes cannot be chosen in a way.
+
+    by (str): The way, see `choose`.
+    RAISES (ClinnerError): There is no such way.
+    """
+    if by not in WAYS:
+        raise ClinnerError(f"notes are chosen by {', '.join(WAYS)}, not by {by!r}.")
 
 
 def drawn(items: Iterable[T], size: int, seed: int = 0) -> list[T]:

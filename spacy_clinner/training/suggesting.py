@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from spacy.language import Language
 
-from spacy_clinner.corpora.suggestion_files import write_suggestions
+from spacy_clinner.corpora.suggestion_files import check_output, write_suggestions
 from spacy_clinner.corpora.suggestions import Palette, Suggestion, palette, suggestion
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.progress import Progress, quiet
-from spacy_clinner.training.selection import Looks, choose, drawn, look, recogniser
+from spacy_clinner.training.selection import Looks, check_way, choose, drawn, look, recogniser
 
 
 def suggest(
@@ -43,6 +43,9 @@ def suggest(
     RETURNS (list[Suggestion]): What was written, the notes that teach most first.
     RAISES (ClinnerError): The model cannot be loaded, there is no note, or layers do not fit.
     """
+    # To look at all notes takes minutes.
+    check_way(by)
+    check_output(out, tool)
     nlp = load_pipeline(model)
     shown = shown_layers(nlp, layers)
     labels = palette_of(nlp, shown)

@@ -1,6 +1,7 @@
 """Suggest, export and read: what comes back is what was suggested."""
 
 import json
+import os
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -214,3 +215,14 @@ def test_what_quotes_notes_is_private_and_nothing_else_is_overwritten(tmp_path):
         write_suggestions([PLAIN], PALETTE, tmp_path / "mine", "brat", "en_toy 1.0")
     with pytest.raises(ClinnerError, match="no tool 'paper'"):
         write_suggestions([PLAIN], PALETTE, tmp_path / "new", "paper", "en_toy 1.0")
+
+
+def test_corrections_in_the_folder_are_not_written_over(tmp_path):
+    out = tmp_path / "out"
+    for _ in range(2):
+        write_suggestions([PLAIN], PALETTE, out, "brat", "en_toy 1.0")
+    (corrected,) = out.glob("notes/*.ann")
+    later = (out / SUGGESTED).stat().st_mtime_ns + 1
+    os.utime(corrected, ns=(later, later))
+    with pytest.raises(ClinnerError, match=r"\.ann: was written since"):
+        write_suggestions([PLAIN], PALETTE, out, "brat", "en_toy 1.0")

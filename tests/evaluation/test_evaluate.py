@@ -2,9 +2,15 @@ import pytest
 import spacy
 import srsly
 from spacy.tokens import DocBin, Span
+from spacy.training import Example
 
+from spacy_clinner.annotation.said import set_relations
+from spacy_clinner.annotation.store import set_values
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.evaluation.evaluate import evaluate
+from spacy_clinner.evaluation import spans
+from spacy_clinner.evaluation.evaluate import add_intervals, differences, evaluate
+from spacy_clinner.evaluation.groups import by_kind, by_section
+from spacy_clinner.evaluation.note_counts import note_counts
 from spacy_clinner.evaluation.summary import as_markdown
 
 NOTES = ["fever and cough", "no fever today", "cough since monday"] * 4
@@ -94,7 +100,67 @@ def test_scores_are_told_by_section_and_by_kind_of_note(tmp_path):
         evaluate(some, tmp_path / "test.spacy", out, kinds=tmp_path / "kinds.csv")
 
 
+def negated_and_linked(doc, wrong=False):
+    """Every "no" negates the next word, and is linked to it; `wrong` finds every second one."""
+    nos = [token.i for token in doc if token.text == "no"][:: 2 if wrong else 1]
+    doc.spans["clinical"] = [Span(doc, at + 1, at + 2, "PROBLEM") for at in nos]
+    doc.spans["modifiers"] = [Span(doc, at, at + 1, "NEGATION") for at in nos]
+    for span in doc.spans["clinical"]:
+        set_values(span, negated=True)
+    links = zip(doc.spans["clinical"], doc.spans["modifiers"], strict=True)
+    set_relations(doc, ((head, tail, None) for head, tail in links))
+    return doc
+
+
+def test_every_f1_has_an_interval_and_a_difference_to_the_other_pipeline():
+    nlp = spacy.blank("en")
+    texts = ["PLAN:\nno fever, no cough", "PLAN:\nno rash, no pain, no itch", "PLAN:\nfine"] * 3
+    gold = [negated_and_linked(nlp.make_doc(text)) for text in texts]
+    good = [Example(negated_and_linked(nlp.make_doc(doc.text)), doc) for doc in gold]
+    less = [Example(negated_and_linked(nlp.make_doc(doc.text), wrong=True), doc) for doc in gold]
+    layers = ["clinical", "modifiers"]
+    places = {
+        ("strict", "clinical"), ("strict", "modifiers"), ("strict", "all"),
+        ("strict", "clinical", "per_type", "PROBLEM"), ("relaxed", "clinical"),
+        ("negated_end_to_end", "clinical", "PROBLEM"), ("negated_end_to_end", "all"),
+        ("relations", "end_to_end"), ("relations", "end_to_end", "per_pair", "PROBLEM-NEGATION"),
+        ("assertion", "clinical", "negated", "True"), ("kinds", "ward"),
+    }  # fmt: skip
+    counts = note_counts(less, layers, lambda _: "ward")
+    assert places <= counts.keys()
+    assert counts["relations", "end_to_end"].tolist() == [[1, 1, 2], [2, 2, 3], [0, 0, 0]] * 3
+    found = {
+        "strict": spans.strict(less, layers),
+        "relaxed": spans.relaxed(less, layers),
+        "sections": by_section(counts),
+        "kinds": by_kind(less, counts, lambda _: "ward"),
+    }
+    add_intervals(found, counts)
+    for score in (
+        found["strict"]["all"],
+        found["strict"]["clinical"]["per_type"]["PROBLEM"],
+        found["relaxed"]["clinical"],
+        next(iter(found["sections"].values())),
+        found["kinds"]["ward"],
+    ):
+        low, high = score["interval"]
+        # Two of three, and one of two.
+        assert score["f"] == pytest.approx(0.75)
+        assert 2 / 3 <= low < score["f"] < high <= 0.8
+    told = differences(good, less, lambda _: "ward")
+    assert told.keys() == {
+        "strict", "labels", "relaxed", "sections", "kinds", "negated_end_to_end", "relations",
+        "assertion",
+    }  # fmt: skip
+    for table in told.keys() - {"assertion"}:
+        for row in told[table].values():
+            assert row["f"] == pytest.approx(0.75)
+            assert 0 < row["low"] <= row["value"] <= row["high"]
+    # Of what both found, nothing differs.
+    assert {row["value"] for row in told["assertion"].values()} == {0.0}
+
+
 def test_a_table_of_markdown_stays_one_whatever_a_label_holds(tmp_path, corpus):
     metrics = evaluate(model(tmp_path / "some", "fever"), corpus, tmp_path / "out")
     metrics["sections"] = {"a|b\nc": {"gold": 1, "p": 1.0, "r": 1.0, "f": 1.0}}
-    assert "| a\\|b c | 1 | 100.0 | 100.0 | 100.0 |" in as_markdown(metrics, "some", "test")
+    assert "| a\\|b c | 1 | 100.0 | 100.0 | 100.0 |  |" in as_markdown(metrics, "some", "test")

@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.training import Example
 
-from spacy_clinner.evaluation.intervals import f_difference, f_interval, f_score, span_counts
+from spacy_clinner.evaluation.intervals import (
+    f_difference,
+    f_differences,
+    f_interval,
+    f_intervals,
+    f_score,
+    span_counts,
+)
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)).map(
@@ -54,6 +61,27 @@ def test_f1_is_the_harmonic_mean_of_precision_and_recall():
 def test_a_pipeline_differs_from_itself_by_nothing(rows):
     counts = np.array(rows)
     assert f_difference(counts, counts) == (0, 0, 0)
+
+
+@given(ROWS, ROWS)
+def test_many_scores_have_the_intervals_that_each_has_alone(rows, others):
+    n = min(len(rows), len(others))
+    counts, other = np.array(rows[:n]), np.array(others[:n])
+    together = f_intervals({"a": counts, "b": other})
+    assert together["a"] == pytest.approx(f_interval(counts))
+    assert together["b"] == pytest.approx(f_interval(other))
+    differences = f_differences({"a": counts, "b": other}, {"a": other})
+    assert tuple(differences["a"]) == pytest.approx(tuple(f_difference(counts, other)))
+    assert tuple(differences["b"]) == pytest.approx(
+        tuple(f_difference(other, np.zeros_like(other)))
+    )
+
+
+def test_notes_that_hold_nothing_of_a_score_leave_its_interval_as_it_is():
+    some = np.array([[1, 2, 2], [2, 2, 2]])
+    low, high = f_interval(np.concatenate([some, np.zeros((200, 3), dtype=int)]))
+    assert (low, high) == (0.5, 1.0)
+    assert f_intervals({}) == f_differences({}, {}) == {}
 
 
 @given(ROWS, ROWS)

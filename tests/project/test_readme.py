@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkouts import tracked_files
 from pages import BLOCK, blocks, commands
-from test_run_all import tracked_files
 
 LINES = 120
 # Training on the sample is what test_run_all.py does, and the tests would run themselves.

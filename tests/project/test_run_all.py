@@ -1,13 +1,13 @@
 """The main job, end to end, in a clean folder."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import srsly
+from checkouts import copied
 from pages import of_a_trained_model
 
 pytestmark = pytest.mark.slow
@@ -16,25 +16,9 @@ OFFLINE = Path(__file__).parent / "offline"
 SHORT = ("--vars.overrides", " --variables.max_steps 60 --variables.eval_frequency 30")
 
 
-def tracked_files(root):
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout
-    return [path for path in listed.split("\0") if path and (root / path).is_file()]
-
-
 @pytest.fixture(scope="module")
 def project(request, tmp_path_factory):
-    root = request.config.rootpath
-    folder = tmp_path_factory.mktemp("project")
-    for path in tracked_files(root):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(root / path, folder / path)
-    return folder
+    return copied(request.config.rootpath, tmp_path_factory.mktemp("project"))
 
 
 def spacy_project(folder, *arguments, offline=False):

@@ -13,7 +13,7 @@ from tiny_encoders import biomedbert
 from toy_corpora import mtsamples, toy_note
 
 from spacy_clinner.annotation.said import get_relations
-from spacy_clinner.architectures.layered_tagger import score_slices
+from spacy_clinner.architectures.layered_tagger import score_slices, tags
 from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.corpora.docbin import convert, read_docs
 from spacy_clinner.errors import ClinnerError
@@ -111,7 +111,7 @@ def test_what_nobody_annotated_is_not_forgotten(new_layer, old, toy):
 def test_few_notes_are_held_out_in_turn(new_layer):
     folder, facts = new_layer
     assert facts["learning_on"] | {"distilled": []} == {
-        "notes": 6, "held_out": 6, "folds": 3, "rehearsed": 0, "distilled": []
+        "notes": 6, "held_out": 6, "folds": 2, "rehearsed": 0, "distilled": []
     }  # fmt: skip
     assert sorted(path.name for path in folder.iterdir()) == ["model-best", "model-last"]
     # The scores are those of models that did not see the notes that they were scored on.
@@ -166,14 +166,63 @@ def test_rows_of_labels_that_are_known_are_kept_and_new_ones_begin_at_zero(old, 
                 assert np.allclose(row, kept)
 
 
-def test_many_notes_are_held_out_by_a_fifth(old, tmp_path):
+def weights_of(path):
+    """All weights of a model but for the rows of tags, by component and place."""
+    found = {}
+    for name, component in spacy.load(path).pipeline:
+        for at, node in enumerate(component.model.walk() if hasattr(component, "model") else ()):
+            for shim in node.shims:
+                found |= {(name, at, k): v.numpy() for k, v in shim._model.state_dict().items()}
+            if node.name != "linear" or name != "ner":
+                found |= {(name, at, k): node.get_param(k) for k in node.param_names}
+    return found
+
+
+def test_a_share_of_the_learned_weights_is_taken_and_the_rest_are_those_of_before(old, tmp_path):
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, drugs)
+    paths = {"paths.train": str(notes), "paths.dev": str(notes)}
+    rate = {"variables.learn_rate": 0.01}
+    for share in (1.0, 0.25):
+        overrides = {**paths, **ONE_UPDATE, **rate, "variables.learned_share": share}
+        learn_on(str(old), tmp_path / f"{share}", overrides=overrides)
+    learned, mixed = (tmp_path / f"{share}/model-last" for share in (1.0, 0.25))
+    before, after, mean = map(weights_of, (old, learned, mixed))
+    moved = [key for key in before if not np.allclose(before[key], after[key])]
+    assert {name for name, *_ in moved} == {"transformer", "relations"}
+    for key in before:
+        np.testing.assert_allclose(mean[key], 0.25 * after[key] + 0.75 * before[key], atol=1e-6)
+    heads = [spacy.load(path).get_pipe("ner") for path in (old, learned, mixed)]
+    rows = [dict(zip(tags(ner.layer_labels), ner.model.get_ref("output_layer").get_param("W"),
+                     strict=True)) for ner in heads]  # fmt: skip
+    for tag, row in rows[2].items():
+        then, now = rows[0].get(tag, rows[1][tag]), rows[1][tag]
+        # What only the new model knows is as it learned it.
+        np.testing.assert_allclose(row, 0.25 * now + 0.75 * then, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0, 1.5, "half"])
+def test_a_share_that_is_none_is_refused(old, share, tmp_path):
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, drugs)
+    overrides = {"paths.train": str(notes), "variables.learned_share": share}
+    with pytest.raises(ClinnerError, match="learned_share"):
+        learn_on(str(old), tmp_path / "out", overrides=overrides)
+
+
+def test_a_file_where_the_models_are_to_be_is_told_of_before_anything_is_learned(old, tmp_path):
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, drugs)
+    with pytest.raises(ClinnerError, match="a file, where the folder of the models is to be"):
+        learn_on(str(old), notes, overrides={"paths.train": str(notes)})
+
+
+def test_many_notes_are_held_out_by_a_fifth_where_the_dev_corpus_is_empty(old, tmp_path):
     texts = [f"Visit {n}. Denies fever on B7.\n" for n in range(40)]
     notes = notes_of(tmp_path / "notes.spacy", texts, wards)
     again = notes_of(tmp_path / "old.spacy", TEXTS, drugs)
+    none = notes_of(tmp_path / "dev.spacy", [], wards)
     facts = learn_on(
         str(old),
         tmp_path / "out",
-        overrides={"paths.train": str(notes), **ONE_UPDATE},
+        overrides={"paths.train": str(notes), "paths.dev": str(none), **ONE_UPDATE},
         rehearse=[again],
     )
     assert facts["learning_on"]["held_out"] == 8

@@ -126,6 +126,17 @@ def test_layers_that_a_model_does_not_have_are_refused(model, tmp_path):
         suggest(str(model), [("a", "b")], tmp_path, "jsonl", by="luck")
 
 
+def test_what_cannot_be_written_is_told_before_a_model_looks_at_the_notes(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    for out, tool, by, told in (
+        (tmp_path / "new", "paper", "random", "no tool"),
+        (tmp_path, "brat", "random", "holds something else"),
+        (tmp_path / "new", "brat", "luck", "not by 'luck'"),
+    ):
+        with pytest.raises(ClinnerError, match=told):
+            suggest("no/such/model", [("a", "b")], out, tool, by=by)
+
+
 def test_a_pipeline_without_calibrated_confidence_has_nothing_to_suggest(tmp_path):
     nlp = spacy.blank("en")
     nlp.to_disk(tmp_path / "model")

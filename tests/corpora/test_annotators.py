@@ -1,0 +1,166 @@
+"""Whose annotations count, in what each tool exports of several annotators."""
+
+import json
+import zipfile
+from dataclasses import replace
+
+import pytest
+
+from spacy_clinner.corpora.brat import write_brat
+from spacy_clinner.corpora.formats import read
+from spacy_clinner.corpora.inception import write_cas
+from spacy_clinner.corpora.note import Note, NoteSpan
+from spacy_clinner.corpora.suggestions import Suggestion
+from spacy_clinner.errors import ClinnerError
+
+TEXT = "No chest pain."
+NO, PAIN, CHEST_PAIN = (0, 2, "NEGATION"), (9, 13, "PROBLEM"), (3, 13, "PROBLEM")
+# Two of three have "chest pain", and two have "No".
+SAID = {"anna": [NO, PAIN], "bert": [NO, CHEST_PAIN], "cleo": [CHEST_PAIN]}
+
+
+def note_of(spans):
+    found = (NoteSpan(f"T{at}", label, ((a, b),)) for at, (a, b, label) in enumerate(spans, 1))
+    return Note("n1", TEXT, tuple(found))
+
+
+def lines(path, records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def prodigy(folder):
+    return lines(
+        folder / "export.jsonl",
+        (
+            {"text": TEXT, "meta": {"note_id": "n1"}, "answer": "accept",
+             "spans": [{"start": a, "end": b, "label": label} for a, b, label in spans],
+             "_annotator_id": f"corrected-{who}", "_session_id": f"corrected-{who}"}
+            for who, spans in SAID.items()
+        ),
+    )  # fmt: skip
+
+
+def doccano(folder, **more):
+    """A file for each annotator, as its export with several of them."""
+    for who, spans in SAID.items():
+        record = {"id": 7, "text": TEXT, "note_id": "n1", "label": spans, "Comments": [], **more}
+        lines(folder / f"{who}.jsonl", [record])
+    return folder
+
+
+def doccano_users(folder):
+    """One record with the annotations of all, as its versions before 1.3 export it."""
+    annotations = [
+        {"start_offset": a, "end_offset": b, "label": label, "user": who}
+        for who, spans in SAID.items()
+        for a, b, label in spans
+    ]
+    record = {"id": 7, "text": TEXT, "note_id": "n1", "annotations": annotations}
+    return lines(folder / "export.json1", [record])
+
+
+def doccano_fields(folder):
+    records = [
+        {"text": TEXT, "note_id": "n1", "label": spans, "user": who} for who, spans in SAID.items()
+    ]
+    return lines(folder / "export.jsonl", records)
+
+
+def brat(folder):
+    for who, spans in SAID.items():
+        write_brat([note_of(spans)], folder / who)
+    return folder
+
+
+def inception(folder):
+    for who, spans in {**SAID, "INITIAL_CAS": [PAIN, CHEST_PAIN]}.items():
+        tokens = ((0, 2), (3, 8), (9, 13), (13, 14))
+        write_cas([Suggestion(note_of(spans), tokens, ((0, 14),))], folder)
+        (written,) = folder.glob("*.json")
+        (folder / "annotation/n1.txt").mkdir(parents=True, exist_ok=True)
+        written.rename(folder / f"annotation/n1.txt/{who}.json")
+    (folder / "exportedproject.json").write_text("{}")
+    return folder
+
+
+def inception_zips(folder):
+    """As a project is exported: of each annotator a zip, here of JSON."""
+    for file in sorted(inception(folder).rglob("annotation/n1.txt/*.json")):
+        with zipfile.ZipFile(file.with_suffix(".zip"), "w") as archive:
+            archive.write(file, file.name)
+        file.unlink()
+    return folder
+
+
+def webanno(folder):
+    for who, spans in SAID.items():
+        rows = ["#FORMAT=WebAnno TSV 3", "#T_SP=custom.Span|label", "", "", f"#Text={TEXT}"]
+        for at, (start, end) in enumerate([(0, 2), (3, 8), (9, 13), (13, 14)], 1):
+            cell = next((f"{label}[{n}]" for n, (a, b, label) in enumerate(spans, 1)
+                         if a <= start and end <= b), "_")  # fmt: skip
+            rows.append(f"1-{at}\t{start}-{end}\t{TEXT[start:end]}\t{cell}\t")
+        place = folder / f"annotation/n1.txt/{who}.tsv"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("\n".join(rows) + "\n")
+    return folder
+
+
+TOOLS = [
+    (prodigy, "jsonl"),
+    (doccano, "jsonl"),
+    (doccano_users, "jsonl"),
+    (doccano_fields, "jsonl"),
+    (brat, "brat"),
+    (inception, "inception"),
+    (inception_zips, "inception"),
+    (webanno, "webanno"),
+]
+
+
+@pytest.mark.parametrize(("export", "format"), TOOLS)
+def test_one_annotator_is_chosen_or_most_of_them_decide(tmp_path, export, format):
+    path = export(tmp_path)
+
+    def spans(annotator):
+        (note,) = read(path, format, annotator)
+        assert (note.id, note.text) == ("n1", TEXT)
+        return sorted((span.start, span.end, span.label) for span in note.spans)
+
+    for who, said in SAID.items():
+        assert spans(who) == sorted(said)
+    assert spans("vote") == [NO, CHEST_PAIN]
+    with pytest.raises(ClinnerError, match=r"nothing by an annotator 'dora'.*anna"):
+        spans("dora")
+
+
+def test_a_note_that_an_annotator_left_out_has_no_annotation(tmp_path):
+    brat(tmp_path)
+    write_brat([replace(note_of([]), id="n2", text="Fine.")], tmp_path / "more")
+    for file in (tmp_path / "more").iterdir():
+        file.rename(tmp_path / "bert" / file.name)
+    first, second = read(tmp_path, "brat", "anna")
+    assert (first.id, second.id, second.spans) == ("n1", "n2", ())
+    assert second.problems[0].reason == "no annotation for the text"
+
+
+def test_without_a_choice_a_folder_of_records_is_read_as_it_is(tmp_path):
+    assert len(list(read(doccano(tmp_path), "jsonl"))) == 3
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ClinnerError, match=r"no \.json or \.jsonl file there"):
+        list(read(tmp_path / "empty", "jsonl"))
+
+
+def test_a_format_that_does_not_tell_annotators_apart_is_refused(tmp_path):
+    with pytest.raises(ClinnerError, match="conll does not tell annotators apart"):
+        read(tmp_path, "conll", "anna")
+    with pytest.raises(ClinnerError, match="unknown format"):
+        read(tmp_path, "paper", "anna")
+
+
+def test_a_document_that_nobody_opened_is_read_as_it_was(tmp_path):
+    folder = inception(tmp_path) / "annotation/n1.txt"
+    for who in SAID:
+        (folder / f"{who}.json").unlink()
+    (note,) = read(tmp_path, "inception")
+    assert len(note.spans) == 2
