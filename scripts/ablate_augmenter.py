@@ -20,7 +20,6 @@ import typer
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.util import load_config
 
 from spacy_clinner.cli import run
 from spacy_clinner.errors import ClinnerError
@@ -94,10 +93,10 @@ def main(
             with written_whole(path) as partial:
                 partial.write_text(json.dumps(found), encoding="utf8")
     files = [folder / f"{name.replace(' ', '-')}.json" for name in cells()]
-    found = [read(path) for path in files if path.is_file()]
+    told = table([read(path) for path in files if path.is_file()])
     with written_whole(out / "augmenter.md") as path:
-        path.write_text(table(found), encoding="utf8")
-    typer.echo(table(found))
+        path.write_text(told, encoding="utf8")
+    typer.echo(told)
     typer.echo(f"✔ {out}/augmenter.md; {left} trainings are left")
 
 
@@ -172,9 +171,8 @@ def written_otherwise(nlp: Language, gold: Sequence[Doc], rates: Mapping[str, fl
     """
     if not rates:
         return list(gold)
-    nothing = dict.fromkeys(load_config(CONFIG)["corpora"]["train"]["augmenter"], 0.0)
-    nothing.pop("@augmenters")
-    augment = create_clinical_augmenter(**(nothing | {"level": 1.0, **rates} | {"seed": SEED}))
+    shares = {rate: 0.0 for names in PARTS.values() for rate in names} | dict(rates)
+    augment = create_clinical_augmenter(level=1.0, seed=SEED, **shares)
     return [e.reference for doc in gold for e in augment(nlp, Example(nlp.make_doc(doc.text), doc))]
 
 

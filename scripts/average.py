@@ -1,22 +1,27 @@
 """The mean of two pipelines' weights, one of which went on from the other (Wortsman et al., 2022):
 what the first knew of texts without labels, and what the second learned from gold."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import srsly
 import torch
 import typer
+from spacy.language import Language
 from spacy.training import Example
 
+from spacy_clinner.architectures.layered_tagger import head_scale
 from spacy_clinner.cli import run
 from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.files import folder_written_whole
+from spacy_clinner.files import folder_written_whole, written_whole
 from spacy_clinner.packaging import keep_layers
-from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.training.calibration import fit_temperatures
 from spacy_clinner.training.callbacks import spread
+from spacy_clinner.training.preparation import load_trainable
+from spacy_clinner.training.provenance import COUNTS, MADE
 
 CALIBRATE_ON = 100
 
@@ -28,8 +33,13 @@ def main(
     dev: Annotated[Path, typer.Option(help="A .spacy file to calibrate on")],
     layer: Annotated[list[str], typer.Option(help="A layer to keep, once for each")],
 ) -> None:
-    """Average EARLIER and LATER, keep some layers, and calibrate."""
-    first, second = load_pipeline(earlier), load_pipeline(later)
+    """Average EARLIER and LATER, keep some layers, and calibrate.
+
+    What is known of how both were made goes to training.json beside OUT, for the model card.
+    """
+    first, second = load_trainable(earlier), load_trainable(later)
+    check_components(earlier, first)
+    check_components(later, second)
     average(first.get_pipe("transformer"), second.get_pipe("transformer"))
     average_heads(first.get_pipe("ner"), second.get_pipe("ner"))
     keep_layers(second, layer)
@@ -38,14 +48,58 @@ def main(
     fit_temperatures(second, spread(examples, CALIBRATE_ON), "ner")
     with folder_written_whole(out.resolve()) as folder:
         without_texts(second).to_disk(folder)
+    training = later.parent / "training.json"
+    if training.is_file():
+        with written_whole(out.parent / "training.json") as path:
+            facts = srsly.read_json(training)
+            srsly.write_json(path, facts | {MADE: made(first, second, facts)})
     typer.echo(f"✔ {out}")
+
+
+def check_components(path: Path, nlp: Language) -> None:
+    """Stop where a pipeline lacks what is averaged."""
+    for name, factory in (("transformer", "transformer"), ("ner", "clinner_ner")):
+        if nlp.pipe_factories.get(name) != factory:
+            raise ClinnerError(f"{path}: has no component {name!r} made by {factory!r}.")
+
+
+def made(earlier: Language, later: Language, training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How the mean came to be, one step of several pipelines after the other.
+
+    earlier (Language), later (Language): The pipelines.
+    training (Mapping[str, Any]): What is known of the training of the later one.
+    RETURNS (list[dict[str, Any]]): As `scripts/distillation/on_gpu.py` begins it.
+    """
+    counted = later.meta.get(COUNTS, {})
+    last = {
+        "what": "gold, from the one above on",
+        "seconds": training.get("seconds"),
+        "updates": training.get("steps"),
+        "kept": counted.get("step"),
+        "tokens": training.get("words"),
+    }
+    mean = {"what": "mean of the weights of the two above, calibrated on dev"}
+    return [
+        *earlier.meta.get(MADE, []),
+        {
+            "model": "student" if MADE in earlier.meta else "pipeline",
+            **training.get("hardware", {}),
+            "steps": [last],
+        },
+        {"model": "released", "steps": [mean]},
+    ]
 
 
 def average(first: Any, second: Any) -> None:
     """Give the second transformer the mean of both encoders' weights."""
-    theirs = first.model.transformer.state_dict()
+    theirs, ours = (pipe.model.transformer.state_dict() for pipe in (first, second))
+    if {name: w.shape for name, w in theirs.items()} != {n: w.shape for n, w in ours.items()}:
+        raise ClinnerError(
+            "the two pipelines have other encoders, whose weights have no mean. Give a pipeline "
+            "and one that `clinner train --from` made of it."
+        )
     with torch.no_grad():
-        for name, weights in second.model.transformer.state_dict().items():
+        for name, weights in ours.items():
             if weights.is_floating_point():
                 weights.copy_((weights + theirs[name]) / 2)
 
@@ -53,7 +107,12 @@ def average(first: Any, second: Any) -> None:
 def average_heads(first: Any, second: Any) -> None:
     """Give the second component the mean of both components' heads."""
     if first.layer_labels != second.layer_labels:
-        raise ClinnerError("the two pipelines have other layers or labels.")
+        raise ClinnerError(
+            "the two pipelines have other layers or labels, so that their heads have no mean. Give "
+            "a pipeline and one that `clinner train --from` made of it with the same labels."
+        )
+    if head_scale(first.model) != head_scale(second.model):
+        raise ClinnerError("the two pipelines have other values of `head_rate`.")
     theirs, ours = (pipe.model.get_ref("output_layer") for pipe in (first, second))
     for name in ("W", "b"):
         ours.set_param(name, (ours.get_param(name) + theirs.get_param(name)) / 2)

@@ -2,6 +2,7 @@ import importlib.util
 import json
 
 import pytest
+from spacy.util import load_config
 
 from spacy_clinner.errors import ClinnerError
 
@@ -34,7 +35,7 @@ def test_each_part_is_on_alone_and_off_alone_after_what_is_compared_with(script)
 
 
 def test_the_parts_are_all_rates_of_the_config(script, settings):
-    rates = dict(script.load_config("configs/clinner.cfg")["corpora"]["train"]["augmenter"])
+    rates = dict(load_config("configs/clinner.cfg")["corpora"]["train"]["augmenter"])
     off = script.overrides(settings, [])
     assert {f"{script.RATES}.{rate}" for rate in rates} - off.keys() == {
         f"{script.RATES}.{other}" for other in ("@augmenters", "level", "seed")
