@@ -84,6 +84,22 @@ def bundles(
     return pa.Table.from_pylist(rows, schema=BUNDLES)
 
 
+def failed(note_id: str, error: str) -> Resource:
+    """Make the Bundle of a note that failed.
+
+    note_id (str): The note.
+    error (str): Why it did.
+    RETURNS (dict[str, Any]): A Bundle that holds an OperationOutcome and nothing else.
+    """
+    issue = {"severity": "fatal", "code": "exception", "diagnostics": error}
+    outcome = {
+        "resourceType": "OperationOutcome",
+        "id": str(uuid5(NAMESPACE, f"{note_id}\noutcome")),
+        "issue": [issue],
+    }
+    return _collection(note_id, [outcome])
+
+
 def resource(
     entity: Mapping[str, Any], links: Links, subject: Resource, codes: Codes | None = None
 ) -> Resource | None:
@@ -213,6 +229,12 @@ def _bundle(
 ) -> Resource:
     made = [resource(entity, links, subject, codes) for entity, links in found]
     resources = [one for one in made if one is not None]
+    if resources:
+        resources.append(_provenance(note_id, found[0][0], resources))
+    return _collection(note_id, resources)
+
+
+def _collection(note_id: str, resources: Sequence[Resource]) -> Resource:
     bundle: Resource = {
         "resourceType": "Bundle",
         "id": str(uuid5(NAMESPACE, note_id)),
@@ -220,7 +242,6 @@ def _bundle(
     }
     # FHIR has no empty lists.
     if resources:
-        resources.append(_provenance(note_id, found[0][0], resources))
         bundle["entry"] = [
             {"fullUrl": f"urn:uuid:{one['id']}", "resource": one} for one in resources
         ]
