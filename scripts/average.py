@@ -78,7 +78,6 @@ def made(earlier: Language, later: Language, training: Mapping[str, Any]) -> lis
         "seconds": training.get("seconds"),
         "updates": training.get("steps"),
         "kept": counted.get("step"),
-        "tokens": training.get("words"),
     }
     mean = {"what": "mean of the weights of the two above, calibrated on dev"}
     return [

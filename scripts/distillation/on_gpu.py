@@ -60,7 +60,7 @@ def teach(data: Path, folder: str, out: Path, device: torch.device) -> None:
     sources = [(w, everything(w), plan["gold"][name]) for name, w in corpora.items()]
     updates = learn(model, drawer(sources, settings["size"]), seconds=settings["seconds"],
                     rate=settings["rate"], name="teacher")  # fmt: skip
-    steps.append(step("gold", settings["seconds"], updates))
+    steps.append(step(learned_from(plan), settings["seconds"], updates))
     for name, found in texts.items():
         started = time.monotonic()
         soft = label(model, found, plan["texts"][name])
@@ -70,6 +70,11 @@ def teach(data: Path, folder: str, out: Path, device: torch.device) -> None:
         steps.append(step(f"labels for {name}", time.monotonic() - started, None, found))
     write_scores(model, data, plan, "teacher", out / "teacher-scores.npz", device)
     write_facts(out, "teacher", plan, model, steps, time.monotonic() - began)
+
+
+def learned_from(plan: Plan) -> str:
+    """What the annotated corpora are: some may be there as others would have typed them, too."""
+    return "gold, augmented copies of it" if any("*" in name for name in plan["files"]) else "gold"
 
 
 def step(what: str, seconds: float, updates: int | None, read: Windows | None = None) -> Plan:
@@ -167,7 +172,8 @@ def learn_from(data: Path, folder: str, out: Path, device: torch.device) -> None
         sources.append((found, everything(found), share))
     updates = learn(model, drawer(sources, settings["size"]), seconds=settings["seconds"],
                     rate=settings["rate"], name="student")  # fmt: skip
-    steps.append(step("gold and the teacher's labels", settings["seconds"], updates))
+    what = f"{learned_from(plan)} and the teacher's labels"
+    steps.append(step(what, settings["seconds"], updates))
     write_weights(model, out)
     write_scores(model, data, plan, "student", out / "student-scores.npz", device)
     write_facts(out, "student", plan, model, steps, time.monotonic() - began)

@@ -242,9 +242,14 @@ def test_a_model_that_had_a_teacher_tells_of_it_and_of_every_step(of_teacher):
     card = render(of_teacher)
     assert "## How it was made" in card
     assert "[sentence-transformers/all-mpnet-base-v2](https://huggingface.co/" in card
-    assert "Apache-2.0, 109,000,001 weights | masked words, 8,000,003 tokens | Some GPU" in card
+    assert (
+        "Apache-2.0, 109,000,001 weights | masked words, 8,000,003 tokens of text | Some GPU"
+        in card
+    )
     assert "| teacher | gold | Some GPU | 127 s | 1,237 |" in card
-    assert "| student | gold, 98,765 tokens | Some Processor | 7,200 s | 843, kept the" in card
+    assert (
+        "| student | gold, 98,765 tokens of text | Some Processor | 7,200 s | 843, kept the" in card
+    )
     assert "| released | mean of the weights of the two above | – | – | – |" in card
     assert "| updates, last training | 843 done" in card
     for path in ((0, "parameters"), (0, "seconds"), (0, "steps", 1, "updates"),

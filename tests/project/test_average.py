@@ -99,6 +99,7 @@ def test_how_both_were_made_is_kept_beside_the_mean(
 ):
     monkeypatch.chdir(root)
     teacher = {"model": "teacher", "gpu": "A GPU", "steps": [{"what": "gold", "updates": 7}]}
+    (tmp_path / "gold").mkdir()
     earlier = write_pipeline(encoder, corpus, tmp_path / "earlier", 0.5)
     later = write_pipeline(encoder, corpus, tmp_path / "gold/model-best", 0.1)
     for folder, key, value in ((earlier, "made", [teacher]), (later, "training", {"step": 8})):

@@ -18,8 +18,9 @@ def making(made: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows = []
     for part in made:
         for at, step in enumerate(part["steps"]):
-            tokens = step.get("tokens")
-            read = step["what"] if tokens is None else f"{step['what']}, {number(tokens)} tokens"
+            read, tokens = step["what"], step.get("tokens")
+            if tokens is not None:
+                read += f", {number(tokens)} tokens of text"
             seconds = NONE if step.get("seconds") is None else f"{number(step['seconds'])} s"
             updates = number(step.get("updates"))
             if step.get("kept") is not None:
