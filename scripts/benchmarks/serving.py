@@ -5,6 +5,8 @@
 - throughput: callers of one note each, who ask again when they have their answer, against
   `nlp.pipe` over the same notes in another process; the two take turns. The callers' own work is
   done on the same cores.
+- page: a note of 100,000 characters in a real Chromium: from the answer until the first mark is on
+  the screen, and the frames while it is scrolled through.
 - hostile: bodies of random JSON, cut, of huge numbers, nested, of invalid UTF-8. Nothing may be
   answered with 5xx but 503 and 504, and the service goes on.
 - soak: requests at a share of the throughput, at random times, each with words that were never
@@ -29,6 +31,7 @@ import srsly
 import typer
 from calling.callers import Answered, body, call, call_at, percentile
 from calling.hostile import hostile_bodies
+from calling.page import find_chromium, look
 from calling.service import Service, serving
 from throughput import machine
 from throughput.parts import write as write_texts
@@ -39,7 +42,7 @@ from spacy_clinner.cli import run
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
 
-PARTS = ("ready", "latency", "throughput", "hostile", "soak")
+PARTS = ("ready", "latency", "page", "throughput", "hostile", "soak")
 WORDS = 300
 SAMPLE_SECONDS = 10.0
 
@@ -58,11 +61,13 @@ def main(
     hostile: Annotated[int, typer.Option(help="Hostile bodies", min=1)] = 10_000,
     minutes: Annotated[float, typer.Option(help="Minutes of the soak test", min=0.01)] = 30.0,
     load: Annotated[float, typer.Option(help="Its share of the throughput", min=0.01)] = 0.8,
+    characters: Annotated[int, typer.Option(help="Of the note on the page", min=1)] = 100_000,
 ) -> None:
     """Measure the service of MODEL on this machine."""
     wanted = [part for part in PARTS if part in chosen.split(",")]
     if unknown := set(chosen.split(",")) - set(PARTS):
         raise ClinnerError(f"--parts: no part {unknown.pop()!r}. Known: {', '.join(PARTS)}.")
+    chromium = find_chromium() if "page" in wanted else ""
     everything, source = read_notes(texts)
     read = spread(everything, min(notes, len(everything)))
     results: dict[str, Any] = {
@@ -77,6 +82,9 @@ def main(
         with serving(model, folder) as service:
             if "latency" in wanted:
                 results["latency"] = latency(service, read, requests)
+            if "page" in wanted:
+                text = joined(read, characters)[:characters]
+                results["page"] = page(chromium, service, text, repeats)
             if "throughput" in wanted or "soak" in wanted:
                 results["throughput"] = throughput(service, model, read, folder, repeats, callers)
             if "hostile" in wanted:
@@ -114,6 +122,18 @@ def latency(service: Service, notes: list[str], requests: int) -> dict[str, Any]
         "requests": requests,
         "p50_ms": 1000 * percentile(found.seconds, 0.50),
         "p95_ms": 1000 * percentile(found.seconds, 0.95),
+    }
+
+
+def page(chromium: str, service: Service, text: str, repeats: int) -> dict[str, Any]:
+    """Give the page a long note some times; what is longest, is so of all of them."""
+    found = [look(chromium, service.port, text) for _ in range(repeats)]
+    return {
+        "characters": len(text),
+        **{
+            name: (max if "longest" in name else statistics.median_low)(one[name] for one in found)
+            for name in found[0]
+        },
     }
 
 

@@ -70,21 +70,13 @@ def main(
     threads: Annotated[int, typer.Option(help="0 for a thread on each core", min=0)] = 0,
 ) -> None:
     """Compare en_clinner and en_clinner_cpu with Hugging Face, stock spaCy and the bare runtime."""
-    wanted = [part for part in PARTS if part in chosen.split(",")]
-    unknown = set(chosen.split(",")) - set(PARTS)
-    if unknown:
-        raise ClinnerError(f"--parts: no part {unknown.pop()!r}. Known: {', '.join(PARTS)}.")
+    wanted = read_parts(chosen)
     everything, source = read_notes(texts)
     read = spread(everything, min(notes, len(everything)))
     trained = Path("training") / corpus
     model = model or trained / "clinner" / "model-best"
-    results: dict[str, Any] = {
-        "machine": machine.facts(),
-        "threads": threads,
-        "texts": {"source": str(source), "notes": len(read), "words": n_words(read)},
-        "remarks": [],
-    }
-    remarks: list[str] = results["remarks"]
+    results = _conditions(source, read, threads)
+    remarks = results["remarks"]
     given = {"int8": int8, "bf16": bf16, "fp32": fp32}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -96,15 +88,11 @@ def main(
         }
         ours = _ours(model, editions, threads)
         if "speed" in wanted:
-            cut = prepare.cut_texts(nlp, read)
-            n_cut = sum(short != text for short, text in zip(cut, read, strict=True))
-            remarks.append(f"Hugging Face reads the start of {n_cut:,} notes, which are too long")
-            peers = _peers(nlp, stock, trained / "transition" / "model-best", folder, threads,
-                           remarks)  # fmt: skip
+            cut = _cut(nlp, read, remarks)
+            usual = trained / "transition/model-best"
+            peers = _peers(nlp, stock, usual, folder, threads, remarks)
             bare = System("bare", "bare", str(editions["int8"]), 0, threads, True)
-            if prepare.write_bf16(model, folder / "bf16"):
-                peers.append(System("torch_bf16", "spacy", str(folder / "bf16"), 0, threads))
-            systems = [*peers, *ours.values(), bare]
+            systems = [*peers, *_bf16(model, folder / "bf16", threads), *ours.values(), bare]
             results["speed"] = parts.speed(systems, read, cut, folder, repeats, loads)
             parts.add_ratios(results["speed"])
         if "growth" in wanted:
@@ -113,6 +101,23 @@ def main(
         if "soak" in wanted:
             results["soak"] = parts.soak(ours["int8"], everything, folder, soak)
     write(results, out)
+
+
+def read_parts(chosen: str) -> list[str]:
+    """The parts of `--parts`, in the order in which they are measured."""
+    if unknown := set(chosen.split(",")) - set(PARTS):
+        raise ClinnerError(f"--parts: no part {unknown.pop()!r}. Known: {', '.join(PARTS)}.")
+    return [part for part in PARTS if part in chosen.split(",")]
+
+
+def _conditions(source: Path, texts: list[str], threads: int) -> dict[str, Any]:
+    """Where it is measured, and on what: the beginning of the results."""
+    return {
+        "machine": machine.facts(),
+        "threads": threads,
+        "texts": {"source": str(source), "notes": len(texts), "words": n_words(texts)},
+        "remarks": [],
+    }
 
 
 def _edition(
@@ -131,6 +136,21 @@ def _ours(model: Path, editions: dict[str, Path], threads: int) -> dict[str, Sys
     for precision, path in editions.items():
         systems[precision] = System(precision, "spacy", str(path), 0, threads, True)
     return systems
+
+
+def _cut(nlp: Language, texts: list[str], remarks: list[str]) -> list[str]:
+    """What Hugging Face reads of the texts."""
+    cut = prepare.cut_texts(nlp, texts)
+    n_cut = sum(short != text for short, text in zip(cut, texts, strict=True))
+    remarks.append(f"Hugging Face reads the start of {n_cut:,} notes, which are too long")
+    return cut
+
+
+def _bf16(model: Path, folder: Path, threads: int) -> list[System]:
+    """`en_clinner` in bf16, where this CPU has it."""
+    if not prepare.write_bf16(model, folder):
+        return []
+    return [System("torch_bf16", "spacy", str(folder), 0, threads)]
 
 
 def _peers(

@@ -5,7 +5,8 @@
   needs to start (Python, the model, a Ray or a Spark) is left out: it is the time for few notes,
   taken from the time for all.
 - growth: time and resident memory over 1,000, 10,000 and 100,000 notes, MTSamples' raw notes again
-  and again; the time's exponent, and by how much memory grows after the first tenth.
+  and again, whole or by `--words` cut to their first words; the time's exponent, and by how much
+  memory grows after the first tenth.
 - kills: `kill -9` at random moments, and the same command again, until it is done; then every byte
   is compared with that of an unbroken run.
 """
@@ -14,6 +15,7 @@ import environment  # noqa: F401  # isort: skip
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -55,6 +57,9 @@ def main(
     notes: Annotated[int, typer.Option(help="Notes of the speed part", min=FEW + 1)] = 1000,
     repeats: Annotated[int, typer.Option(help="Timed turns", min=1)] = 3,
     sizes: Annotated[str, typer.Option(help="Notes of the growth part")] = "1000,10000,100000",
+    words: Annotated[
+        int, typer.Option(help="Words of each of them, its first; 0: whole notes", min=0)
+    ] = 0,
     kills: Annotated[int, typer.Option(help="How often to kill", min=1)] = 20,
     processes: Annotated[int, typer.Option(help="Of growth and kills; 0: the default")] = 0,
 ) -> None:
@@ -70,12 +75,22 @@ def main(
             found["speed"] = speed(model, spread(every, notes), folder, repeats)
         if "growth" in wanted:
             counts = [int(size) for size in sizes.split(",")]
-            found["growth"] = growth(model, every, folder, counts, processes)
+            cut = [first_words(text, words) for text in every]
+            found["growth"] = {
+                "words_of_each": words or "all",
+                **growth(model, cut, folder, counts, processes),
+            }
         if "kills" in wanted:
             found["kills"] = kill(model, spread(every, 400), folder, kills, processes)
     with written_whole(out) as path:
         srsly.write_json(path, found)
     typer.echo(srsly.json_dumps({part: found[part] for part in wanted}, indent=2))
+
+
+def first_words(text: str, words: int) -> str:
+    """RETURNS (str): The text up to the end of so many words, as it stands; all of it for 0."""
+    ends = [word.end() for word in islice(re.finditer(r"\S+", text), words)]
+    return text[: ends[-1]] if ends else text
 
 
 def write(texts: Sequence[str], path: Path) -> Path:

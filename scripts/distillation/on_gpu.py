@@ -5,6 +5,7 @@ Needs torch, transformers and NumPy. All that it reads was written by `distil.py
 
 import argparse
 import json
+import platform
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from distillation import arrays
@@ -45,23 +47,60 @@ def everything(found: Windows) -> Any:
 
 def teach(data: Path, folder: str, out: Path, device: torch.device) -> None:
     """Adapt the teacher, teach it by gold, let it label the texts and score held-out documents."""
+    began = time.monotonic()
     plan = json.loads((data / "plan.json").read_text())
     settings = plan["teacher"]
     model = tagger(plan, "teacher", folder, device)
     texts = {name: windows(data, name, plan, "teacher", device) for name in plan["texts"]}
     continues = np.array(settings["continues"])
-    adapt(model, texts["notes"], continues, seconds=settings["adapt_seconds"],
-          rate=settings["adapt_rate"], size=settings["size"])  # fmt: skip
+    updates = adapt(model, texts["notes"], continues, seconds=settings["adapt_seconds"],
+                    rate=settings["adapt_rate"], size=settings["size"])  # fmt: skip
+    steps = [step("masked words", settings["adapt_seconds"], updates, texts["notes"])]
     corpora = gold(data, plan, "teacher", device)
     sources = [(w, everything(w), plan["gold"][name]) for name, w in corpora.items()]
-    learn(model, drawer(sources, settings["size"]), seconds=settings["seconds"],
-          rate=settings["rate"], name="teacher")  # fmt: skip
+    updates = learn(model, drawer(sources, settings["size"]), seconds=settings["seconds"],
+                    rate=settings["rate"], name="teacher")  # fmt: skip
+    steps.append(step(learned_from(plan), settings["seconds"], updates))
     for name, found in texts.items():
+        started = time.monotonic()
         soft = label(model, found, plan["texts"][name])
         torch.save(soft, out / f"{name}.pt.new")
         (out / f"{name}.pt.new").rename(out / f"{name}.pt")
         print(f"labelled {name}", flush=True)
+        steps.append(step(f"labels for {name}", time.monotonic() - started, None, found))
     write_scores(model, data, plan, "teacher", out / "teacher-scores.npz", device)
+    write_facts(out, "teacher", plan, model, steps, time.monotonic() - began)
+
+
+def learned_from(plan: Plan) -> str:
+    """What the annotated corpora are: some may be there as others would have typed them, too."""
+    return "gold, augmented copies of it" if any("*" in name for name in plan["files"]) else "gold"
+
+
+def step(what: str, seconds: float, updates: int | None, read: Windows | None = None) -> Plan:
+    """A step of learning, as the model's card tells of it."""
+    tokens = None if read is None else int(read.token_end[-1])
+    return {"what": what, "seconds": round(seconds, 1), "updates": updates, "tokens": tokens}
+
+
+def write_facts(
+    out: Path, which: str, plan: Plan, model: Tagger, steps: list[Plan], seconds: float
+) -> None:
+    """What the model's card tells of teacher or student: who, where, how long."""
+    facts = {
+        "model": which,
+        "encoder": plan[which].get("encoder"),
+        "parameters": sum(weights.numel() for weights in model.encoder.parameters()),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "seconds": round(seconds, 1),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+        "steps": steps,
+    }
+    (out / f"{which}.json").write_text(json.dumps(facts), encoding="utf8")
 
 
 def write_scores(
@@ -106,12 +145,15 @@ def folds(data: Path, plan: Plan, encoder: str, out: Path, device: torch.device)
 
 def learn_from(data: Path, folder: str, out: Path, device: torch.device) -> None:
     """Adapt the student, judge the gold by folds, and learn from gold and the teacher's labels."""
+    began = time.monotonic()
     plan = json.loads((data / "plan.json").read_text())
     settings = plan["student"]
     model = tagger(plan, "student", folder, device)
     texts = {name: windows(data, name, plan, "student", device) for name in plan["texts"]}
-    adapt(model, texts["notes"], np.array(settings["continues"]), seconds=settings["adapt_seconds"],
-          rate=settings["adapt_rate"], size=2 * settings["size"])  # fmt: skip
+    continues = np.array(settings["continues"])
+    updates = adapt(model, texts["notes"], continues, seconds=settings["adapt_seconds"],
+                    rate=settings["adapt_rate"], size=2 * settings["size"])  # fmt: skip
+    steps = [step("masked words", settings["adapt_seconds"], updates, texts["notes"])]
     adapted = out / "adapted"
     model.encoder.save_pretrained(adapted)
     if plan.get("folds"):
@@ -128,8 +170,17 @@ def learn_from(data: Path, folder: str, out: Path, device: torch.device) -> None
         found.soft_at = dict.fromkeys(found.soft, every)
         found.layers_of = {layer: np.ones(len(found), dtype=bool) for layer in found.soft}
         sources.append((found, everything(found), share))
-    learn(model, drawer(sources, settings["size"]), seconds=settings["seconds"],
-          rate=settings["rate"], name="student")  # fmt: skip
+    updates = learn(model, drawer(sources, settings["size"]), seconds=settings["seconds"],
+                    rate=settings["rate"], name="student")  # fmt: skip
+    what = f"{learned_from(plan)} and the teacher's labels"
+    steps.append(step(what, settings["seconds"], updates))
+    write_weights(model, out)
+    write_scores(model, data, plan, "student", out / "student-scores.npz", device)
+    write_facts(out, "student", plan, model, steps, time.monotonic() - began)
+
+
+def write_weights(model: Tagger, out: Path) -> None:
+    """Write what the student learned, in files of no more than 15 MB."""
     state = {name: value.half().cpu().numpy() for name, value in model.state_dict().items()}
     parts: list[dict[str, Any]] = [{}]
     for name, value in state.items():
@@ -139,7 +190,6 @@ def learn_from(data: Path, folder: str, out: Path, device: torch.device) -> None
     split_large(parts)
     for at, part in enumerate(parts):
         np.savez(out / f"student-{at}.npz", **part)
-    write_scores(model, data, plan, "student", out / "student-scores.npz", device)
 
 
 def split_large(parts: list[dict[str, Any]]) -> None:

@@ -72,13 +72,14 @@ class MaskedWords(nn.Module):
 
 def adapt(
     tagger: Tagger, texts: Windows, continues: Array, *, seconds: float, rate: float, size: int
-) -> None:
+) -> int:
     """Go on pretraining an encoder: whole words are masked (Cui et al., 2021).
 
     tagger (Tagger): Its encoder learns.
     texts (Windows): What to read.
     continues (Array): By number of a piece, whether it continues the word before.
     seconds (float), rate (float), size (int): Time, highest rate, padded pieces of a batch.
+    RETURNS (int): Updates.
     """
     device = texts.device
     encoder = tagger.encoder
@@ -90,6 +91,7 @@ def adapt(
     going = torch.from_numpy(continues).to(device)
     rows = endless(lambda: batches(lengths, rng.permutation(len(texts)), size, rng))
     tagger.train()
+    updates = 0
     for step in timed_steps(optimizer, parameters, seconds, "masked words"):
         chosen = next(rows)
         with autocast(device):
@@ -99,6 +101,8 @@ def adapt(
             table = encoder.get_input_embeddings().weight
             loss = nn.functional.cross_entropy(head(inner, table).float(), hidden)
         step(loss)
+        updates += 1
+    return updates
 
 
 def masked(
@@ -124,22 +128,26 @@ def endless(again: Callable[[], Iterator[Array]]) -> Iterator[Array]:
         yield from again()
 
 
-def learn(tagger: Tagger, draw: Draw, *, seconds: float, rate: float, name: str) -> None:
+def learn(tagger: Tagger, draw: Draw, *, seconds: float, rate: float, name: str) -> int:
     """Learn from windows.
 
     tagger (Tagger): What learns.
     draw (Callable): Gives a batch: windows and the rows among them.
     seconds (float), rate (float), name (str): Time, highest rate, name for the log.
+    RETURNS (int): Updates.
     """
     optimizer = optimizer_of([(tagger.encoder, 1.0), (tagger.heads, HEAD_RATE)], rate)
     parameters = list(tagger.parameters())
     rng = np.random.default_rng(1)
     tagger.train()
+    updates = 0
     for step in timed_steps(optimizer, parameters, seconds, name):
         windows, rows = draw(rng)
         with autocast(windows.device):
             vectors = tagger.tokens(windows, rows)
         step(tagger.loss(windows, rows, vectors))
+        updates += 1
+    return updates
 
 
 def drawer(sources: Sequence[tuple[Windows, Array, float]], size: int, seed: int = 0) -> Draw:

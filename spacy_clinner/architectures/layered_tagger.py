@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -39,6 +40,16 @@ def layered_tagger(
 def scale(factor: float) -> Model[Floats2d, Floats2d]:
     """Multiply by a constant. Behind a linear layer, its steps in the output grow by `factor`."""
     return Model("scale", _scale_forward, attrs={"factor": factor})
+
+
+def head_scale(model: LayeredTagger) -> float:
+    """By what the scores of a model's linear layer are multiplied.
+
+    model (Model): The model.
+    RETURNS (float): The product of all constants behind the layer.
+    """
+    nodes = model.get_ref("token_scores").walk()
+    return math.prod(float(node.attrs["factor"]) for node in nodes if node.name == "scale")
 
 
 def _scale_forward(

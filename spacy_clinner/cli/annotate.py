@@ -1,123 +1,146 @@
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC
+from typing import TYPE_CHECKING
 
 import typer
 
+from spacy_clinner.cli import annotate_options as asked
 from spacy_clinner.cli.messages import one_message
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import only_for_user
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spacy_clinner.cli.annotate_progress import Done
     from spacy_clinner.tables.conditions import Condition
+    from spacy_clinner.tables.engines.power import Power
+    from spacy_clinner.tables.pieces import Pieces
+    from spacy_clinner.tables.sources.source import Request
+    from spacy_clinner.tables.worker import Job
 
 SOME_FAILED, COULD_NOT_RUN = 1, 2
+WORDS = ("text", "cue_text")
+FRAME = re.compile(r'\s*(File ".+", line \d+, in .+)')
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="An installed pipeline, or its folder")],
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="Notes: a .parquet, .csv, .tsv or .jsonl file (the last three also .gz or .zst), "
-            "a folder or a glob of them, a folder of .txt files, or the URL of a database"
-        ),
-    ],
-    out: Annotated[str | None, typer.Argument(help="The folder to write; none with --to")] = None,
-    to: Annotated[str | None, typer.Option(help="The URL of a database to write to")] = None,
-    query: Annotated[str | None, typer.Option(help="What to read from a database, as SQL")] = None,
-    table: Annotated[str | None, typer.Option(help="The table to read from a database")] = None,
-    id: Annotated[str, typer.Option(help="The column of ids")] = "note_id",
-    text: Annotated[str, typer.Option(help="The column of texts")] = "text",
-    keep: Annotated[
-        list[str] | None, typer.Option(help="A column to pass through; may be given often")
-    ] = None,
-    format: Annotated[
-        str, typer.Option(help="What is written: tables, omop (NOTE_NLP) or fhir (Bundles)")
-    ] = "tables",
-    files: Annotated[str | None, typer.Option(help="As parquet, jsonl or csv")] = None,
-    codes: Annotated[Path | None, typer.Option(help="CSV of codes of terms: omop, fhir")] = None,
-    sections: Annotated[Path | None, typer.Option(help="CSV of concepts of sections: omop")] = None,
-    possible: Annotated[
-        str | None, typer.Option(help="term_exists of what is possible, Y (as a rule) or N: omop")
-    ] = None,
-    patient: Annotated[str | None, typer.Option(help="The column of patients: fhir")] = None,
-    layers: Annotated[str | None, typer.Option(help="Layers to take, as clinical,bc5cdr")] = None,
-    threshold: Annotated[float | None, typer.Option(help="The least confidence")] = None,
-    only: Annotated[str | None, typer.Option(help="Labels to take, as problem,drug")] = None,
-    no_text: Annotated[bool, typer.Option("--no-text", help="Offsets, but no words")] = False,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Which entities are kept (assertion=present), or which notes read (year>=2020); "
-            "may be given often"
-        ),
-    ] = None,
-    piece: Annotated[int, typer.Option(help="Notes that are written at once", min=1)] = 1000,
-    engine: Annotated[str, typer.Option(help="local or ray")] = "local",
-    processes: Annotated[
-        int, typer.Option(help="Processes or actors; 0 for what is fastest", min=0)
-    ] = 0,
-    threads: Annotated[int, typer.Option(help="Threads of each; 0 to share the cores", min=0)] = 0,
-    address: Annotated[str | None, typer.Option(help="The cluster, for ray")] = None,
-    gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
-    processed_at: Annotated[
-        datetime | None, typer.Option(help="What `processed_at` says, in UTC; now as a rule")
-    ] = None,
+    model: asked.Model,
+    source: asked.Source,
+    out: asked.Out = None,
+    to: asked.To = None,
+    query: asked.Query = None,
+    table: asked.TableName = None,
+    id: asked.Id = "note_id",
+    text: asked.Text = "text",
+    keep: asked.Keep = None,
+    format: asked.FormatName = "tables",
+    files: asked.FileKind = None,
+    codes: asked.CodesPath = None,
+    sections: asked.SectionsPath = None,
+    possible: asked.Possible = None,
+    patient: asked.Patient = None,
+    layers: asked.Layers = None,
+    threshold: asked.Threshold = None,
+    only: asked.Only = None,
+    no_text: asked.NoText = False,
+    where: asked.Where = None,
+    piece: asked.PieceSize = 1000,
+    engine: asked.EngineName = "local",
+    processes: asked.Processes = 0,
+    threads: asked.Threads = 0,
+    address: asked.Address = None,
+    gpu_id: asked.GpuId = -1,
+    processed_at: asked.ProcessedAt = None,
 ) -> None:
     """Find what MODEL finds in the notes of SOURCE, and write it to OUT as tables.
 
     The same command goes on with a run that was cut off. Exit code 0: all is done; 1: some notes
     failed, and the table `notes` says why; 2: it could not run.
     """
-    # Databases in files make files of their own, of which some come and go.
-    with one_message(COULD_NOT_RUN), only_for_user():
+    with could_not_run():
         from spacy_clinner.cli import annotate_progress as display
-        from spacy_clinner.tables.database_urls import without_password
         from spacy_clinner.tables.engines.power import Power
-        from spacy_clinner.tables.pieces import Pieces
-        from spacy_clinner.tables.runs import run
-        from spacy_clinner.tables.sinks import open_sink
-        from spacy_clinner.tables.sources import open_source
         from spacy_clinner.tables.sources.source import Request
         from spacy_clinner.tables.standards import options_of
         from spacy_clinner.tables.table_formats import FORMATS
         from spacy_clinner.tables.worker import Job
 
-        files = check_names(engine, format, files)
-        target = target_of(out, to)
+        target, files = target_of(out, to, format, files)
+        check_engine(engine, address)
         options = options_of(
             format, codes=codes, sections=sections, possible=possible, patient=patient,
             no_text=no_text,
         )  # fmt: skip
-        of_notes, of_entities = read_conditions(where or ())
-        kept = tuple(name for value in keep or () for name in listed(value) or ())
-        kept += (patient,) if patient and patient not in kept else ()
-        columns = (*kept, *(c.column for c in of_notes))
-        request = Request(source, id, text, columns, database_options(source, query, table))
-        notes = open_source(request)
-        for condition in of_notes:
-            condition.check(notes.schema)
+        of_notes, of_entities = read_conditions(where or (), no_text)
+        kept = columns_of(keep or (), patient)
+        request = Request(source, id, text, kept, database_options(source, query, table))
         job = Job(
             model, id, text, listed(layers) or FORMATS[format].layers, threshold, listed(only),
-            no_text, of_entities, format, options, gpu_id=gpu_id,
-            processed_at=processed_at and processed_at.replace(tzinfo=UTC),
+            no_text, of_entities, format, options, gpu_id, processed_at and utc(processed_at),
         )  # fmt: skip
-        pieces = Pieces(notes, request, piece, of_notes, kept)
-        sink = open_sink(target, files)
-        try:
-            power = Power(processes, threads, address)
-            done = display.follow(run(pieces, sink, job, engine=engine, power=power), notes)
-        finally:
-            sink.close()
-        display.show(done, [*(listed(layers) or ()), *(listed(only) or ())])
-        typer.echo(f"✔ {without_password(target)}")
-    if done.total.notes["failed"]:
-        sys.exit(SOME_FAILED)
+        pieces = open_pieces(request, piece, of_notes)
+        done = annotate(pieces, job, target, files, engine, Power(processes, threads, address))
+        display.show(done, [*(listed(layers) or ()), *(listed(only) or ())], target)
+        if done.total.notes["failed"]:
+            sys.exit(SOME_FAILED)
+
+
+@contextmanager
+def could_not_run() -> Iterator[None]:
+    """Whatever is raised is told, and gives the exit code that says so, as 1 says that all is done.
+    What is made in the block is its user's alone: databases in files make files of their own."""
+    try:
+        with one_message(COULD_NOT_RUN), only_for_user():
+            yield
+    # Of a bug, where it is, but not its message, which may quote a note.
+    except Exception as error:
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        frames = [found[1] for line in lines if (found := FRAME.fullmatch(line))]
+        told = "\n".join((f"✘ {type(error).__name__}: a fault of this program, at", *frames))
+        typer.secho(told, fg="red", err=True)
+        sys.exit(COULD_NOT_RUN)
+
+
+def open_pieces(request: Request, size: int, conditions: tuple[Condition, ...]) -> Pieces:
+    """RETURNS (Pieces): What is read, in pieces.
+    RAISES (ClinnerError): It cannot be read, or a condition is of none of its columns."""
+    from spacy_clinner.tables.pieces import Pieces
+    from spacy_clinner.tables.sources import open_source
+
+    if request.id == request.text:
+        raise ClinnerError(f"--id and --text both name {request.id!r}. Name the column of ids.")
+    keep = request.keep
+    request = replace(request, keep=(*keep, *(condition.column for condition in conditions)))
+    notes = open_source(request)
+    for condition in conditions:
+        condition.check(notes.schema)
+    return Pieces(notes, request, size, conditions, keep)
+
+
+def annotate(pieces: Pieces, job: Job, target: str, files: str, engine: str, power: Power) -> Done:
+    """RETURNS (Done): What was done, and shown meanwhile."""
+    from spacy_clinner.cli import annotate_progress as display
+    from spacy_clinner.tables.runs import run
+    from spacy_clinner.tables.sinks import open_sink
+
+    sink = open_sink(target, files)
+    try:
+        return display.follow(run(pieces, sink, job, engine=engine, power=power), pieces.source)
+    finally:
+        sink.close()
+
+
+def utc(time: datetime) -> datetime:
+    """RETURNS (datetime): The same, with its zone."""
+    return time.replace(tzinfo=UTC)
 
 
 def listed(value: str | None) -> tuple[str, ...] | None:
@@ -127,47 +150,61 @@ def listed(value: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
+def columns_of(keep: Iterable[str], patient: str | None) -> tuple[str, ...]:
+    """RETURNS (tuple[str, ...]): The columns that are passed through."""
+    kept = tuple(name for value in keep for name in listed(value) or ())
+    return kept if patient is None or patient in kept else (*kept, patient)
+
+
 def read_conditions(
-    written: Iterable[str],
+    written: Iterable[str], no_text: bool
 ) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
-    """RETURNS (tuple): Conditions of notes, and those of entities."""
+    """RETURNS (tuple): Conditions of notes, and those of entities.
+    RAISES (ClinnerError): One is no condition, or of words that are left out."""
     from spacy_clinner.tables.conditions import read_condition
 
     found = [read_condition(condition) for condition in written]
-    return tuple(c for c in found if c.of_notes), tuple(c for c in found if not c.of_notes)
+    of_entities = tuple(c for c in found if not c.of_notes)
+    for name in {c.column for c in of_entities} & {*WORDS}:
+        if no_text:
+            raise ClinnerError(f"--where {name}: with --no-text there is none to compare.")
+    return tuple(c for c in found if c.of_notes), of_entities
 
 
-def check_names(engine: str, format: str, files: str | None) -> str:
-    """RETURNS (str): The kind of files.
-    RAISES (ClinnerError): There is no engine, format or kind of files of that name."""
+def check_engine(engine: str, address: str | None) -> None:
+    """RAISES (ClinnerError): There is no such engine, or it has no address."""
     from spacy_clinner.tables.engines import ENGINES
+
+    check_known("--engine", engine, list(ENGINES))
+    if address is not None and engine == "local":
+        raise ClinnerError("--address is for --engine ray.")
+
+
+def check_known(option: str, value: str | None, known: Sequence[str]) -> None:
+    """RAISES (ClinnerError): A value is none of those that are known."""
+    if value is not None and value not in known:
+        raise ClinnerError(f"{option} {value!r}: unknown. Known: {', '.join(known)}.")
+
+
+def target_of(out: str | None, to: str | None, format: str, files: str | None) -> tuple[str, str]:
+    """RETURNS (tuple[str, str]): Where to write, and the kind of files.
+    RAISES (ClinnerError): It is not one place, no database, or nothing of that kind is written."""
+    from spacy_clinner.tables.database_urls import is_database
     from spacy_clinner.tables.sinks.file_kinds import FILE_KINDS
     from spacy_clinner.tables.table_formats import FORMATS
 
-    choices: list[tuple[str, str | None, Sequence[str]]] = [
-        ("--engine", engine, list(ENGINES)),
-        ("--format", format, list(FORMATS)),
-        ("--files", files, list(FILE_KINDS)),
-    ]
-    for option, value, known in choices:
-        if value is not None and value not in known:
-            raise ClinnerError(f"{option} {value!r}: unknown. Known: {', '.join(known)}.")
+    check_known("--format", format, list(FORMATS))
+    check_known("--files", files, list(FILE_KINDS))
     only = FORMATS[format].files
     if only and files not in (None, only):
         raise ClinnerError(f"--files {files}: --format {format} is written as {only} only.")
-    return only or files or "parquet"
-
-
-def target_of(out: str | None, to: str | None) -> str:
-    """RETURNS (str): Where to write.
-    RAISES (ClinnerError): It is not one place, or no database."""
-    from spacy_clinner.tables.database_urls import is_database
-
     if (out is None) == (to is None):
         raise ClinnerError("Name where to write: a folder OUT, or a database by --to URL.")
     if to is not None and not is_database(to):
         raise ClinnerError(f"--to {to}: no URL of a database, such as sqlite:///findings.sqlite.")
-    return str(out if to is None else to)
+    if to is not None and files is not None:
+        raise ClinnerError("--files is for a folder OUT; a database has tables.")
+    return str(out if to is None else to), only or files or "parquet"
 
 
 def database_options(source: str, query: str | None, table: str | None) -> dict[str, str]:

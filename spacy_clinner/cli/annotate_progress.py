@@ -21,6 +21,7 @@ from rich.table import Table
 from spacy_clinner.errors import ClinnerError
 
 try:
+    from spacy_clinner.tables.database_urls import without_password
     from spacy_clinner.tables.runs import Total
     from spacy_clinner.tables.sources.source import Source
 except ModuleNotFoundError as error:
@@ -100,11 +101,12 @@ def _lines(rows: int | None, done: int) -> Iterator[Say]:
     yield say
 
 
-def show(done: Done, asked: Sequence[str]) -> None:
+def show(done: Done, asked: Sequence[str], target: str) -> None:
     """Print notes by status, entities by label and words per second.
 
     done (Done): What was done.
     asked (Sequence[str]): Layers and labels that were asked for; a line says which was not found.
+    target (str): Where it was written to.
     """
     total = done.total
     table = Table(title="Notes and entities")
@@ -124,3 +126,4 @@ def show(done: Done, asked: Sequence[str]) -> None:
     for name in asked:
         if name.lower() not in found:
             typer.echo(f"⚠ nothing was found of {name}: is it a layer or label of the model?")
+    typer.echo(f"✔ {without_password(target)}")

@@ -40,8 +40,10 @@ def command(
 
     check_installed()
     from spacy_clinner.service import server
+    from spacy_clinner.service.key import check_sendable
     from spacy_clinner.service.limits import Limits
 
+    check_sendable(api_key)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )

@@ -4,16 +4,20 @@ Nothing is sent to any other address: no redirect is followed, and no proxy take
 environment.
 """
 
+import asyncio
 import json
 import random
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from spacy_clinner.errors import ClinnerError
+
+if TYPE_CHECKING:
+    import httpx
 
 RETRIED = frozenset((408, 425, 429, *range(500, 600))) - {501, 505}
 LONGEST_WAIT = 60.0
@@ -91,7 +95,7 @@ class Address:
 class Patience:
     """How long to try.
 
-    timeout (float): Seconds to wait for an answer.
+    timeout (float): Seconds to wait for a whole answer.
     tries (int): How often to ask at most.
     first_wait (float): Seconds before the second try; before each further one twice as many.
     """
@@ -175,17 +179,25 @@ class Chat:
         self.patience = patience
         self.budget = budget
         headers = {"Authorization": f"Bearer {address.key}"} if address.key else {}
-        self._client = httpx.Client(
+        # Only what is asynchronous can be stopped at any time: a blocking client's time-outs begin
+        # anew with each byte.
+        self._client = httpx.AsyncClient(
             headers=headers,
-            timeout=patience.timeout,
+            timeout=None,
             limits=httpx.Limits(max_connections=connections),
             trust_env=False,
             follow_redirects=False,
         )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def ask(self, body: dict[str, Any]) -> Reply:
         """Ask, and ask again where that may help.
@@ -214,8 +226,9 @@ class Chat:
         import httpx
 
         try:
-            answer = self._client.post(self.address.url, json={"model": self.address.model, **body})
-        except httpx.TimeoutException:
+            posting = asyncio.run_coroutine_threadsafe(self._post(body), self._loop)
+            answer = posting.result()
+        except TimeoutError:
             reason = f"gave no answer within {self.patience.timeout:g} s (raise `timeout`?)"
             raise _Passing(reason) from None
         except httpx.ConnectError:
@@ -233,6 +246,12 @@ class Chat:
         if reply is None:
             raise self._failed("answered with what is no chat completion", 0, 1)
         return reply
+
+    async def _post(self, body: dict[str, Any]) -> "httpx.Response":
+        async with asyncio.timeout(self.patience.timeout):
+            return await self._client.post(
+                self.address.url, json={"model": self.address.model, **body}
+            )
 
     def _failed(self, reason: str, status: int, tried: int) -> RequestFailed:
         code = f" ({status})" if status and str(status) not in reason else ""

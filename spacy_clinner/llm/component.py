@@ -86,7 +86,7 @@ class LanguageModel(RuleComponent):
         length (int): The most tokens of a passage; longer notes are asked about in pieces.
         max_tokens (int): The most tokens of an answer.
         concurrency (int): The most requests at once.
-        timeout (float): Seconds to wait for an answer.
+        timeout (float): Seconds to wait for a whole answer.
         tries (int): How often to ask before a note has failed.
         first_wait (float): Seconds before the second try, doubled for each further one.
         budget (int): How many tokens may be spent by this component; 0 for any number.

@@ -13,12 +13,9 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_clinner.annotation.spans import ENTS
-from spacy_clinner.service.problems import Refused
+from spacy_clinner.tables import comprehend_medical, fhir, huggingface
 from spacy_clinner.tables.annotate import as_table, model_and_version, select, status_of
-from spacy_clinner.tables.comprehend_medical import to_comprehend_medical
-from spacy_clinner.tables.fhir import bundles
 from spacy_clinner.tables.findings import Row, Selection, find
-from spacy_clinner.tables.huggingface import to_entities
 from spacy_clinner.tables.reading import Failure
 from spacy_clinner.tables.schemas import ENTITIES, LINKS, NOTES
 
@@ -61,14 +58,16 @@ def shape_of(
     note_id (str): The note's id.
     text (str): The note.
     RETURNS (Callable[[Doc | Failure], Made]): Makes the answer of what the pipeline made of the
-        note; raises `Refused` where that failed and the shape has no place to say so.
+        note. One that failed is marked as such, in every shape.
     """
     stamp = (*model_and_version(nlp), datetime.now(UTC))
     if asked.format == "clinner":
         return partial(_as_rows, note_id, text, select(nlp, asked.layers, asked.threshold), stamp)
     # Others find a term once, though several layers do.
     selection = select(nlp, asked.layers or (ENTS,), asked.threshold)
-    return partial(_as_other, asked, note_id, selection, stamp)
+    if asked.format == "fhir":
+        return partial(_as_bundle, note_id, text, selection, stamp)
+    return partial(_as_entities, asked, text, stamp)
 
 
 def _rows(
@@ -96,35 +95,37 @@ def _as_rows(
 
 def _as_bundle(
     note_id: str, text: str, selection: Selection, stamp: Row, found: Doc | Failure
-) -> bytes:
+) -> Made:
+    if isinstance(found, Failure):
+        return Made(len(text.split()), to_json(fhir.failed(note_id, str(found))))
     row, entities, links = _rows(note_id, text, selection, found)
-    made = bundles(
+    made = fhir.bundles(
         as_table([(note_id, *entity, *stamp) for entity in entities], ENTITIES),
         as_table([(note_id, *link) for link in links], LINKS),
         as_table([row], NOTES),
     )
     bundle: str = made["bundle"][0].as_py()
-    return bundle.encode("utf8")
+    return Made(len(text.split()), bundle.encode("utf8"))
 
 
-def _as_other(
-    asked: Asked, note_id: str, selection: Selection, stamp: Row, found: Doc | Failure
-) -> Made:
-    if isinstance(found, Failure):
-        raise Refused(500, f"The note {note_id!r} failed: {found}.")
-    n_words = len(found.text.split())
-    if asked.format == "fhir":
-        return Made(n_words, _as_bundle(note_id, found.text, selection, stamp, found))
+def _as_entities(asked: Asked, text: str, stamp: Row, found: Doc | Failure) -> Made:
     made: Any
-    if asked.format == "huggingface":
+    if asked.format == "comprehend-medical":
+        if isinstance(found, Failure):
+            made = comprehend_medical.failed(str(found), stamp[1])
+        else:
+            made = comprehend_medical.to_comprehend_medical(
+                found, asked.layers, asked.threshold, stamp[1]
+            )
+    elif isinstance(found, Failure):
+        made = huggingface.failed(str(found))
+    else:
         made = [
             entity
-            for entity in to_entities(found, asked.layers)
+            for entity in huggingface.to_entities(found, asked.layers)
             if entity["score"] is None or entity["score"] >= asked.threshold
         ]
-    else:
-        made = to_comprehend_medical(found, asked.layers, asked.threshold, stamp[1])
-    return Made(n_words, to_json(made))
+    return Made(len(text.split()), to_json(made))
 
 
 def joined(asked: Asked, notes: list[bytes]) -> bytes:

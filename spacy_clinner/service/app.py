@@ -13,6 +13,7 @@ import spacy_clinner
 from spacy_clinner.service import problems, routes
 from spacy_clinner.service.documentation import add_documentation
 from spacy_clinner.service.gate import Gate
+from spacy_clinner.service.key import check_sendable
 from spacy_clinner.service.limits import Limits
 from spacy_clinner.service.metrics import Metrics
 from spacy_clinner.service.microbatches import MicroBatches
@@ -35,7 +36,9 @@ def create_app(
     cors (Sequence[str]): The origins whose pages may call it, besides its own.
     RETURNS (FastAPI): The application. `app.state.service.draining.set()` makes it end streams and
         call itself not ready.
+    RAISES (ClinnerError): No header can hold the key.
     """
+    check_sendable(api_key)
     limits = limits or Limits()
     metrics = Metrics()
     batches = MicroBatches(

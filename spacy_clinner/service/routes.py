@@ -1,7 +1,6 @@
 """What the service answers, path by path."""
 
 import asyncio
-import hmac
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from spacy_clinner.service import bodies, streaming
 from spacy_clinner.service.answers import Asked, Format, Made, joined, shape_of
 from spacy_clinner.service.examples import examples
+from spacy_clinner.service.key import is_same
 from spacy_clinner.service.microbatches import QueueFull
 from spacy_clinner.service.problems import ProblemAnswer, Refused
 from spacy_clinner.service.state import Service
@@ -33,9 +33,9 @@ async def check_key(request: Request, service: Here) -> None:
     """
     if service.api_key is None:
         return
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode(), service.api_key.encode())
-    if kind.lower() != "bearer" or not same:
+    # Headers are read as Latin-1: encoded as such they are the bytes that came.
+    kind, _, given = request.headers.get("authorization", "").encode("latin1").partition(b" ")
+    if not is_same(given.strip(b" \t"), service.api_key) or kind.lower() != b"bearer":
         raise Refused(
             401,
             "The key is missing or wrong. Send it as Authorization: Bearer KEY.",

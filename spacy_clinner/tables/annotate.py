@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,13 +72,13 @@ def annotate(
     notes = [
         (note, *status_of(string, failure), None if string is None else len(string), count, digest)
         for note, string, failure, count, digest in zip(
-            ids, texts, failures, counts, _digests(batch.column(text)), strict=True
+            ids, texts, failures, counts, map(_digest, texts), strict=True
         )
     ]
     stamp = (*model_and_version(nlp), processed_at or datetime.now(UTC))
     notes_table = as_table(notes, NOTES)
     schema = notes_schema(pa.schema([batch.schema.field(name) for name in kept]),
-                          batch.schema.field(id).type)  # fmt: skip
+                          batch.schema.field(id))  # fmt: skip
     columns = [*notes_table.columns, *(pa.chunked_array([batch.column(name)]) for name in kept)]
     return Tables(
         as_table([(*row, *stamp) for row in entities], ENTITIES),
@@ -240,14 +239,8 @@ def _decoded(column: pa.Array) -> tuple[Texts, Faults]:
     return texts, faults
 
 
-def _digests(column: pa.Array) -> list[str | None]:
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _digests(column.dictionary_decode())
-    if not _is_string(kind) and not _is_binary(kind):
-        return [None] * len(column)
-    data: list[Any] = column.cast(pa.large_binary()).to_pylist()
-    return [None if item is None else hashlib.sha256(item).hexdigest() for item in data]
+def _digest(text: str | None) -> str | None:
+    return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _is_string(kind: pa.DataType) -> bool:

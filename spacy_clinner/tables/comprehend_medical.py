@@ -96,6 +96,23 @@ def to_comprehend_medical(
     return {"Entities": entities, "UnmappedAttributes": [], "ModelVersion": version}
 
 
+def failed(error: str, version: str = "") -> dict[str, Any]:
+    """Give what stands for the entities of a note that failed.
+
+    error (str): Why it did.
+    version (str): Of the model, for `ModelVersion`.
+    RETURNS (dict[str, Any]): As `to_comprehend_medical` gives, without entities, and with
+        `ErrorCode` and `ErrorMessage`, as the error lists of Amazon's batches have them.
+    """
+    return {
+        "Entities": [],
+        "UnmappedAttributes": [],
+        "ModelVersion": version,
+        "ErrorCode": "InternalServerException",
+        "ErrorMessage": error,
+    }
+
+
 def _place(span: Span, confidence: float | None) -> dict[str, Any]:
     return {
         "BeginOffset": span.start_char,

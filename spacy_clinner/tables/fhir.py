@@ -10,6 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pyarrow as pa
 
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.concepts import Codes, find
 from spacy_clinner.tables.judgement import Judgement, judge
 from spacy_clinner.tables.schemas import FAILED
@@ -65,6 +66,7 @@ def bundles(
         subject of each resource is unknown.
     RETURNS (pyarrow.Table): `bundle`, JSON in one line, and `note_id`, with the schema `BUNDLES`: a
         row for each note that did not fail.
+    RAISES (ClinnerError): The time of an entity is null.
     """
     found, linked = defaultdict(list), defaultdict(list)
     for entity in entities.to_pylist():
@@ -80,6 +82,22 @@ def bundles(
             bundle = _bundle(name, mine, subject, codes or {})
             rows.append({"note_id": name, "bundle": _line(bundle)})
     return pa.Table.from_pylist(rows, schema=BUNDLES)
+
+
+def failed(note_id: str, error: str) -> Resource:
+    """Make the Bundle of a note that failed.
+
+    note_id (str): The note.
+    error (str): Why it did.
+    RETURNS (dict[str, Any]): A Bundle that holds an OperationOutcome and nothing else.
+    """
+    issue = {"severity": "fatal", "code": "exception", "diagnostics": error}
+    outcome = {
+        "resourceType": "OperationOutcome",
+        "id": str(uuid5(NAMESPACE, f"{note_id}\noutcome")),
+        "issue": [issue],
+    }
+    return _collection(note_id, [outcome])
 
 
 def resource(
@@ -211,6 +229,12 @@ def _bundle(
 ) -> Resource:
     made = [resource(entity, links, subject, codes) for entity, links in found]
     resources = [one for one in made if one is not None]
+    if resources:
+        resources.append(_provenance(note_id, found[0][0], resources))
+    return _collection(note_id, resources)
+
+
+def _collection(note_id: str, resources: Sequence[Resource]) -> Resource:
     bundle: Resource = {
         "resourceType": "Bundle",
         "id": str(uuid5(NAMESPACE, note_id)),
@@ -218,7 +242,6 @@ def _bundle(
     }
     # FHIR has no empty lists.
     if resources:
-        resources.append(_provenance(note_id, found[0][0], resources))
         bundle["entry"] = [
             {"fullUrl": f"urn:uuid:{one['id']}", "resource": one} for one in resources
         ]
@@ -320,6 +343,11 @@ def _reference(kind: str, name: str) -> Resource:
 
 
 def _instant(entity: Mapping[str, Any]) -> str:
+    if entity["processed_at"] is None:
+        raise ClinnerError(
+            "FHIR must have the time when findings were made, and `processed_at` is null. Take "
+            "entities as `annotate` gives them, or fill in this column."
+        )
     return str(entity["processed_at"].astimezone(UTC).isoformat(timespec="milliseconds"))
 
 

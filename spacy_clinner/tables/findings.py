@@ -12,6 +12,7 @@ from spacy_clinner.annotation import said, store
 from spacy_clinner.annotation.spans import ENTS
 
 Row = tuple[Any, ...]
+RULE = "rule"
 # How spaCy counts a token of an entity.
 INSIDE, BEGINS = 1, 3
 
@@ -69,7 +70,7 @@ def find(doc: Doc, selection: Selection, no_text: bool = False) -> tuple[list[Ro
             confidence, values.get("assertion"), values.get("negated"), values.get("uncertain"),
             values.get("hypothetical"), values.get("historical"), values.get("experiencer"), *cue,
             None if no_text or cue[0] is None else text[cue[0] : cue[1]],
-            values.get("assertion_evidence") or [], values.get("section"),
+            evidence_of(values, no_text), values.get("section"),
         ))  # fmt: skip
         for place, score in values.get("modifiers") or ():
             low, high = _place(place, start, len(text))
@@ -77,6 +78,19 @@ def find(doc: Doc, selection: Selection, no_text: bool = False) -> tuple[list[Ro
                 words = None if no_text else text[low:high]
                 links.append((entity_id, place[2], low, high, words, score))
     return entities, links
+
+
+def evidence_of(values: Mapping[str, Any], no_text: bool) -> list[str]:
+    """What decided the assertion of an entity.
+
+    values (Mapping[str, Any]): What is stored of it.
+    no_text (bool): Whether to name no rule: a rule is called by the words of its cue.
+    RETURNS (list[str]): Such as "rule:neg_denies", "section:allergies" and "modifier:NEGATION".
+    """
+    found: list[str] = values.get("assertion_evidence") or []
+    if not no_text:
+        return found
+    return [RULE if one.startswith(f"{RULE}:") else one for one in found]
 
 
 def _spans(doc: Doc, selection: Selection) -> Iterator[tuple[str, Span, int, int, str]]:

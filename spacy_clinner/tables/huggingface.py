@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from spacy.tokens import Doc
 
@@ -50,4 +50,24 @@ def to_entities(doc: Doc, layers: Iterable[str] | None = None) -> list[Entity]:
             assertion=store.values(span).get("assertion"),
         )
         for span in spans
+    ]
+
+
+def failed(error: str) -> list[dict[str, Any]]:
+    """Give what stands for the entities of a note that failed.
+
+    error (str): Why it did.
+    RETURNS (List[Dict]): One item with the keys of an entity: `entity_group` is "ERROR", `word` is
+        empty, `score` 0, and `error` says why.
+    """
+    return [
+        {
+            "entity_group": "ERROR",
+            "score": 0.0,
+            "word": "",
+            "start": 0,
+            "end": 0,
+            "assertion": None,
+            "error": error,
+        }
     ]

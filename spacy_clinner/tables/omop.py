@@ -68,8 +68,8 @@ def note_nlp(
     possible (str): `term_exists` of what is only possible, "Y" or "N". The CDM leaves it open.
     first_id (int): The `note_nlp_id` of the first row; those that follow count up from it.
     RETURNS (pyarrow.Table): The table, with the schema `NOTE_NLP`. Dates and times are UTC.
-    RAISES (ClinnerError): An id of a note is no whole number, or the words of entities were left
-        out.
+    RAISES (ClinnerError): An id of a note is no whole number, or the words of entities or the time
+        were left out.
     """
     modifiers = _modifiers(links)
     rows = [
@@ -80,7 +80,7 @@ def note_nlp(
             "snippet": _snippet(texts, entity),
             "offset": str(entity["start"]),
             **_coded(entity, codes or {}),
-            "nlp_system": f"{entity['model']} {entity['model_version']}"[:SYSTEM],
+            "nlp_system": _system(entity),
             **_dated(entity["processed_at"]),
             **_judged(entity, modifiers[entity["note_id"], entity["entity_id"]], possible),
         }
@@ -189,7 +189,16 @@ def _coded(entity: Mapping[str, Any], codes: Codes) -> dict[str, Any]:
     }
 
 
+def _system(entity: Mapping[str, Any]) -> str | None:
+    return entity["model"] and f"{entity['model']} {entity['model_version']}"[:SYSTEM]
+
+
 def _dated(processed_at: Any) -> dict[str, Any]:
+    if processed_at is None:
+        raise ClinnerError(
+            "NOTE_NLP must have the day of each term (nlp_date), and `processed_at` is null. Take "
+            "entities as `annotate` gives them, or fill in this column."
+        )
     if processed_at.tzinfo is not None:
         processed_at = processed_at.astimezone(UTC).replace(tzinfo=None)
     return {"nlp_date": processed_at.date(), "nlp_datetime": processed_at}

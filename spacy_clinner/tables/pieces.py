@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spacy_clinner.tables.annotate import as_strings
 from spacy_clinner.tables.conditions import Condition, rows_that_fit
+from spacy_clinner.tables.schemas import TYPE_IN_SOURCE
 from spacy_clinner.tables.sources.source import FAULT, Request, Source
 
 # A piece ends before these many characters, too, so that notes of a megabyte fit in memory.
@@ -60,23 +61,34 @@ class Pieces:
         return list(dict.fromkeys((self.request.id, self.request.text, *self.keep)))
 
     def __iter__(self) -> Iterator[Piece]:
-        """YIELDS (Piece): The pieces."""
+        """YIELDS (Piece): The pieces; one without notes where the source has none, so that its
+        tables are written."""
         seen = Seen()
         for number, rows in enumerate(self._cut()):
             ids, faults = self._ids(rows)
             for at in np.flatnonzero(seen.add(ids)).tolist():
                 faults[at] = faults[at] or TWICE
             arrays = {name: _clean(rows.column(name)) for name in self.columns}
-            arrays[self.request.id] = pa.array(ids) if rows.column(
-                self.request.id).null_count else arrays[self.request.id]  # fmt: skip
+            if rows.column(self.request.id).null_count:
+                arrays[self.request.id] = pa.array(ids, pa.string())
             # Not cleaned: bytes that are no UTF-8 are told of by note.
             arrays[self.request.text] = rows.column(self.request.text)
-            notes = pa.RecordBatch.from_pydict(arrays)
-            yield Piece(
-                number, notes, faults, _digest(notes, faults), rows.column(ROW)[-1].as_py() + 1
-            )
+            schema = pa.schema([(name, array.type) for name, array in arrays.items()])
+            at, id_type = schema.get_field_index(self.request.id), self._type_of_ids()
+            schema = schema.set(at, schema.field(at).with_metadata({TYPE_IN_SOURCE: id_type}))
+            notes = pa.RecordBatch.from_arrays(list(arrays.values()), schema=schema)
+            read = rows.column(ROW)[-1].as_py() + 1 if len(rows) else 0
+            yield Piece(number, notes, faults, _digest(notes, faults), read)
+
+    def _type_of_ids(self) -> str:
+        return str(self.source.schema.field(self.request.id).type)
 
     def _cut(self) -> Iterator[pa.RecordBatch]:
+        cut = self._full()
+        yield next(cut, self._no_rows())
+        yield from cut
+
+    def _full(self) -> Iterator[pa.RecordBatch]:
         waiting = _Waiting()
         for rows in self._rows():
             begin = 0
@@ -96,6 +108,10 @@ class Pieces:
             numbers = pa.array(range(done, done + len(batch)), pa.int64())
             done += len(batch)
             yield rows_that_fit(batch.append_column(ROW, numbers), self.conditions)
+
+    def _no_rows(self) -> pa.RecordBatch:
+        schema = self.source.schema.append(pa.field(ROW, pa.int64()))
+        return pa.RecordBatch.from_pylist([], schema)
 
     def _ids(self, rows: pa.RecordBatch) -> tuple[list[str], list[str | None]]:
         """Ids as strings, one made up where it is null; and what the source found wrong."""

@@ -131,7 +131,7 @@ def run_entry(job: Job, model: pipelines.Model, pieces: Pieces) -> Entry:
         del asked[name]
     conditions = (*pieces.conditions, *job.conditions)
     return {
-        "clinner": spacy_clinner.__version__,
+        "clinner_version": spacy_clinner.__version__,
         "schema_version": VERSION,
         "source": source_key(pieces.request.location, pieces.request.options),
         "model": model.name,

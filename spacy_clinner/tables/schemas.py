@@ -7,6 +7,8 @@ import pyarrow as pa
 # Counts up when a column changes its name, type or meaning; a new column is no change.
 VERSION = "1"
 TEXT, OFFSET, FLAG = pa.string(), pa.int32(), pa.bool_()
+# In the metadata of `note_id`, whose strings may have been numbers.
+TYPE_IN_SOURCE = "type_in_source"
 OK, EMPTY, FAILED = "ok", "empty", "failed"
 
 
@@ -66,7 +68,8 @@ ENTITIES = _schema(
     _field("cue_end", OFFSET, "behind the negation cue", null=True, unit="characters"),
     _field("cue_text", TEXT, "the words that negate it; null with no_text", null=True),
     _field("evidence", pa.list_(pa.field("item", TEXT, nullable=False)),
-           "the rules, sections and modifiers that decided the assertion"),
+           "the rules, sections and modifiers that decided the assertion; no rule's name with "
+           "no_text"),
     _field("section", TEXT, "normalised title of the section that it stands in", null=True),
     _field("model", TEXT, "language and name of the pipeline", null=True),
     _field("model_version", TEXT, "version of the pipeline", null=True),
@@ -87,23 +90,25 @@ NOTES = _schema(
     _NOTE_ID,
     _field("status", TEXT, "ok, empty (null, or nothing but spaces) or failed"),
     _field("error", TEXT, "what failed and in which component; no word of the note", null=True),
-    _field("n_characters", OFFSET, "length; null where there is no text", null=True,
+    _field("n_characters", OFFSET, "length; null where no text could be read", null=True,
            unit="characters"),
     _field("n_entities", OFFSET, "rows of this note in entities"),
-    _field("sha256", TEXT, "of the text in UTF-8, hexadecimal; null where there is none",
-           null=True),
+    _field("sha256", TEXT, "of the text as it was read, in UTF-8, hexadecimal; null where none "
+           "could be read, as of bytes that are not UTF-8", null=True),
 )  # fmt: skip
 SCHEMAS = {"entities": ENTITIES, "links": LINKS, "notes": NOTES}
 
 
-def notes_schema(kept: pa.Schema, id_type: pa.DataType) -> pa.Schema:
+def notes_schema(kept: pa.Schema, ids: pa.Field) -> pa.Schema:
     """The schema of `notes` with the columns that are passed through.
 
     kept (pa.Schema): Those columns.
-    id_type (pa.DataType): The type that the ids had; it stands in the metadata of `note_id`.
+    ids (pa.Field): The column of ids as it is read. Its type stands in the metadata of `note_id`,
+        or the one that its own metadata has there.
     RETURNS (pa.Schema): The schema.
     """
     first = NOTES.field(0)
-    first = first.with_metadata({**first.metadata, b"type_in_source": str(id_type)})
+    known = (ids.metadata or {}).get(TYPE_IN_SOURCE.encode(), str(ids.type))
+    first = first.with_metadata({**first.metadata, TYPE_IN_SOURCE: known})
     fields = [first, *list(NOTES)[1:], *(field.remove_metadata() for field in kept)]
     return pa.schema(fields, metadata=NOTES.metadata)

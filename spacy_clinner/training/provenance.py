@@ -36,6 +36,8 @@ FLAGS = (
 )  # fmt: skip
 # The key of `nlp.meta` where `clinner.RecordingLogger.v1` leaves its counts.
 COUNTS = "training"
+# The key, there and in `training.json`, of how a pipeline was made before its last training.
+MADE = "made"
 
 
 def versions() -> dict[str, str]:

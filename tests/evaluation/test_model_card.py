@@ -218,6 +218,72 @@ def test_energy_and_carbon_follow_from_the_inputs_that_are_shown(facts):
     assert "Some Processor, 4 logical cores" in card
 
 
+MADE = [
+    {
+        "model": "teacher", "encoder": "sentence-transformers/all-mpnet-base-v2",
+        "parameters": 109000001, "gpu": "Some GPU", "seconds": 1800,
+        "steps": [
+            {"what": "masked words", "seconds": 41, "updates": None, "tokens": 8000003},
+            {"what": "gold", "seconds": 127, "updates": 1237, "tokens": None},
+        ],
+    },
+    {"model": "student", "cpu": "Some Processor",
+     "steps": [{"what": "gold", "seconds": 7200, "updates": 843, "kept": 811, "tokens": 98765}]},
+    {"model": "released", "steps": [{"what": "mean of the weights of the two above"}]},
+]  # fmt: skip
+
+
+@pytest.fixture
+def of_teacher(inputs):
+    return card_facts(inputs(training=TRAINING | {"made": MADE}))
+
+
+def test_a_model_that_had_a_teacher_tells_of_it_and_of_every_step(of_teacher):
+    card = render(of_teacher)
+    assert "## How it was made" in card
+    assert "[sentence-transformers/all-mpnet-base-v2](https://huggingface.co/" in card
+    assert (
+        "Apache-2.0, 109,000,001 weights | masked words, 8,000,003 tokens of text | Some GPU"
+        in card
+    )
+    assert "| teacher | gold | Some GPU | 127 s | 1,237 |" in card
+    assert (
+        "| student | gold, 98,765 tokens of text | Some Processor | 7,200 s | 843, kept the" in card
+    )
+    assert "| released | mean of the weights of the two above | – | – | – |" in card
+    assert "| updates, last training | 843 done" in card
+    for path in ((0, "parameters"), (0, "seconds"), (0, "steps", 1, "updates"),
+                 (1, "steps", 0, "kept")):  # fmt: skip
+        assert render(dict(of_teacher, made=changed(of_teacher["made"], path))) != card, path
+    for lines in tables(card):
+        assert {len(line) for line in lines} == {len(lines[0])}
+
+
+def test_the_teachers_gpu_is_in_the_estimate_and_its_encoder_among_the_sources(of_teacher):
+    energy = of_teacher["statements"]["energy"]
+    watts = 4 * energy["watts_per_core"]
+    spent = (2 * watts + 0.5 * energy["watts_per_gpu"]) / 1000
+    card = render(of_teacher)
+    assert f"2.00 h × {watts} W + 0.50 h × {energy['watts_per_gpu']} W = {spent:.3f} kWh" in card
+    assert "neither trials, nor the pretraining of the encoders" in card
+    names = [source["name"] for source in package_meta(of_teacher, card)["sources"]]
+    assert names[-1] == "sentence-transformers/all-mpnet-base-v2"
+
+
+def test_a_model_of_one_training_has_no_steps_to_tell(facts):
+    card = render(facts)
+    assert "## How it was made" not in card
+    assert "last training" not in card
+
+
+def test_the_facts_of_the_released_model_are_complete(inputs, root):
+    released = srsly.read_json(root / "configs/training-0.2.0.json")
+    card = render(card_facts(inputs(training=released)))
+    assert "| 1,232 |" in card
+    assert "| 1,080, kept the model after 810 |" in card
+    assert "NVIDIA H200" in card
+
+
 def test_the_speed_table_takes_summaries_plain_numbers_and_systems_it_does_not_know(facts):
     card = render(facts)
     assert "| en_clinner_cpu, int8 | 21,987 | 20,123 to 22,456 | – |" in card

@@ -1,6 +1,7 @@
 """Real HTTP servers that speak OpenAI's chat protocol, as far as tests need it."""
 
 import json
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -91,6 +92,44 @@ def serving(answer, delay=0.0):
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def dripping(first, every=0.05):
+    """The url of a server that sends FIRST, and then a byte at a time for as long as it is up."""
+    over = threading.Event()
+
+    def drip(connection):
+        with connection:
+            try:
+                connection.recv(65536)
+                connection.sendall(first)
+                while not over.wait(every):
+                    connection.sendall(b"x")
+            except OSError:
+                """The client has gone away."""
+
+    def accept():
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            drips.append(threading.Thread(target=drip, args=(connection,)))
+            drips[-1].start()
+
+    drips = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        accepting = threading.Thread(target=accept)
+        accepting.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        finally:
+            over.set()
+            # An accept() that waits is not ended by close().
+            listening.shutdown(socket.SHUT_RDWR)
+            for thread in (accepting, *drips):
+                thread.join()
 
 
 def text_asked(body):

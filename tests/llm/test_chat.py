@@ -4,13 +4,14 @@ import socket
 import time
 
 import pytest
-from chat_servers import completion, serving
+from chat_servers import completion, dripping, serving
 
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.llm.chat import Address, Budget, BudgetSpent, Chat, Patience, RequestFailed
 
 BODY = {"messages": [{"role": "user", "content": "Text:\nDenies fever."}]}
-QUICK = Patience(timeout=0.3, tries=3, first_wait=0.01)
+# On a busy machine a server that answers at once may take seconds.
+QUICK = Patience(timeout=20, tries=3, first_wait=0.01)
 
 
 def ask(url, budget=None, patience=QUICK, key=""):
@@ -104,6 +105,20 @@ def test_a_slow_server_is_not_waited_for():
         patience = Patience(timeout=0.1, tries=2, first_wait=0.01)
         with pytest.raises(RequestFailed, match=r"no answer within 0\.1 s.*tried 2 times"):
             ask(url, patience=patience)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [b"HTTP/1.1 200 OK\r\nX-Note: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{"],
+    ids=["of its header", "of its answer"],
+)
+def test_a_server_that_sends_a_byte_now_and_then_is_not_waited_for(first):
+    patience = Patience(timeout=0.3, tries=2, first_wait=0.01)
+    with (
+        dripping(first) as url,
+        pytest.raises(RequestFailed, match=r"no answer within 0\.3 s.*tried 2 times"),
+    ):
+        ask(url, patience=patience)
 
 
 def test_a_server_that_says_how_long_to_wait_is_heard():

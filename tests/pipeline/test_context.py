@@ -1,5 +1,8 @@
+import os
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -420,3 +423,35 @@ def test_an_order_to_hold_or_stop_negates_what_is_given_and_no_finding(
     for _, component in rules.pipeline:
         doc = component(doc)
     assert doc.spans["clinical"][0]._.negated is negated
+
+
+def test_what_decided_is_told_in_the_same_order_in_every_process():
+    told = (
+        "import spacy; from spacy.tokens import Span; nlp = spacy.blank('en')\n"
+        "nlp.add_pipe('clinner_sentences'); nlp.add_pipe('clinner_context')\n"
+        "doc = nlp.make_doc('Stopped: Foley removed.')\n"
+        "doc.ents = [Span(doc, 2, 3, 'DRUG')]\n"
+        "print([ent._.assertion_evidence for ent in nlp(doc).ents])"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", told],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(found) == 1
+    assert "rule:" in found.pop()
+
+
+@pytest.mark.parametrize("text", ["PMH:\nasthma \n", "PMH:\n\n\n asthma\n\n"])
+def test_a_span_of_white_space_at_the_end_of_a_section_is_judged(text):
+    nlp = spacy.blank("en")
+    for name in ("clinner_sentences", "clinner_sections", "clinner_context"):
+        nlp.add_pipe(name)
+    doc = nlp.make_doc(text)
+    doc.spans["clinical"] = [Span(doc, len(doc) - 1, len(doc), "PROBLEM")]
+    assert nlp(doc).spans["clinical"][0]._.negated is False

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import spacy
+import srsly
 from spacy.tokens import DocBin, Span
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config
-from tiny_encoders import biomedbert
+from tiny_encoders import biomedbert, gatortrons
 
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.loading import load_pipeline
@@ -72,6 +73,48 @@ def test_encoder_and_heads_are_the_mean_and_only_named_layers_are_kept(
     heads = mean.get_pipe("ner").model.get_ref("output_layer")
     np.testing.assert_allclose(heads.get_param("b"), [0.2, 0.2, 0.2], atol=1e-6)
     assert set(mean(WORDS).spans) == {"clinical"}
+
+
+def test_pipelines_of_other_encoders_have_no_mean(
+    average, encoder, corpus, root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(root)
+    earlier = write_pipeline(
+        gatortrons(tmp_path / "other", cased=False), corpus, tmp_path / "earlier", 0.5
+    )
+    later = write_pipeline(encoder, corpus, tmp_path / "later", 0.1)
+    with pytest.raises(ClinnerError, match="have other encoders"):
+        average.main(earlier, later, tmp_path / "mean", corpus, ["clinical"])
+    assert not (tmp_path / "mean").exists()
+
+
+def test_a_pipeline_without_an_encoder_has_no_mean(average, corpus, tmp_path):
+    spacy.blank("en").to_disk(tmp_path / "blank")
+    with pytest.raises(ClinnerError, match="blank: has no component 'transformer'"):
+        average.main(tmp_path / "blank", tmp_path / "blank", tmp_path / "mean", corpus, ["ncbi"])
+
+
+def test_how_both_were_made_is_kept_beside_the_mean(
+    average, encoder, corpus, root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(root)
+    teacher = {"model": "teacher", "gpu": "A GPU", "steps": [{"what": "gold", "updates": 7}]}
+    (tmp_path / "gold").mkdir()
+    earlier = write_pipeline(encoder, corpus, tmp_path / "earlier", 0.5)
+    later = write_pipeline(encoder, corpus, tmp_path / "gold/model-best", 0.1)
+    for folder, key, value in ((earlier, "made", [teacher]), (later, "training", {"step": 8})):
+        meta = srsly.read_json(folder / "meta.json")
+        srsly.write_json(folder / "meta.json", meta | {key: value})
+    facts = {"steps": 9, "seconds": 3.5, "words": 11, "hardware": {"cpu": "A CPU", "gpu": None}}
+    srsly.write_json(tmp_path / "gold/training.json", facts)
+    average.main(earlier, later, tmp_path / "clinner/model-best", corpus, ["clinical"])
+    told = srsly.read_json(tmp_path / "clinner/training.json")
+    assert {key: told[key] for key in facts} == facts
+    first, gold, mean = told["made"]
+    assert first == teacher
+    assert gold["cpu"] == "A CPU"
+    assert (gold["steps"][0]["updates"], gold["steps"][0]["kept"]) == (9, 8)
+    assert "mean of the weights" in mean["steps"][0]["what"]
 
 
 def test_pipelines_of_other_layers_have_no_mean(

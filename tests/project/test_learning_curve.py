@@ -21,10 +21,10 @@ def cell(way, size, f, seed=1, **further):
 
 def test_every_size_is_measured_with_every_seed_and_nothing_twice(script):
     targets = {"notes": script.read_target("notes=a.spacy,b.spacy")}
-    found = list(script.cells(targets, with_encoder=True, small=False))
+    found = list(script.cells(targets, script.WAYS, script.SIZES, script.SEEDS))
     # The model as it is once; then five sizes, three ways, three seeds.
     assert len(found) == len({c.file for c in found}) == 1 + 5 * 3 * 3
-    assert len(list(script.cells(targets, with_encoder=False, small=True))) == 1 + 2 * 2
+    assert len(list(script.cells(targets, script.WAYS[:2], (0, 5, 20), (1,)))) == 1 + 2 * 2
 
 
 def test_a_target_has_a_pool_and_a_test_and_perhaps_a_layer(script):
@@ -63,7 +63,7 @@ def test_what_was_measured_is_not_measured_again(script, tmp_path, monkeypatch):
 
     monkeypatch.setattr(script.Bench, "measure", measure)
     for _ in range(2):
-        script.main("model", tmp_path, ["notes=a,b"], small=True)
+        script.main("model", tmp_path, ["notes=a,b"], sizes="0,5,20", seeds="1")
     assert len(asked) == 5
     assert len(list((tmp_path / "cells").iterdir())) == 5
     assert json.loads((tmp_path / "cells/notes-random-0-1.json").read_text())["f"] == 0.5

@@ -13,6 +13,7 @@ if __name__ == "__main__":
 
 from spacy.language import Language
 
+from spacy_clinner.annotation import store
 from spacy_clinner.cli import main
 
 
@@ -23,6 +24,8 @@ def slow_or_failing(doc):
             time.sleep(0.5)
         if word.text == "breaks":
             raise RuntimeError(f"cannot read {doc.text}")
+        if word.text == "spoils" and doc.ents:
+            store.set_values(doc.ents[0], negation_cue=(doc.text, doc.text))
     return doc
 
 

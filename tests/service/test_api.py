@@ -1,14 +1,16 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid5
 
 import pyarrow as pa
 import pytest
 import spacy
+from fhir.resources.R4B.bundle import Bundle
 from servers import notes
 
 from spacy_clinner.tables.annotate import annotate
 from spacy_clinner.tables.comprehend_medical import to_comprehend_medical
-from spacy_clinner.tables.fhir import bundles
+from spacy_clinner.tables.fhir import NAMESPACE, bundles
 from spacy_clinner.tables.huggingface import to_entities
 
 TEXTS = (
@@ -87,12 +89,75 @@ def timeless(value):
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
-def test_a_note_that_fails_has_no_place_in_the_shapes_of_others(api):
-    answer = api.post("/v1/annotate?format=huggingface", json=notes("This breaks."))
-    assert answer.status_code == 500
-    assert answer.json()["error"]["message"] == (
-        "The note '0' failed: RuntimeError in slow_or_failing."
-    )
+SHAPES = ("huggingface", "comprehend-medical", "fhir")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_note_that_fails_costs_no_other_in_the_shapes_of_others_too(api, nlp, shape):
+    texts = ("No fever.", "This breaks.", "Has cough.")
+    answer = api.post(f"/v1/annotate?format={shape}", json=notes(*texts))
+    assert answer.status_code == 200
+    one, failed, other = (timeless(item) for item in answer.json())
+    alone = [
+        timeless(api.post(f"/v1/annotate?format={shape}", json=asked).json()[0])
+        for asked in (notes(texts[0]), {"notes": [{"id": "2", "text": texts[2]}]})
+    ]
+    assert [one, other] == alone
+    assert failed == FAILED[shape]
+
+
+FAILED = {
+    "huggingface": [
+        {
+            **{"entity_group": "ERROR", "score": 0.0, "word": "", "start": 0, "end": 0},
+            **{"assertion": None, "error": "RuntimeError in slow_or_failing"},
+        }
+    ],
+    "comprehend-medical": {
+        **{"Entities": [], "UnmappedAttributes": [], "ModelVersion": "1.2"},
+        "ErrorCode": "InternalServerException",
+        "ErrorMessage": "RuntimeError in slow_or_failing",
+    },
+    "fhir": {
+        "resourceType": "Bundle",
+        "id": str(uuid5(NAMESPACE, "1")),
+        "type": "collection",
+        "entry": [
+            {
+                "fullUrl": f"urn:uuid:{uuid5(NAMESPACE, '1' + chr(10) + 'outcome')}",
+                "resource": {
+                    "resourceType": "OperationOutcome",
+                    "id": str(uuid5(NAMESPACE, "1\noutcome")),
+                    "issue": [
+                        {
+                            "severity": "fatal",
+                            "code": "exception",
+                            "diagnostics": "RuntimeError in slow_or_failing",
+                        }
+                    ],
+                },
+            }
+        ],
+    },
+}
+
+
+def test_a_failed_note_is_a_bundle_that_readers_of_fhir_take(api):
+    (failed,) = api.post("/v1/annotate?format=fhir", json=notes("This breaks.")).json()
+    bundle = Bundle.model_validate(failed)
+    assert bundle.entry[0].resource.issue[0].code == "exception"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_empty_note_is_one_without_findings_in_every_shape(full, shape):
+    with full.client() as client:
+        for layers in (None, ["clinical"]):
+            asked = notes("", " \n", "No fever.") | {"layers": layers}
+            answer = client.post(f"/v1/annotate?format={shape}", json=asked)
+            assert answer.status_code == 200, answer.text
+            empty, blank, filled = answer.json()
+            assert "ERROR" not in answer.text
+            assert len(json.dumps(empty)) == len(json.dumps(blank)) < len(json.dumps(filled))
 
 
 def test_layers_and_threshold_choose_what_is_given(full):

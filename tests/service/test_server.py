@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from servers import SERVED, notes, running
 
@@ -70,6 +71,7 @@ def test_a_request_is_one_line_in_the_log_without_a_word_of_it(server, api):
     sent = ("Zyxwolf denies fever.", "Zyxwolf breaks.")
     answers = [api.post("/v1/annotate?format=huggingface", json=notes(text)) for text in sent] + [
         api.post("/v1/annotate", json=notes(*sent)),
+        api.post("/v1/annotate", json=notes("Zyxwolf spoils fever.")),
         api.post(
             "/v1/annotate", content=b'{"Zyxwolf', headers={"Content-Type": "application/json"}
         ),
@@ -81,12 +83,16 @@ def test_a_request_is_one_line_in_the_log_without_a_word_of_it(server, api):
     until = time.monotonic() + 30
     while not asked <= lines.keys() and time.monotonic() < until:
         lines = {found["id"]: found.groupdict() for found in LOGGED.finditer(server.logged())}
-    for answer, status, count in zip(answers, (200, 500, 200, 400, 404), "10200", strict=True):
+    for answer, status, count in zip(
+        answers, (200, 200, 200, 500, 400, 404), "112000", strict=True
+    ):
         assert answer.status_code == status
         line = lines[answer.headers["X-Request-ID"]]
         assert (line["status"], line["notes"]) == (str(status), count)
     assert lines[answers[0].headers["X-Request-ID"]]["words"] == "3"
     assert lines[answers[-1].headers["X-Request-ID"]]["route"] == "other"
+    assert f"{answers[3].headers['X-Request-ID']} failed: TypeError in " in server.logged()
+    assert "Zyxwolf" not in answers[3].text
     assert "Zyxwolf" not in server.logged()
 
 
@@ -176,3 +182,26 @@ def test_the_others_are_answered_while_a_long_note_is_computed(full):
             answered += 1
         assert asked.result().status_code == 200
     assert answered > 10
+
+
+def test_a_key_may_have_any_sign_in_either_encoding_that_callers_use(rules, tmp_path):
+    key = "sécret à"
+    with running(tmp_path, rules, env={"CLINNER_API_KEY": key}) as server:
+        for sent, status in (
+            (key.encode(), 200), (key.encode("latin1"), 200), (key.encode("utf-16-le"), 400),
+            ("sécret".encode(), 401), ("sécret á".encode(), 401), (b"s\xffcret", 401),
+        ):  # fmt: skip
+            # By hand: clients refuse to send some of these.
+            with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as one:
+                head = b"GET /v1/examples HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "
+                one.sendall(head + sent + b"\r\n\r\n")
+                assert one.recv(100).startswith(b"HTTP/1.1 %d" % status), sent
+        assert server.end() == 0
+
+
+@pytest.mark.parametrize("key", [" ", "secret\n", "\tsecret", "sec\rret", "sec\x7fret"])
+def test_a_key_that_nobody_could_send_is_told_at_the_start(key):
+    said = refused("no_such_model", "--port", 0, "--api-key", key)
+    assert "The API key" in said
+    assert "callers could never send it" in said
+    assert "sec" not in said

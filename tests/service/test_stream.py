@@ -60,6 +60,13 @@ def test_layers_threshold_and_format_are_asked_for_in_the_address(api):
     assert read(api.post(STREAM, content=b"", headers=LINES)) == []
 
 
+def test_a_line_that_fails_costs_no_other_in_the_shapes_of_others_too(api):
+    body = line(0, "fever") + line(1, "This breaks.") + line(2, "cough")
+    one, failed, other = read(api.post(f"{STREAM}?format=huggingface", content=body, headers=LINES))
+    assert [one[0]["word"], other[0]["word"]] == ["fever", "cough"]
+    assert failed[0]["error"] == "RuntimeError in slow_or_failing"
+
+
 @pytest.fixture
 def connection(server):
     host, port = server.url.removeprefix("http://").split(":")

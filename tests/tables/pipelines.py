@@ -15,6 +15,23 @@ def fails_at_a_word(doc: Doc) -> Doc:
     return doc
 
 
+@Language.factory("cannot_be_loaded")
+class CannotBeLoaded:
+    """Raise an error that no command foresees, and that quotes a note."""
+
+    def __init__(self, nlp, name):
+        pass
+
+    def __call__(self, doc: Doc) -> Doc:
+        return doc
+
+    def to_disk(self, *_, **__):
+        pass
+
+    def from_disk(self, *_, **__):
+        raise RuntimeError("Denies\nfever")
+
+
 def rules() -> Language:
     """Entities by patterns, negation by rules."""
     nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})

@@ -41,3 +41,25 @@ def test_a_password_is_not_shown_and_no_part_of_what_tells_runs_apart():
     assert without_password(option.format("a")) == option.format("***")
     assert source_key(option.format("a"), {}) == source_key(option.format("b"), {})
     assert source_key(url, {"query": "SELECT 1"}) != source_key(url, {"query": "SELECT 2"})
+
+
+def test_notes_are_the_same_however_their_place_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here = tmp_path.as_posix()
+
+    def same(*places, **options):
+        return len({source_key(place, options) for place in places}) == 1
+
+    assert same("n.parquet", "./n.parquet", f"{here}/x/../n.parquet")
+    assert same("exports/*.csv", "./exports//*.csv")
+    assert same("letters", "letters/")
+    assert not same("n.parquet", "m.parquet")
+    for kind in ("sqlite", "duckdb"):
+        assert same(f"{kind}:///c.db", f"{kind}:///./c.db", f"{kind}:///{here}/c.db", table="note")
+        assert not same(f"{kind}:///c.db", f"{kind}:///d.db")
+    assert same("duckdb:///c.db", "duckdb:///c.db?memory_limit=1GB")
+    assert same("postgresql://me@host/x", "postgresql+psycopg://me:secret@HOST/x")
+    assert not same("postgresql://me@host/x", "postgresql://me@host/x?options=-csearch_path%3Dy")
+    assert source_key("sqlite:///c", {"query": "SELECT 1"}) == source_key(
+        "sqlite:///c", {"query": " SELECT 1;\n"}
+    )

@@ -1,5 +1,7 @@
 """Real processes, real Ray and real Spark, on this machine: the same rows from all."""
 
+import multiprocessing
+import os
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -91,6 +93,16 @@ def test_there_are_as_many_processes_as_cores_and_memory_for_them(monkeypatch):
     assert 1 <= local.default_processes(Power(), Job("m")) <= local.cores()
 
 
+def test_there_are_no_more_processes_than_pieces(model, notes, monkeypatch):
+    monkeypatch.setattr(local, "default_processes", lambda *_: 8)
+    piece = Piece(0, notes, [None] * len(notes), "", len(notes))
+    before = {child.pid for child in multiprocessing.active_children()}
+    results = run_local([piece], Job(str(model)), Power())
+    assert next(results).entry["rows"] == len(notes)
+    # This process does it, with all threads.
+    assert {child.pid for child in multiprocessing.active_children()} == before
+
+
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_ray_gives_the_bytes_of_one_process(run):
@@ -132,6 +144,9 @@ def test_spark_gives_the_rows_of_the_function(spark, model, notes, expected):
     from spacy_clinner.tables.spark import tables
 
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    # What a worker leaves on disk is its user's alone.
+    masks = spark.sparkContext.parallelize([0], 1).map(lambda _: os.umask(0o077)).collect()
+    assert masks == [0o077]
     frame = spark.createDataFrame(
         [tuple(row.values()) for row in notes.to_pylist()], "note_id long, text string, ward string"
     )

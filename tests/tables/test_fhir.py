@@ -5,6 +5,7 @@ from fhir.resources.R4B.bundle import Bundle
 from fhir_resources import code, is_active_condition, resources
 from finding_rows import EVERYTHING, entities, entity, link, links, notes
 
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.concepts import read_codes
 from spacy_clinner.tables.fhir import DERIVATION, POLARITY, bundles
 
@@ -240,6 +241,11 @@ def test_a_label_that_fhir_has_no_resource_for_is_left_out():
 def test_every_note_has_a_bundle_but_those_that_failed():
     assert "entry" not in bundle_of()
     assert bundles(entities(), links(), notes("1", status="failed")).num_rows == 0
+
+
+def test_findings_without_a_time_are_refused():
+    with pytest.raises(ClinnerError, match="`processed_at` is null"):
+        bundle_of(entity(processed_at=None))
 
 
 def test_the_same_findings_are_the_same_bytes():

@@ -207,6 +207,12 @@ def test_terms_without_their_words_are_refused():
         note_nlp(entities(made), links())
 
 
+def test_terms_without_a_time_are_refused_and_those_without_a_model_name_none():
+    with pytest.raises(ClinnerError, match=r"nlp_date.*`processed_at` is null"):
+        note_nlp(entities(entity(processed_at=None)), links())
+    assert row_of({"model": None, "model_version": None})["nlp_system"] is None
+
+
 def test_tables_of_the_user_give_concepts(tmp_path):
     codes, sections = tmp_path / "codes.csv", tmp_path / "sections.csv"
     codes.write_text(

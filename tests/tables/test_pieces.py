@@ -89,3 +89,18 @@ def test_strings_that_are_no_utf8_in_parquet_are_rows(notes):
     spoilt = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"a\xe9cdef")])
     [piece] = cut(notes({"note_id": spoilt, "text": spoilt}))
     assert piece.notes.column("note_id").to_pylist() == ["a\ufffdc", "def"]
+
+
+def test_a_source_without_notes_is_one_piece_without_any(notes):
+    table = {"note_id": pa.array([], pa.int64()), "text": pa.array([], pa.string())}
+    [piece] = cut(notes(table))
+    assert (piece.number, len(piece.notes), piece.rows_read, piece.faults) == (0, 0, 0, [])
+    path = notes({"note_id": [1], "text": ["fever"], "year": [2019]})
+    [piece] = cut(path, 2, [read_condition("year>=2020")], keep=("year",))
+    assert piece.notes.schema.names == ["note_id", "text"]
+
+
+def test_all_pieces_know_the_type_that_ids_have_in_the_source(notes):
+    for piece in cut(notes({"note_id": [1, None, 3, 4], "text": [""] * 4}), 2):
+        metadata = piece.notes.schema.field("note_id").metadata
+        assert metadata == {b"type_in_source": b"int64"}

@@ -146,6 +146,19 @@ def test_exit_code_is_0_where_all_is_done(model, tmp_path):
     assert table(tmp_path / "out", "notes")["n_characters"].to_pylist() == [9, 1_160_000]
 
 
+def test_what_nobody_foresaw_is_exit_code_2_and_quotes_no_note(tmp_path):
+    nlp = rules()
+    nlp.add_pipe("cannot_be_loaded")
+    nlp.to_disk(tmp_path / "model")
+    pq.write_table(pa.table({"note_id": [1], "text": ["Denies fever"]}), tmp_path / "n.parquet")
+    annotate(
+        tmp_path, "model", "n.parquet", "out", code=2,
+        says=["RuntimeError: a fault of this program, at", "pipelines.py"],
+    )  # fmt: skip
+    done = clinner(tmp_path, "annotate", "model", "n.parquet", "out", "--processes", 1)
+    assert not {"Denies", "fever"} & {*done.stderr.split()}
+
+
 def test_without_pyarrow_it_says_what_to_install(tmp_path):
     (tmp_path / "pyarrow.py").write_text("raise ModuleNotFoundError('gone', name='pyarrow')")
     command = [sys.executable, "-m", "spacy_clinner", "annotate", "m", "n.parquet", "out"]
@@ -181,6 +194,17 @@ def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):
         (["{model}", "n.parquet", "out", "--engine", "dask"], "--engine 'dask': unknown"),
         (["{model}", "n.parquet", "out", "--format", "x"], "--format 'x': unknown"),
         (["{model}", "n.parquet", "out", "--files", "x"], "--files 'x': unknown"),
+        (["{model}", "n.parquet", "out", "--threshold", "1.5"], "is not in the range"),
+        (["{model}", "n.parquet", "out", "--address", "auto"], "--address is for --engine ray"),
+        (["{model}", "n.parquet", "out", "--id", "text"], "--id and --text both name 'text'"),
+        (
+            ["{model}", "n.parquet", "out", "--no-text", "--where", "cue_text=no"],
+            "--where cue_text: with --no-text there is none",
+        ),
+        (
+            ["{model}", "n.parquet", "--to", "sqlite:///x", "--files", "csv"],
+            "--files is for a folder OUT",
+        ),
         (["{model}", "n.parquet", "."], ".: holds files, but no run of this command"),
         (["{model}", "n.parquet", "n.parquet"], "n.parquet: File exists"),
     ],
@@ -211,6 +235,34 @@ def test_the_same_command_does_nothing_when_all_is_done(model, notes, tmp_path):
     before = files(tmp_path / "out")
     annotate(tmp_path, model, notes, "out", code=1, says=["notes ok", "247"])
     assert files(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("files_as", ["parquet", "jsonl", "csv"])
+def test_a_source_without_notes_gives_tables_without_rows(model, tmp_path, files_as):
+    empty = {"note_id": pa.array([], pa.int64()), "text": pa.array([], pa.string())}
+    pq.write_table(pa.table({**empty, "day": pa.array([], pa.date32())}), tmp_path / "n.parquet")
+    arguments = (model, "n.parquet", "out", "--keep", "day", "--files", files_as)
+    for _ in range(2):
+        annotate(tmp_path, *arguments)
+    written = {path for path in files(tmp_path / "out") if not path.startswith("_")}
+    assert written == {f"{n}/part-000000.{files_as}" for n in ("entities", "links", "notes")}
+    if files_as == "parquet":
+        assert table(tmp_path / "out", "entities").schema.equals(ENTITIES)
+        assert table(tmp_path / "out", "notes").schema.field("day").type == pa.date32()
+    if files_as == "csv":
+        header = files(tmp_path / "out")["links/part-000000.csv"].decode()
+        assert header.strip().replace('"', "").split(",") == LINKS.names
+
+
+def test_all_parts_of_a_table_have_one_schema(model, tmp_path):
+    # Of two pieces, one has a null id.
+    pq.write_table(
+        pa.table({"note_id": [1, None, 3, 4], "text": ["fever"] * 4}), tmp_path / "n.parquet"
+    )
+    annotate(tmp_path, model, "n.parquet", "out", "--piece", 2, code=1)
+    first, second = (pq.read_schema(p) for p in sorted((tmp_path / "out/notes").iterdir()))
+    assert first.equals(second, check_metadata=True)
+    assert first.field("note_id").metadata[b"type_in_source"] == b"int64"
 
 
 def test_another_model_setting_or_input_is_refused_and_named(model, notes, tmp_path):

@@ -127,6 +127,70 @@ def test_rows_that_cannot_be_read_say_why_and_cost_no_other(tmp_path):
     ]
 
 
+def test_rows_that_cannot_be_read_have_no_text_and_name_the_column(tmp_path):
+    (tmp_path / "n.csv").write_bytes(
+        b"note_id,text,ward\n1,fever,A\n2,fever,caf\xe9\n3,half, a note\n4,caf\xe9,A\n"
+        b"5,half, a note,A\n"
+    )
+    (tmp_path / "n.jsonl").write_bytes(
+        b'{"note_id": "1", "text": "fever", "ward": "A"}\n'
+        b'{"note_id": "2", "text": "fever", "ward": "caf\xe9"}\n'
+    )
+    table = read(tmp_path / "n.csv", keep=("ward",))
+    assert table["text"].to_pylist() == ["fever", None, "half", None, None]
+    told = "column 'ward' is not UTF-8 (byte 0xe9 at character 3)"
+    assert table[FAULT][1].as_py() == told
+    table = read(tmp_path / "n.jsonl", keep=("ward",))
+    assert table["text"].to_pylist() == ["fever", None]
+    assert table[FAULT].to_pylist() == [None, told]
+    assert table["ward"].to_pylist() == ["A", "caf\ufffd"]
+
+
+def lines_of(path, *records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def test_a_column_that_all_first_json_lines_lack_is_missing_in_some_it_is_null(
+    tmp_path,
+):
+    note = {"note_id": "1", "text": "fever"}
+    some = lines_of(tmp_path / "some.jsonl", note, {"note_id": "2"}, {**note, "ward": "A"})
+    table = read(some, keep=("ward",))
+    assert table["ward"].to_pylist() == [None, None, "A"]
+    assert table[FAULT].to_pylist() == [None, "no field 'text'", None]
+    with pytest.raises(ClinnerError, match=r"some.jsonl:1-3: no column 'seen'. It has note_id, t"):
+        read(some, keep=("seen",))
+    late = lines_of(tmp_path / "late.jsonl", *[note] * 1000, {**note, "ward": "A"})
+    with pytest.raises(ClinnerError, match=r"late.jsonl:1-1000: no column 'ward'"):
+        read(late, keep=("ward",))
+    # The first line may hold no note, as any other.
+    spoilt = tmp_path / "spoilt.jsonl"
+    spoilt.write_text("nonsense\n" + json.dumps(note) + "\n")
+    assert read(spoilt)[FAULT].to_pylist() == ["no JSON object in line 1 of spoilt.jsonl", None]
+
+
+def test_a_column_is_missing_where_no_file_of_json_lines_has_it(tmp_path):
+    note = {"note_id": "1", "text": "fever"}
+    lines_of(tmp_path / "a.jsonl", note)
+    lines_of(tmp_path / "b.jsonl")
+    lines_of(tmp_path / "c.jsonl", {**note, "ward": "A"})
+    assert read(tmp_path, keep=("ward",))["ward"].to_pylist() == [None, "A"]
+    with pytest.raises(ClinnerError, match=r"a.jsonl and 2 more files: no column 'x'"):
+        read(tmp_path, keep=("x",))
+    lines_of(tmp_path / "d.jsonl", {"note_id": "1", "body": "fever"})
+    with pytest.raises(ClinnerError, match=r"d.jsonl:1: no column 'text'"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.txt.gz", "n.parquet.zst", "n.csv.bz2", "n.jsonl.zip"])
+def test_notes_that_are_packed_in_a_way_that_is_not_read_are_not_passed_over(tmp_path, name):
+    written(tmp_path / "n.csv")
+    (tmp_path / name).touch()
+    with pytest.raises(ClinnerError, match=f"{name}: what is read are files that end in"):
+        read(tmp_path)
+
+
 def test_values_that_are_no_strings_are_kept_as_json(tmp_path):
     (tmp_path / "n.jsonl").write_text(
         '{"note_id": 1.5, "text": "a", "ward": {"name": "é"}}\n'

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import srsly
 from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
 
-from spacy_clinner.architectures.layered_tagger import score_slices
+from spacy_clinner.architectures.layered_tagger import head_scale, score_slices
 from spacy_clinner.cpu.edition import optimize
 from spacy_clinner.cpu.export import max_length, tokenizer_json
 from spacy_clinner.cpu.exported import read_tokenizer
@@ -107,8 +106,7 @@ def head(nlp: Language) -> tuple[Any, Any, list[str]]:
     ner: LayeredNER = _component(nlp, "clinner_ner")
     layer = ner.ents_from[0] if ner.ents_from else ner.layers[0]
     columns = score_slices(ner.layer_labels)[layer]
-    nodes = ner.model.get_ref("token_scores").walk()
-    scale = float(np.prod([node.attrs["factor"] for node in nodes if node.name == "scale"]))
+    scale = head_scale(ner.model)
     linear = ner.model.get_ref("output_layer")
     weights, bias = (scale * linear.get_param(name)[columns] for name in ("W", "b"))
     labels = ner.layer_labels[layer]

@@ -86,6 +86,7 @@ def card_facts(inputs: CardInputs) -> dict[str, Any]:
     sources = read_toml(inputs.sources, "no such file of sources.")
     conversion = read_json(inputs.conversion, "Run `spacy project run convert` first.")
     layers = layer_facts(nlp, metrics)
+    training = _optional(inputs.training)
     base = inputs.base or inputs.model
     trained = nlp if base == inputs.model else load_pipeline(base)
     return {
@@ -97,7 +98,11 @@ def card_facts(inputs: CardInputs) -> dict[str, Any]:
         "encoder": encoder_facts(inputs.encoder, sources),
         "architecture": architecture_facts(trained),
         "settings": provenance.settings_facts(base),
-        "training": _optional(inputs.training),
+        "training": training,
+        "made": [
+            {**part, "encoder": part.get("encoder") and encoder_facts(part["encoder"], sources)}
+            for part in (training or {}).get(provenance.MADE, ())
+        ],
         "sources": corpus_facts(inputs.corpora, conversion, sources),
         "unlabelled": [source(sources, name) for name in inputs.unlabelled],
         "losses": conversion.get("losses", {}),

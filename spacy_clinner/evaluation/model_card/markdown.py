@@ -1,11 +1,19 @@
 """A model card in Markdown. Every number in it comes from the facts."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-NONE = "–"
-UNKNOWN = "not recorded"
-Facts = Mapping[str, Any]
+from spacy_clinner.evaluation.model_card.cells import (
+    NONE,
+    UNKNOWN,
+    Facts,
+    bullets,
+    link,
+    number,
+    percent,
+    table,
+)
+from spacy_clinner.evaluation.model_card.making import making, training
 
 
 def render(facts: Facts) -> str:
@@ -17,14 +25,15 @@ def render(facts: Facts) -> str:
     said = facts["statements"]
     sections = {
         "What it is": _overview(facts),
-        "What it is for": _bullets(said["use"]["intended"]),
-        "What it must not be used for": _bullets(said["use"]["forbidden"]),
+        "What it is for": bullets(said["use"]["intended"]),
+        "What it must not be used for": bullets(said["use"]["forbidden"]),
         "Labels": _labels(facts["layers"]),
         "What it learned from": _data(facts),
+        "How it was made": making(facts["made"]),
         "Scores": _scores(facts),
         "Speed": _speed(facts),
         "Known failures": _failures(facts),
-        "Training, hardware and carbon": _training(facts),
+        "Training, hardware and carbon": training(facts),
     }
     parts = [
         f"# {facts['name']} {facts['version']}: model card",
@@ -32,47 +41,13 @@ def render(facts: Facts) -> str:
         "Written by `scripts/model_card.py` from what was measured; not to be edited.",
     ]
     for title, blocks in sections.items():
-        parts += [f"## {title}", *blocks]
+        if written := list(blocks):
+            parts += [f"## {title}", *written]
     return "\n\n".join(parts) + "\n"
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table.
-
-    columns (Sequence[str]): The titles.
-    rows (Iterable[Sequence[str]]): As many cells each.
-    left (int): How many columns hold text; the others are aligned to the right.
-    RETURNS (str): The table.
-    """
-    rule = ["---" if at < left else "---:" for at in range(len(columns))]
-    lines = [list(columns), rule, *(list(map(_cell, row)) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", r"\|") or NONE
-
-
-def percent(value: float | None) -> str:
-    """A share in percent, with one decimal."""
-    return NONE if value is None else f"{100 * value:.1f}"
-
-
-def number(value: float | None) -> str:
-    """A whole number with separators."""
-    return NONE if value is None else f"{value:,.0f}"
 
 
 def _prf(score: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(percent(score.get(key)) for key in ("p", "r", "f"))
-
-
-def _bullets(items: Iterable[str]) -> list[str]:
-    return ["\n".join(f"- {item}" for item in items)]
-
-
-def _link(entry: Mapping[str, str]) -> str:
-    return f"[{entry['name']}]({entry['url']})" if entry["url"] else entry["name"]
 
 
 def licence(facts: Facts) -> str:
@@ -89,6 +64,7 @@ def _overview(facts: Facts) -> Iterator[str]:
     edition = f"CPU edition, {facts['precision']}" if facts["precision"] else "for torch"
     components = ", ".join(f"`{n}` ({factory})" for n, factory in facts["components"].items())
     settings = facts["settings"]
+    last = ", last training" if facts["made"] else ""
     rows = [
         ("version", facts["version"]),
         ("edition", edition),
@@ -97,14 +73,14 @@ def _overview(facts: Facts) -> Iterator[str]:
             "layers",
             ", ".join(f"`{layer}`: {len(x)} labels" for layer, x in facts["layers"].items()),
         ),
-        ("encoder", f"{_link(encoder)}, {encoder['licence'] or 'licence not stated'}"),
+        ("encoder", f"{link(encoder)}, {encoder['licence'] or 'licence not stated'}"),
         ("encoder's shape", shape or UNKNOWN),
         ("parameters", _parameters(parameters)),
         ("licence", licence(facts)),
-        ("trained with", ", ".join(f"{n} {v}" for n, v in versions.items()) or UNKNOWN),
-        ("seed", str(settings.get("seed", UNKNOWN))),
-        ("updates", _updates(facts)),
-        ("settings", ", ".join(f"{k} = {v}" for k, v in settings.items()) or UNKNOWN),
+        (f"trained with{last}", ", ".join(f"{n} {v}" for n, v in versions.items()) or UNKNOWN),
+        (f"seed{last}", str(settings.get("seed", UNKNOWN))),
+        (f"updates{last}", _updates(facts)),
+        (f"settings{last}", ", ".join(f"{k} = {v}" for k, v in settings.items()) or UNKNOWN),
     ]
     yield table(("", ""), rows, left=2)
     yield facts["statements"]["package"]["licence_note"]
@@ -139,14 +115,14 @@ def _data(facts: Facts) -> Iterator[str]:
     rows = []
     for entry in facts["sources"]:
         documents = (number(entry["documents"][split]) for split in ("train", "dev", "test"))
-        text = (_link(entry), entry["what"], ", ".join(entry["layers"]))
+        text = (link(entry), entry["what"], ", ".join(entry["layers"]))
         legal = (entry["licence"] or "not stated", entry["citation"])
         rows.append((*text, *legal, *documents, number(entry["spans"]["test"])))
     yield "Documents by part; the test parts were not trained or tuned on."
     yield table(columns, rows, left=5)
     if facts["unlabelled"]:
         yield "Unlabelled text, for the encoder or for learning from a model's own labels:"
-        texts = [(_link(e), e["what"], e["licence"] or "not stated") for e in facts["unlabelled"]]
+        texts = [(link(e), e["what"], e["licence"] or "not stated") for e in facts["unlabelled"]]
         yield table(("text", "what", "licence"), texts, left=3)
     if facts["losses"]:
         lost = [(reason, number(count)) for reason, count in facts["losses"].items()]
@@ -268,7 +244,7 @@ def _speed(facts: Facts) -> Iterator[str]:
     cores = f"{machine['cores']} logical cores" if "cores" in machine else ""
     yield f"Text in, entities out, on {', '.join(filter(None, (machine.get('cpu'), cores)))}:"
     yield table(("system", "words per second, median", "range", "peak memory, MB"), rows)
-    yield from _bullets(benchmark.get("remarks", ()))
+    yield from bullets(benchmark.get("remarks", ()))
 
 
 def _megabytes(size: float | None) -> str:
@@ -277,7 +253,7 @@ def _megabytes(size: float | None) -> str:
 
 def _failures(facts: Facts) -> Iterator[str]:
     limits = facts["statements"]["use"]["limits"]
-    yield from _bullets([*limits, *_weakest(facts["metrics"]["strict"])])
+    yield from bullets([*limits, *_weakest(facts["metrics"]["strict"])])
     probes = facts["probes"]
     if not probes:
         return
@@ -312,40 +288,3 @@ def _weakest(strict: Mapping[str, Any]) -> Iterator[str]:
             f"weakest label is `{worst}` with an F1 of {percent(labels[worst]['f'])} "
             f"({number(labels[worst]['gold'])} gold)."
         )
-
-
-def _training(facts: Facts) -> Iterator[str]:
-    training = facts["training"]
-    if training is None:
-        yield "Not recorded."
-        return
-    used, energy = training["hardware"], facts["statements"]["energy"]
-    hours = training["seconds"] / 3600
-    watts = energy["watts_per_core"] * used["cores"]
-    power = f"{energy['watts_per_core']} W × {used['cores']} cores"
-    if used["gpu"]:
-        watts += energy["watts_per_gpu"]
-        power += f" + {energy['watts_per_gpu']} W"
-    kilowatt_hours = hours * watts / 1000
-    grams = kilowatt_hours * energy["grams_per_kwh"]
-    rows = [
-        ("started", training["started"]),
-        ("processor", f"{used['cpu']}, {used['cores']} logical cores"),
-        ("GPU", used["gpu"] or "none"),
-        ("wall-clock time", f"{hours:.2f} h"),
-        ("words read, repetitions included", _known(training.get("words"))),
-        ("words per second, evaluation on dev included", _known(training.get("words_per_second"))),
-        ("power, assumed", f"{power} = {watts} W: {energy['watts_note']}"),
-        ("energy, estimated", f"{hours:.2f} h × {watts} W = {kilowatt_hours:.3f} kWh"),
-        ("carbon intensity, assumed", f"{energy['grams_per_kwh']} g/kWh: {energy['grams_note']}"),
-        ("carbon dioxide, estimated", f"{grams:.1f} g"),
-    ]
-    yield table(("", ""), rows, left=2)
-    yield (
-        "The estimate is of this one training: neither its trials, nor pretraining or adapting "
-        "the encoder, nor cooling and the making of the machine are in it."
-    )
-
-
-def _known(value: float | None) -> str:
-    return UNKNOWN if value is None else number(value)

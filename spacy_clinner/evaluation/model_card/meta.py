@@ -19,7 +19,9 @@ def package_meta(facts: Mapping[str, Any], card: str) -> dict[str, Any]:
     """
     said = facts["statements"]["package"]
     encoder = facts["encoder"]
-    used = [*facts["sources"], *facts["unlabelled"], encoder]
+    teachers = [part["encoder"] for part in facts["made"] if part["encoder"]]
+    others = [other for other in teachers if other["name"] != encoder["name"]]
+    used = [*facts["sources"], *facts["unlabelled"], encoder, *others]
     return {
         "description": said["description"],
         "author": said["author"],

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from spacy_clinner.pipeline.context.lexicon import CATEGORIES
+
 # In the order in which one beats the other; i2b2 2010, but words that say "absent" beat
 # "conditional" here: "denies chest pain on exertion" is absent.
 COMBINE = ("rules", "relations", "either", "relations_first")
@@ -91,7 +93,10 @@ def attributes(
         "historical": "historical" in evidence,
         "experiencer": experiencer,
         "assertion": _assertion(evidence.keys(), experiencer),
-        "assertion_evidence": list(dict.fromkeys(evidence.values())),
+        # In one order in every process: what it came in is that of a set of strings.
+        "assertion_evidence": list(
+            dict.fromkeys(evidence[category] for category in CATEGORIES if category in evidence)
+        ),
     }
 
 

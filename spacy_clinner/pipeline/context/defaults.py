@@ -60,7 +60,9 @@ class SectionDefaults:
         resets = [mark for mark in marks if mark[2].resets]
         return [
             head.title
+            # Of white space alone nothing is said.
             if head is not None
+            and entity[0] < entity[1]
             and self._holds(tokens, resets, entity, head, self.defaults[head.title])
             else None
             for entity, head in zip(entities, heads, strict=True)

@@ -88,7 +88,8 @@ function links(finding, text, onCorrect) {
     const remove = {
       type: "button",
       class: "quiet",
-      text: "Remove",
+      text: "×",
+      title: "Remove the link",
       "aria-label": `Remove the link to ${link.label} ${words(link, text)}`,
       on: {
         click: () => onCorrect({ links: finding.links.filter((other) => other !== link) }),

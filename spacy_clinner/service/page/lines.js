@@ -27,7 +27,8 @@ export function drawLines(canvas, finding, rangesOf) {
         y: top - origin.top,
         width,
         height,
-      }));
+      }))
+      .reduce(joined, []);
   const own = rectangles(finding);
   if (!own.length) return;
   const isCue = ({ start, end }) => finding.cue?.start === start && finding.cue?.end === end;
@@ -41,6 +42,25 @@ export function drawLines(canvas, finding, rangesOf) {
     }
     if (frames.length) canvas.append(...line(own[0], frames[0], target.kind));
   }
+}
+
+/** Boxes with one more: one box for words that stand side by side, such as a space at a line's end. */
+function joined(boxes, box) {
+  const beside = boxes.findIndex(
+    ({ x, y, width, height }) =>
+      Math.abs(y - box.y) < height / 2 && x <= box.x + box.width + 1 && box.x <= x + width + 1,
+  );
+  if (beside < 0) return [...boxes, box];
+  const { x, y, width, height } = boxes[beside];
+  const left = Math.min(x, box.x);
+  const top = Math.min(y, box.y);
+  const whole = {
+    x: left,
+    y: top,
+    width: Math.max(x + width, box.x + box.width) - left,
+    height: Math.max(y + height, box.y + box.height) - top,
+  };
+  return boxes.with(beside, whole);
 }
 
 /** From one box to another: over the words where both stand in one line, else down the page. */

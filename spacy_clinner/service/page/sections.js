@@ -64,6 +64,13 @@ const KINDS = [
   },
 ];
 
+/** What is asserted, where that is not what one would think. */
+function unusual(finding) {
+  const what = said(finding);
+  const isUsual = ["present", "not judged"].includes(what);
+  return isUsual ? null : el("small", { class: "unusual", text: what });
+}
+
 export class SectionsView {
   #root;
   #color;
@@ -105,9 +112,13 @@ export class SectionsView {
 
   #table({ name, columns }, findings, text, section) {
     const headers = columns.map(([column]) => el("th", { scope: "col", text: column }));
+    const isSaid = columns.some(([column]) => column === "Assertion");
     const rows = findings.map((finding) => {
       const cells = columns.map(([column, of]) => {
-        if (!of) return el("th", { scope: "row" }, this.#opener(finding, text));
+        if (!of) {
+          const more = isSaid ? null : unusual(finding);
+          return el("th", { scope: "row" }, this.#opener(finding, text), " ", more);
+        }
         const filled = of(finding, text);
         return el("td", { text: filled, data: { column, said: filled } });
       });

@@ -15,7 +15,7 @@ export function createService() {
 
   async function ask(path, options = {}) {
     const headers = { Accept: "application/json", ...options.headers };
-    if (key) headers.Authorization = `Bearer ${key}`;
+    if (key) headers.Authorization = `Bearer ${inBytes(key)}`;
     let response;
     try {
       response = await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit" });
@@ -39,6 +39,11 @@ export function createService() {
       return (await ask("v1/annotate", { method: "POST", headers, body, signal })).notes[0];
     },
   };
+}
+
+/** A text in UTF-8, byte by byte: a header holds nothing else. */
+function inBytes(text) {
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 /** An answer that is none, in the words of the service. */

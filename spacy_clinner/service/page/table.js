@@ -69,7 +69,8 @@ export class TableView {
   }
 
   #row(finding, text, toPoints) {
-    const linked = ({ label, ...link }) => `${label.toLowerCase()}: ${words(link, text)}`;
+    const linked = ({ label, ...link }) =>
+      `${label.toLowerCase().replaceAll("_", " ")}: ${words(link, text)}`;
     const row = {
       id: finding.id,
       start: finding.start,
@@ -116,7 +117,9 @@ export class TableView {
 
 function drawn(row) {
   const open = el("button", { type: "button", class: `name ${row.state}`, text: row.words });
-  const label = el("span", { class: "chip", text: row.label, style: { "--mark": row.color } });
+  // A long label goes on in the next line behind one of its underscores.
+  const parts = row.label.split(/(?<=_)/).flatMap((part) => [part, el("wbr")]);
+  const label = el("span", { class: "chip", style: { "--mark": row.color } }, ...parts);
   const cell = (name, text) => el("td", { class: name, text });
   return el(
     "tr",

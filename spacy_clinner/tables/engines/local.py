@@ -1,5 +1,6 @@
 """Processes on this machine."""
 
+import itertools
 import multiprocessing
 import os
 import sys
@@ -32,7 +33,12 @@ def run_local(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Resul
     YIELDS (Result): In the order of the pieces.
     RAISES (ClinnerError): The model cannot be loaded, or the system ended a process.
     """
-    processes = power.processes or default_processes(power, job)
+    processes = power.processes
+    if not processes:
+        # As many as there are pieces: one that has none leaves its cores to others.
+        pieces = iter(pieces)
+        first = list(itertools.islice(pieces, default_processes(power, job)))
+        pieces, processes = itertools.chain(first, pieces), max(1, len(first))
     if processes == 1:
         worker = Worker(job, power.threads)
         yield from map(worker, pieces)

@@ -2,42 +2,46 @@
 not null. Quoted line ends, commas and NUL are part of the value."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.tables.sources.opening import not_utf8, opened, storable
-from spacy_clinner.tables.sources.rows import Read, as_batches, strings
+from spacy_clinner.tables.sources.opening import not_utf8, opened
+from spacy_clinner.tables.sources.rows import Read, as_batches, checked, strings
 from spacy_clinner.tables.sources.source import Request, check_there
 
 LONGEST_FIELD = 2**31 - 1
 
 
-def schema(path: Path, request: Request, delimiter: str) -> pa.Schema:
+def schema(paths: Sequence[Path], request: Request, delimiter: str) -> pa.Schema:
     """The columns that are meant.
 
-    path (Path): The file.
+    paths (Sequence[Path]): The files.
     request (Request): Names them.
     delimiter (str): What stands between values.
     RETURNS (pa.Schema): All strings.
-    RAISES (ClinnerError): The file has no header, or lacks one of them.
+    RAISES (ClinnerError): A file has no header, or lacks one of them.
     """
-    with opened(path) as file:
-        header = next(_rows(file, path, delimiter), [])
-    if any(not_utf8(name) for name in header):
-        raise ClinnerError(f"{path}:1: the header is not UTF-8 text. Convert the file to UTF-8.")
-    if not header:
-        raise ClinnerError(f"{path}: the file is empty. Its first line must name the columns.")
-    check_there(request.columns, header, str(path))
+    for path in paths:
+        with opened(path) as file:
+            header = next(_rows(file, path, delimiter), [])
+        if any(not_utf8(name) for name in header):
+            raise ClinnerError(
+                f"{path}:1: the header is not UTF-8 text. Convert the file to UTF-8."
+            )
+        if not header:
+            raise ClinnerError(f"{path}: the file is empty. Its first line must name the columns.")
+        check_there(request.columns, header, str(path))
     return strings(request)
 
 
 def rows(path: Path, request: Request, delimiter: str) -> Iterator[pa.RecordBatch]:
     """The rows of a file.
 
-    path (Path), request (Request), delimiter (str): As `schema` takes them.
+    path (Path): The file.
+    request (Request), delimiter (str): As `schema` takes them.
     YIELDS (pa.RecordBatch): The columns that are meant.
     RAISES (ClinnerError): A quote is never closed, or the file cannot be unpacked.
     """
@@ -52,7 +56,8 @@ def _read(path: Path, request: Request, delimiter: str) -> Iterator[Read]:
         for row in lines:
             # What the csv module makes of a blank line.
             if row:
-                yield _values(row, places, len(header))
+                values = [row[place] if place < len(row) else None for place in places]
+                yield checked(values, request, _fault(row, header))
 
 
 def _rows(file: Iterator[str], path: Path, delimiter: str) -> Iterator[list[str]]:
@@ -66,9 +71,6 @@ def _rows(file: Iterator[str], path: Path, delimiter: str) -> Iterator[list[str]
         ) from None
 
 
-def _values(row: list[str], places: list[int], width: int) -> Read:
-    found = [row[place] if place < len(row) else None for place in places]
-    fault = next((told for value in found if value and (told := not_utf8(value))), None)
-    if len(row) != width:
-        fault = f"the row has {len(row)} fields, the header {width}"
-    return [None if value is None else storable(value) for value in found], fault
+def _fault(row: list[str], header: list[str]) -> str | None:
+    same = len(row) == len(header)
+    return None if same else f"the row has {len(row)} fields, the header {len(header)}"

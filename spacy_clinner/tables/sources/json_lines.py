@@ -1,34 +1,47 @@
 """Notes as JSON, an object a line. Kept values that are no strings are JSON in a string."""
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.tables.sources.opening import not_utf8, opened, storable
-from spacy_clinner.tables.sources.rows import Read, as_batches, strings
+from spacy_clinner.tables.sources.opening import opened
+from spacy_clinner.tables.sources.rows import Read, as_batches, checked, strings
 from spacy_clinner.tables.sources.source import Request, check_there
 
+# Lines of a file in which a column is looked for: writers leave out what is null.
+FIRST_LINES = 1000
+NO_OBJECT = "no JSON object. Each line must hold a note as one."
 KINDS = {dict: "an object", list: "a list", bool: "a truth value", int: "a number"}
 
 
-def schema(path: Path, request: Request) -> pa.Schema:
+def schema(paths: Sequence[Path], request: Request) -> pa.Schema:
     """The columns that are meant.
 
-    path (Path): The file.
+    paths (Sequence[Path]): The files, of which some may be empty.
     request (Request): Names them.
     RETURNS (pa.Schema): All strings.
-    RAISES (ClinnerError): The first line is no object, or lacks the id or the text.
+    RAISES (ClinnerError): Of the first thousand lines of a file none is an object, or none has the
+        id or the text; or of no file one has a column that is kept.
     """
-    with opened(path) as file:
-        first = next((line for line in file if line.strip()), "")
-    record = _parse(first)
-    if not isinstance(record, dict):
-        raise ClinnerError(f"{path}:1: no JSON object. Each line must hold a note as one.")
-    check_there([request.id, request.text], list(record), f"{path}:1")
+    there: dict[str, None] = {}
+    for path in paths:
+        wanted = {request.id, request.text, *(name for name in request.keep if name not in there)}
+        found, lines = _first_fields(path, wanted)
+        where = f"{path}:1" if lines < 2 else f"{path}:1-{lines}"
+        if lines and not found:
+            raise ClinnerError(f"{where}: {NO_OBJECT}")
+        if lines:
+            check_there([request.id, request.text], list(found), where)
+        there.update(found)
+    if not there:
+        raise ClinnerError(f"{paths[0]}:1: {NO_OBJECT}")
+    whole = where if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more files"
+    check_there(request.columns, list(there), whole)
     return strings(request)
 
 
@@ -55,6 +68,22 @@ def _read(path: Path, request: Request) -> Iterator[Read]:
                 yield [None] * len(columns), f"no JSON object in line {number} of {path.name}"
 
 
+def _first_fields(path: Path, wanted: Collection[str]) -> tuple[dict[str, None], int]:
+    """The fields of a file's first lines, read until all that are wanted are there; and how many
+    lines that were."""
+    found: dict[str, None] = {}
+    count = 0
+    with opened(path) as file:
+        lines = (line for line in file if line.strip())
+        for line in itertools.islice(lines, FIRST_LINES):
+            count += 1
+            record = _parse(line)
+            found.update(dict.fromkeys(record if isinstance(record, dict) else ()))
+            if found.keys() >= set(wanted):
+                break
+    return found, count
+
+
 def _parse(line: str) -> Any:
     try:
         return json.loads(line)
@@ -69,11 +98,7 @@ def _values(record: dict[str, Any], request: Request) -> Read:
         fault = f"the text is no string but {KINDS.get(type(note), 'a number')}"
     elif request.text not in record:
         fault = f"no field {request.text!r}"
-    found = [_string(record.get(name)) for name in request.columns]
-    if fault is not None:
-        found[request.columns.index(request.text)] = None
-    fault = fault or next((told for value in found if value and (told := not_utf8(value))), None)
-    return [None if value is None else storable(value) for value in found], fault
+    return checked([_string(record.get(name)) for name in request.columns], request, fault)
 
 
 def _string(value: Any) -> str | None:

@@ -161,7 +161,8 @@ def _text(value: Any) -> tuple[str | None, str | None]:
     if value is None:
         return None, None
     if isinstance(value, str):
-        return storable(value), not_utf8(value)
+        fault = not_utf8(value)
+        return (storable(value), None) if fault is None else (None, fault)
     return None, f"the text is no string but {type(value).__name__}"
 
 

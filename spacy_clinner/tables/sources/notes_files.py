@@ -2,7 +2,7 @@
 
 import glob
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from spacy_clinner.tables.sources import delimited, json_lines, parquet_files, t
 from spacy_clinner.tables.sources.source import Request, Source
 
 COMPRESSED = (".gz", ".zst")
+PACKED = (*COMPRESSED, ".bz2", ".xz", ".zip")
 PACKED_OTHERWISE = (".parquet", ".pq", ".txt")
 
 
@@ -21,13 +22,13 @@ PACKED_OTHERWISE = (".parquet", ".pq", ".txt")
 class Reader:
     """How files of one kind are read.
 
-    schema (Callable[[Path, Request], pa.Schema]): The columns that are meant; raises an error where
-        a file lacks one.
+    schema (Callable[[Sequence[Path], Request], pa.Schema]): The columns that are meant; raises an
+        error where files lack one, or are not alike.
     rows (Callable[[Path, Request], Iterator[pa.RecordBatch]]): The rows of a file.
     count (Callable[[Path], int] | None): The number of its rows, where that is known at once.
     """
 
-    schema: Callable[[Path, Request], pa.Schema]
+    schema: Callable[[Sequence[Path], Request], pa.Schema]
     rows: Callable[[Path, Request], Iterator[pa.RecordBatch]]
     count: Callable[[Path], int] | None = None
 
@@ -88,15 +89,7 @@ def open_files(request: Request) -> Source:
     reader = READERS[kinds[0]]
     if kinds == [".txt"]:
         request = text_files.within(request, folder_of(request.location))
-    schema = reader.schema(paths[0], request)
-    for path in paths[1:]:
-        other = reader.schema(path, request)
-        if not other.equals(schema):
-            raise ClinnerError(
-                f"{path}: its columns {', '.join(request.columns)} are of other types than those "
-                f"of {paths[0]}. Make them alike, or read the files one by one."
-            )
-    return Files(tuple(paths), reader, request, schema)
+    return Files(tuple(paths), reader, request, reader.schema(paths, request))
 
 
 def find(location: str) -> list[Path]:
@@ -113,7 +106,7 @@ def find(location: str) -> list[Path]:
             raise ClinnerError(f"{path}: {_unknown()}")
         return [path]
     if path.is_dir():
-        found = [file for file in path.rglob("*") if _kind(file) in READERS]
+        found = [file for file in path.rglob("*") if _kind(file) in READERS or _is_packed(file)]
     else:
         # Path.glob takes no pattern that begins at the root.
         found = [Path(name) for name in glob.glob(location, recursive=True)]  # noqa: PTH207
@@ -142,6 +135,11 @@ def _kind(path: Path) -> str:
     kind = path.suffix.lower()
     within = path.with_suffix("").suffix.lower()
     return within if kind in COMPRESSED and within not in PACKED_OTHERWISE else kind
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether a file holds notes in a way that is not read, which must not be passed over."""
+    return path.suffix.lower() in PACKED and path.with_suffix("").suffix.lower() in READERS
 
 
 def _unknown() -> str:

@@ -1,6 +1,6 @@
 """Notes in Parquet; columns keep their types."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,14 +10,25 @@ from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.tables.sources.source import ROWS_AT_ONCE, Request, check_there
 
 
-def schema(path: Path, request: Request) -> pa.Schema:
+def schema(paths: Sequence[Path], request: Request) -> pa.Schema:
     """The columns that are meant.
 
-    path (Path): The file.
+    paths (Sequence[Path]): The files.
     request (Request): Names them.
     RETURNS (pa.Schema): With their types.
-    RAISES (ClinnerError): It is no Parquet, or lacks one of them.
+    RAISES (ClinnerError): A file is no Parquet, lacks one of them, or has it of another type.
     """
+    first = _schema(paths[0], request)
+    for path in paths[1:]:
+        if not _schema(path, request).equals(first):
+            raise ClinnerError(
+                f"{path}: its columns {', '.join(request.columns)} are of other types than those "
+                f"of {paths[0]}. Make them alike, or read the files one by one."
+            )
+    return first
+
+
+def _schema(path: Path, request: Request) -> pa.Schema:
     with _opened(path) as file:
         there = file.schema_arrow
     check_there(request.columns, there.names, str(path))
@@ -27,11 +38,12 @@ def schema(path: Path, request: Request) -> pa.Schema:
 def rows(path: Path, request: Request) -> Iterator[pa.RecordBatch]:
     """The rows of a file, without reading it whole.
 
-    path (Path), request (Request): As `schema` takes them.
+    path (Path): The file.
+    request (Request): Names the columns.
     YIELDS (pa.RecordBatch): The columns that are meant.
     RAISES (ClinnerError): The file is cut off or spoilt.
     """
-    wanted = schema(path, request)
+    wanted = _schema(path, request)
     with _opened(path) as file:
         try:
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=request.columns):

@@ -1,6 +1,6 @@
 """A note in each text file; its id is the name of the file from the folder on, without `.txt`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,10 +29,11 @@ def within(request: Request, folder: Path) -> Request:
     return replace(request, options={**request.options, FOLDER: folder})
 
 
-def schema(path: Path, request: Request) -> pa.Schema:  # noqa: ARG001
+def schema(paths: Sequence[Path], request: Request) -> pa.Schema:  # noqa: ARG001
     """The columns.
 
-    path (Path), request (Request): As `rows` takes them.
+    paths (Sequence[Path]): The files.
+    request (Request): Names the columns.
     RETURNS (pa.Schema): An id, and a text as bytes, which need not be UTF-8.
     """
     return pa.schema([(request.id, pa.string()), (request.text, pa.binary())])
@@ -48,7 +49,7 @@ def rows(path: Path, request: Request) -> Iterator[pa.RecordBatch]:
     name = path.relative_to(request.options[FOLDER]).as_posix()[: -len(".txt")]
     data = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
     columns = [pa.array([name]), pa.array([data], pa.binary())]
-    yield pa.RecordBatch.from_arrays(columns, schema=schema(path, request))
+    yield pa.RecordBatch.from_arrays(columns, schema=schema([path], request))
 
 
 def count(path: Path) -> int:  # noqa: ARG001

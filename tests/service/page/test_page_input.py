@@ -100,12 +100,12 @@ def test_a_note_that_is_too_long_is_not_sent(page):
 
 
 def test_a_key_that_the_service_wants_is_asked_for_and_kept_nowhere(open_page, serve, toy):
-    page = open_page(serve(toy, api_key="open sesame"), is_clean=False)
+    page = open_page(serve(toy, api_key="open sésame 🔑"), is_clean=False)
     page.wait_for_selector("#key:not([hidden])")
     page.fill("#key-value", "wrong")
     page.keyboard.press("Enter")
     page.wait_for_selector("#key:not([hidden])")
-    page.fill("#key-value", "open sesame")
+    page.fill("#key-value", "open sésame 🔑")
     page.keyboard.press("Enter")
     page.wait_for_selector(".example")
     assert page.is_hidden("#key")

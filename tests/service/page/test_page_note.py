@@ -186,6 +186,21 @@ def test_linked_modifiers_are_framed_with_a_line_to_each(annotated):
     assert all(any(around(frame, box_of(annotated, word)) for frame in frames) for word in words)
 
 
+def test_words_that_go_on_in_the_next_line_have_one_frame_in_each(open_page):
+    page = open_page(viewport={"width": 390, "height": 844})
+    # One of them is cut between its two words.
+    write(page, "\n".join(f"{'x' * at} dyspnea for 12 days." for at in range(1, 24)))
+    for at in range(page.locator("#note .tag").count()):
+        page.locator("#note .tag").nth(at).click()
+        frames = boxes(page, "#lines .frame")
+        assert frames
+        for one in frames:
+            near = [two for two in frames if two is not one and abs(two[1] - one[1]) < 10]
+            # Not a sliver for the space at the end of a line.
+            assert all(not -4 < two[0] - (one[0] + one[2]) < 1 for two in near)
+            assert one[2] > 12
+
+
 def test_the_note_is_walked_through_by_keyboard(annotated):
     tag(annotated, "chest pain").focus()
     annotated.keyboard.press("ArrowRight")

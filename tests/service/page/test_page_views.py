@@ -50,6 +50,36 @@ def test_the_table_is_filtered_by_words(annotated, typed, found):
     assert f"{len(found)} finding" in annotated.inner_text("#view-table .count")
 
 
+BROKEN = """within => {
+    const walker = document.createTreeWalker(document.querySelector(within), 4);
+    const broken = [];
+    for (let node; (node = walker.nextNode());) {
+        for (const {index, 0: word} of node.data.matchAll(/[\\p{L}\\p{N}]+/gu)) {
+            const range = document.createRange();
+            range.setStart(node, index);
+            range.setEnd(node, index + word.length);
+            const lines = new Set([...range.getClientRects()].map(({top}) => top));
+            if (lines.size > 1) broken.push(word);
+        }
+    }
+    return broken;
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 390, 820, 1024, 1280, 1440, 1920, 2560])
+def test_at_no_width_is_a_word_of_the_table_broken_or_cut_off(open_page, width):
+    page = open_page(viewport={"width": width, "height": 900})
+    write(page, NOTE)
+    page.get_by_role("tab", name="Table").click()
+    assert page.evaluate(BROKEN, "#view-table table") == []
+    inside = "table => table.getBoundingClientRect().right - table.parentElement.clientWidth"
+    left = page.locator("#view-table").bounding_box()["x"]
+    assert page.locator("#view-table table").evaluate(inside) <= left
+    cells = page.locator("#view-table :is(th, td):visible")
+    assert all(cells.evaluate_all("all => all.map(c => c.scrollWidth <= c.clientWidth + 1)"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_a_row_opens_the_details(annotated):
     annotated.get_by_role("tab", name="Table").click()
     annotated.get_by_role("button", name="pneumonia").press("Enter")
@@ -63,6 +93,13 @@ def test_a_long_table_is_shown_in_parts(page):
     assert len(column(page, "finding")) == 200
     page.get_by_role("button", name="Show 40 more").click()
     assert len(column(page, "finding")) == 240
+
+
+def test_what_no_column_says_of_a_drug_stands_beside_it(page):
+    write(page, "Medications:\nNo aspirin.\nLisinopril 10 mg PO BID")
+    page.get_by_role("tab", name="By section").click()
+    drugs = page.get_by_role("table", name="Drugs").get_by_role("rowheader").all_inner_texts()
+    assert [" ".join(name.split()) for name in drugs] == ["aspirin absent", "Lisinopril"]
 
 
 def test_sections_have_problems_drugs_and_tests_with_their_columns(annotated):
