@@ -208,7 +208,7 @@ def test_terms_without_their_words_are_refused():
 
 
 def test_terms_without_a_time_are_refused_and_those_without_a_model_name_none():
-    with pytest.raises(ClinnerError, match="nlp_date.*`processed_at` is null"):
+    with pytest.raises(ClinnerError, match=r"nlp_date.*`processed_at` is null"):
         note_nlp(entities(entity(processed_at=None)), links())
     assert row_of({"model": None, "model_version": None})["nlp_system"] is None
 

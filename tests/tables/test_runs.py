@@ -194,7 +194,10 @@ def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):
         (["{model}", "n.parquet", "out", "--engine", "dask"], "--engine 'dask': unknown"),
         (["{model}", "n.parquet", "out", "--format", "x"], "--format 'x': unknown"),
         (["{model}", "n.parquet", "out", "--files", "x"], "--files 'x': unknown"),
-        (["{model}", "n.parquet", "out", "--threshold", "1.5"], "is not in the range"),
+        (
+            ["{model}", "n.parquet", "out", "--threshold", "1.5"],
+            "should be less than or equal to 1",
+        ),
         (["{model}", "n.parquet", "out", "--address", "auto"], "--address is for --engine ray"),
         (["{model}", "n.parquet", "out", "--id", "text"], "--id and --text both name 'text'"),
         (

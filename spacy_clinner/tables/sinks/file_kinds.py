@@ -10,6 +10,8 @@ from pyarrow import csv
 from pyarrow import parquet as pq
 
 ROWS_AT_ONCE = 1024
+# In the metadata of a table's first column, whose strings are JSON.
+JSON = b"json"
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -34,7 +36,10 @@ def write_csv(table: pa.Table, path: Path) -> None:
 
 
 def write_lines(table: pa.Table, path: Path) -> None:
-    """The first column as it is, a value a line."""
+    """A column of JSON as it is, a value a line; as JSONL a table that has none."""
+    if JSON not in (table.schema.field(0).metadata or {}):
+        write_jsonl(table, path)
+        return
     with path.open("w", encoding="utf8", newline="") as file:
         file.writelines(f"{line}\n" for line in table.column(0).to_pylist())
 
