@@ -63,7 +63,7 @@ def command(
     """Find what MODEL finds in the notes of SOURCE, and write it to OUT as tables.
 
     The same command goes on with a run that was cut off. Exit code 0: all is done; 1: some notes
-    failed, and the table `notes` says why; 2: it could not run.
+    failed, and the table of notes says why; 2: it could not run.
     """
     with could_not_run():
         from spacy_clinner.cli import annotate_progress as display

@@ -12,6 +12,8 @@ from spacy_clinner.tables.schemas import ENTITIES
 
 FORM = re.compile(r"\s*(?P<column>.+?)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>.*?)\s*$", re.S)
 OF_NOTES = "notes."
+# How a time ends that names its zone.
+ZONE = re.compile(r":.*(Z|[+-][0-9:]+)$")
 COMPARE = {
     "=": pc.equal,
     "!=": pc.not_equal,
@@ -26,7 +28,8 @@ COMPARE = {
 class Condition:
     """A column compared with a value; what is null fits none.
 
-    column (str), sign (str), value (str): As they were written, the column without `notes.`.
+    column (str), sign (str), value (str): As they were written, the column without `notes.`. A time
+        that names no zone is UTC where those of the column have one.
     of_notes (bool): Whether it is a column of the notes that are read, or of `entities`.
     """
 
@@ -45,11 +48,17 @@ class Condition:
     def fits(self, table: pa.Table | pa.RecordBatch) -> pa.Array:
         """RETURNS (pa.Array): By row of the table, whether it fits; never null."""
         column = table.column(self.column)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
         kept = COMPARE[self.sign](column, self._value(column.type))
         return pc.fill_null(kept, False)
 
     def _value(self, kind: pa.DataType) -> pa.Scalar:
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
         try:
+            if pa.types.is_timestamp(kind) and kind.tz and not ZONE.search(self.value):
+                return pa.scalar(self.value).cast(pa.timestamp(kind.unit)).cast(kind)
             return pa.scalar(self.value).cast(kind)
         except pa.ArrowException:
             raise ClinnerError(

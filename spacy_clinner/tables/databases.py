@@ -146,6 +146,9 @@ def _storable(rows: pa.Table) -> pa.Table:
             column = column.cast(field.type.value_type)
         if pa.types.is_nested(column.type):
             column = pa.array([_json(value) for value in column.to_pylist()], pa.string())
+        elif pa.types.is_duration(column.type):
+            told = [None if value is None else str(value) for value in column.to_pylist()]
+            column = pa.array(told, pa.string())
         elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             column = pc.replace_substring(column, NUL, INSTEAD)
         rows = rows.set_column(at, field.name, column)

@@ -42,7 +42,7 @@ KINDS = {
 }
 BUNDLES = pa.schema(
     [
-        pa.field("bundle", pa.string(), nullable=False),
+        pa.field("bundle", pa.string(), nullable=False, metadata={"json": "yes"}),
         pa.field("note_id", pa.string(), nullable=False),
     ],
     metadata={"fhir_version": "4.0.1", "table": "bundles"},

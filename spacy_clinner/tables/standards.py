@@ -12,7 +12,7 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.concepts import Codes, read_codes, read_sections
 from spacy_clinner.tables.fhir import bundles
 from spacy_clinner.tables.omop import note_nlp
-from spacy_clinner.tables.schemas import Tables
+from spacy_clinner.tables.schemas import NOTES, Tables
 
 # By format, the options that it takes.
 OPTIONS = {"omop": ("codes", "sections", "possible"), "fhir": ("codes", "patient")}
@@ -77,7 +77,7 @@ def note_nlp_tables(
         sections=None if sections is None else _read_sections(**sections),
         possible=options.get("possible", "Y"),
     )
-    return {"note_nlp": table}
+    return {"note_nlp": table, "note_nlp_notes": _notes(found)}
 
 
 def bundle_tables(
@@ -86,7 +86,13 @@ def bundle_tables(
     options: Mapping[str, Any],
 ) -> dict[str, pa.Table]:
     """Bundles of a piece; see `Format`."""
-    return {"bundles": bundles(*found, codes=_codes(options), patient=options.get("patient"))}
+    made = bundles(*found, codes=_codes(options), patient=options.get("patient"))
+    return {"bundles": made, "bundles_notes": _notes(found)}
+
+
+def _notes(found: Tables) -> pa.Table:
+    """What became of each note, for which neither standard has a place."""
+    return found.notes.select(NOTES.names)
 
 
 def _codes(options: Mapping[str, Any]) -> Codes | None:

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow as pa
 import pytest
@@ -6,12 +6,15 @@ import pytest
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.conditions import read_condition, rows_that_fit
 
+UTC_TIME = pa.timestamp("us", "UTC")
 NOTES = pa.table(
     {
         "year": [2019, 2020, None],
         "type": ["a=b", "discharge summary", None],
         "seen": [date(2020, 1, 1), date(2020, 2, 1), None],
         "done": [True, False, None],
+        "ward": pa.array(["A", "B", None]).dictionary_encode(),
+        "at": pa.array([datetime(2020, 1, 1, 12), datetime(2020, 2, 1), None], UTC_TIME),
     }
 )
 
@@ -27,6 +30,12 @@ NOTES = pa.table(
         ("notes.type!=x", [0, 1]),
         ("seen>2020-01-15", [1]),
         ("done=true", [0]),
+        ("ward=B", [1]),
+        ("ward!=C", [0, 1]),
+        ("at>=2020-01-15", [1]),
+        ("at=2020-01-01 12:00", [0]),
+        ("at=2020-01-01T12:00Z", [0]),
+        ("at=2020-01-01T14:00+02:00", [0]),
     ],
 )
 def test_a_condition_is_a_comparison_with_a_value_of_the_columns_type(written, rows):

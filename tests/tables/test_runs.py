@@ -1,5 +1,8 @@
 """Whole runs of the command, in processes that are killed, too."""
 
+import csv as python_csv
+import datetime
+import decimal
 import json
 import os
 import signal
@@ -123,6 +126,49 @@ def test_jsonl_and_csv_say_what_parquet_says(model, notes, tmp_path):
         assert rows == expected
 
 
+def test_kept_columns_of_any_type_are_written_as_anything(model, tmp_path):
+    kept = {
+        "ward": pa.array(["A", None]).dictionary_encode(),
+        "seen": pa.array([1_767_268_800_000_000_000, None], pa.timestamp("ns")),
+        "exactly": pa.array([1_767_268_800_000_000_001, None], pa.timestamp("ns")),
+        "zoned": pa.array([0, None], pa.timestamp("s", "UTC")),
+        "price": pa.array([decimal.Decimal("1.20"), None]),
+        "share": pa.array([float("nan"), None]),
+        "stay": pa.array([5, None], pa.duration("s")),
+        "hour": pa.array([datetime.time(1, 2), None]),
+        "day": pa.array([datetime.date(2026, 1, 1), None]),
+        "raw": pa.array([b"\xffa", None]),
+        "codes": pa.array([[1, 2], None]),
+    }
+    notes = {"note_id": [1, 2], "text": ["fever", "fever"], **kept}
+    pq.write_table(pa.table(notes), tmp_path / "n.parquet")
+    keep = ("--keep", ",".join(kept))
+    for kind in ("parquet", "jsonl", "csv"):
+        annotate(tmp_path, model, "n.parquet", kind, *keep, "--files", kind)
+    for url in ("sqlite:///n.sqlite", "duckdb:///n.duckdb"):
+        annotate(tmp_path, model, "n.parquet", "--to", url, *keep)
+    lines = (tmp_path / "jsonl/notes/part-000000.jsonl").read_text().splitlines()
+    first, second = ({n: v for n, v in json.loads(line).items() if n in kept} for line in lines)
+    assert first == {
+        "ward": "A",
+        "seen": "2026-01-01T12:00:00",
+        "exactly": "2026-01-01 12:00:00.000000001",
+        "zoned": "1970-01-01T00:00:00+00:00",
+        "price": "1.20",
+        "share": None,
+        "stay": "0:00:05",
+        "hour": "01:02:00",
+        "day": "2026-01-01",
+        "raw": "\ufffda",
+        "codes": [1, 2],
+    }
+    assert set(second.values()) == {None}
+    written = (tmp_path / "csv/notes/part-000000.csv").read_text().splitlines(keepends=True)
+    row = next(python_csv.DictReader(written))
+    same = {name: str(value) for name, value in first.items() if name != "share"}
+    assert {name: row[name] for name in same} == same
+
+
 def test_options_choose_what_is_read_and_written(model, notes, tmp_path):
     annotate(
         tmp_path, model, notes, "out", "--only", "drug,nothing", "--no-text", "--where", "ward=B",
@@ -194,7 +240,10 @@ def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):
         (["{model}", "n.parquet", "out", "--engine", "dask"], "--engine 'dask': unknown"),
         (["{model}", "n.parquet", "out", "--format", "x"], "--format 'x': unknown"),
         (["{model}", "n.parquet", "out", "--files", "x"], "--files 'x': unknown"),
-        (["{model}", "n.parquet", "out", "--threshold", "1.5"], "is not in the range"),
+        (
+            ["{model}", "n.parquet", "out", "--threshold", "1.5"],
+            "should be less than or equal to 1",
+        ),
         (["{model}", "n.parquet", "out", "--address", "auto"], "--address is for --engine ray"),
         (["{model}", "n.parquet", "out", "--id", "text"], "--id and --text both name 'text'"),
         (

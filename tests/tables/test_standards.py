@@ -15,6 +15,15 @@ NOTES = (
     f"4,{BAD} fever,p4\n1,Has fever again.,p1\n5,Took aspirin. Has fever.,p5\n"
 )
 
+STATUSES = [
+    ("1", "ok", None),
+    ("2", "empty", None),
+    ("3", "ok", None),
+    ("4", "failed", "RuntimeError in breaks"),
+    ("1", "failed", "a second note with this id"),
+    ("5", "ok", None),
+]
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
@@ -52,6 +61,8 @@ def test_the_command_writes_note_nlp(annotate, tmp_path):
         (4, 5, "Y", "Took aspirin. Has fever."),
     ]
     assert table["note_nlp_concept_id"].to_pylist() == [437663, 0, 0, 437663]
+    told = ds.dataset(tmp_path / "out/note_nlp_notes", format="parquet").to_table().to_pylist()
+    assert [(note["note_id"], note["status"], note["error"]) for note in told] == STATUSES
 
 
 def test_the_command_writes_a_bundle_a_line(annotate, tmp_path):
@@ -72,6 +83,9 @@ def test_the_command_writes_a_bundle_a_line(annotate, tmp_path):
         ["MedicationStatement", "Condition", "Provenance"],
     ]
     assert '"Patient/p3"' in lines[2]
+    parts = sorted((tmp_path / "out/bundles_notes").iterdir())
+    told = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
+    assert [(note["note_id"], note["status"], note["error"]) for note in told] == STATUSES
 
 
 @pytest.mark.parametrize(

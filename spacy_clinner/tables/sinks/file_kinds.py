@@ -6,10 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 from pyarrow import parquet as pq
 
 ROWS_AT_ONCE = 1024
+# In the metadata of a table's first column, whose strings are JSON.
+JSON = b"json"
+# What CSV has as it is; all else is written as text.
+IN_CSV = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_date,
+)
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -18,7 +30,9 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 
 def write_jsonl(table: pa.Table, path: Path) -> None:
-    """An object a line, with null for what is null."""
+    """An object a line, with null for what is null or no number that JSON has."""
+    columns = [_finite(_plain_column(column)) for column in table.columns]
+    table = pa.Table.from_arrays(columns, names=table.column_names)
     with path.open("w", encoding="utf8", newline="") as file:
         for row in table.to_pylist():
             file.write(_json(row) + "\n")
@@ -27,14 +41,17 @@ def write_jsonl(table: pa.Table, path: Path) -> None:
 def write_csv(table: pa.Table, path: Path) -> None:
     """A header, and strings in quotes, so that an empty one differs from null, which is nothing.
     Lists and the like are JSON."""
-    columns = [_flat(column) for column in table.columns]
+    columns = [_flat(_plain_column(column)) for column in table.columns]
     flat = pa.Table.from_arrays(columns, names=table.column_names)
     options = csv.WriteOptions(quoting_style="needed", batch_size=ROWS_AT_ONCE)
     csv.write_csv(flat, path, options)
 
 
 def write_lines(table: pa.Table, path: Path) -> None:
-    """The first column as it is, a value a line."""
+    """A column of JSON as it is, a value a line; as JSONL a table that has none."""
+    if JSON not in (table.schema.field(0).metadata or {}):
+        write_jsonl(table, path)
+        return
     with path.open("w", encoding="utf8", newline="") as file:
         file.writelines(f"{line}\n" for line in table.column(0).to_pylist())
 
@@ -48,12 +65,31 @@ FILE_KINDS: dict[str, tuple[str, Callable[[pa.Table, Path], None]]] = {
 }
 
 
-def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_timestamp(column.type) or pa.types.is_nested(column.type):
-        write = _plain if pa.types.is_timestamp(column.type) else _json
-        values = [None if value is None else write(value) for value in column.to_pylist()]
-        return pa.chunked_array([pa.array(values, pa.string())])
+def _plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column without what depends on how it is stored: categories, and nanoseconds that are none,
+    which data frames have by default."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        try:
+            return column.cast(pa.timestamp("us", column.type.tz))
+        except pa.ArrowInvalid:
+            return column.cast(pa.string())
     return column
+
+
+def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+
+
+def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if any(is_kind(column.type) for is_kind in IN_CSV):
+        return column
+    write = _json if pa.types.is_nested(column.type) else _plain
+    values = [None if value is None else write(value) for value in column.to_pylist()]
+    return pa.chunked_array([pa.array(values, pa.string())])
 
 
 def _json(value: Any) -> str:
