@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 from spacy.language import Language
@@ -11,7 +12,7 @@ from spacy_clinner.annotation.said import get_relations, has_relations, set_rela
 from spacy_clinner.progress import Progress, quiet
 
 # Old documents among the new ones: as many as these, or so many where these are fewer.
-FEWEST_OLD = 20
+FEWEST_OLD = 10_000
 
 
 def distil(nlp: Language, docs: Sequence[Doc], progress: Progress = quiet) -> list[str]:
@@ -65,8 +66,12 @@ def rehearsal(docs: Sequence[Doc], new: int, seed: int = 0) -> list[Doc]:
     """Choose old documents to be learned again among new ones.
 
     docs (Sequence[Doc]): The old documents.
-    new (int): How many new ones there are.
+    new (int): How many tokens the new ones have.
     seed (int): Decides which are chosen.
-    RETURNS (list[Doc]): As many as there are new ones, or 20.
+    RETURNS (list[Doc]): With as many tokens as the new ones, or 10,000, as far as there are.
     """
-    return random.Random(seed).sample(list(docs), min(len(docs), max(new, FEWEST_OLD)))
+    order = list(docs)
+    random.Random(seed).shuffle(order)
+    before = accumulate((len(doc) for doc in order), initial=0)
+    wanted = max(new, FEWEST_OLD)
+    return [doc for doc, tokens in zip(order, before, strict=False) if tokens < wanted]

@@ -94,7 +94,8 @@ def learn_on(
     overrides = length_overrides(given, epochs) | dict(overrides)
     validate(CONFIG, with_pipeline_of(load_settings(CONFIG, overrides), model, old))
     notes = _read(paths["train"], old)
-    again = rehearsal([doc for path in rehearse for doc in read_docs(path, old.vocab)], len(notes))
+    known = [doc for path in rehearse for doc in read_docs(path, old.vocab)]
+    again = rehearsal(known, sum(map(len, notes)))
     learned = [_copied(doc) for doc in notes]
     facts: dict[str, Any] = {"notes": len(notes), "rehearsed": len(again)}
     facts["distilled"] = sorted({*distil(old, learned, progress), *distil(old, again, progress)})
