@@ -4,7 +4,6 @@ import zipfile
 import numpy as np
 import pytest
 import spacy
-import srsly
 from spacy.tokens import DocBin, Span
 from spacy.util import load_config
 
@@ -18,7 +17,7 @@ from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.corpora.docbin import convert, read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.training.distillation import distil, rehearsal
-from spacy_clinner.training.learning_on import hold_out, learn_on, mean_scores
+from spacy_clinner.training.learning_on import learn_on
 from spacy_clinner.training.run import train
 
 TOKENIZER = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
