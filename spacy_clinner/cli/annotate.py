@@ -185,12 +185,13 @@ def check_apart(columns: Mapping[str, str | None]) -> None:
     """RAISES (ClinnerError): Two options name one column."""
     seen: dict[str, str] = {}
     for option, column in columns.items():
+        if column is None:
+            continue
         if column in seen:
             raise ClinnerError(
                 f"{seen[column]} and {option} both name {column!r}. Name two columns."
             )
-        if column is not None:
-            seen[column] = option
+        seen[column] = option
 
 
 def check_known(option: str, value: str | None, known: Sequence[str]) -> None:
