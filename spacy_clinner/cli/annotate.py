@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC
@@ -86,7 +86,7 @@ def command(
             model, id, text, listed(layers) or FORMATS[format].layers, threshold, listed(only),
             no_text, of_entities, format, options, gpu_id, processed_at and utc(processed_at),
         )  # fmt: skip
-        pieces = open_pieces(request, piece, of_notes)
+        pieces = open_pieces(request, piece, of_notes, patient)
         done = annotate(pieces, job, target, files, engine, Power(processes, threads, address))
         display.show(done, [*(listed(layers) or ()), *(listed(only) or ())], target)
         if done.total.notes["failed"]:
@@ -109,14 +109,15 @@ def could_not_run() -> Iterator[None]:
         sys.exit(COULD_NOT_RUN)
 
 
-def open_pieces(request: Request, size: int, conditions: tuple[Condition, ...]) -> Pieces:
+def open_pieces(
+    request: Request, size: int, conditions: tuple[Condition, ...], patient: str | None
+) -> Pieces:
     """RETURNS (Pieces): What is read, in pieces.
     RAISES (ClinnerError): It cannot be read, or a condition is of none of its columns."""
     from spacy_clinner.tables.pieces import Pieces
     from spacy_clinner.tables.sources import open_source
 
-    if request.id == request.text:
-        raise ClinnerError(f"--id and --text both name {request.id!r}. Name the column of ids.")
+    check_apart({"--id": request.id, "--text": request.text, "--patient": patient})
     keep = request.keep
     request = replace(request, keep=(*keep, *(condition.column for condition in conditions)))
     notes = open_source(request)
@@ -178,6 +179,19 @@ def check_engine(engine: str, address: str | None) -> None:
     check_known("--engine", engine, list(ENGINES))
     if address is not None and engine == "local":
         raise ClinnerError("--address is for --engine ray.")
+
+
+def check_apart(columns: Mapping[str, str | None]) -> None:
+    """RAISES (ClinnerError): Two options name one column."""
+    seen: dict[str, str] = {}
+    for option, column in columns.items():
+        if column is None:
+            continue
+        if column in seen:
+            raise ClinnerError(
+                f"{seen[column]} and {option} both name {column!r}. Name two columns."
+            )
+        seen[column] = option
 
 
 def check_known(option: str, value: str | None, known: Sequence[str]) -> None:

@@ -9,6 +9,9 @@ from spacy.tokens import Doc
 
 # A text that fails is looked for among as many as a component may have buffered.
 BUFFERED = 128
+# A stream ends before these many characters: components hold more than a hundred documents at once
+# with all their vectors, a gigabyte for three notes of a megabyte.
+CHARACTERS = 2_000_000
 # How spaCy calls what runs a component over a stream, and what cuts a text into tokens.
 RUNS_COMPONENT, RUNS_TOKENIZER = "_pipe", ("_ensure_doc", "make_doc")
 
@@ -30,13 +33,14 @@ DROPPED = Failure("dropped by an error handler", "the pipeline")
 def read(nlp: Language, texts: Sequence[str]) -> Iterator[Doc | Failure]:
     """Run a pipeline over texts.
 
-    When it raises, what it buffered is halved until the text that fails stands alone.
+    When it raises, what it buffered is halved until the text that fails stands alone. Of very long
+    texts only a few are in memory at once.
 
     nlp (Language): The pipeline.
     texts (Sequence[str]): The texts.
     YIELDS (Doc | Failure): One for each text, in order.
     """
-    todo = [(0, len(texts))]
+    todo = [*_stretches(texts)][::-1]
     while todo:
         start, end = todo.pop()
         done = start
@@ -54,6 +58,17 @@ def read(nlp: Language, texts: Sequence[str]) -> Iterator[Doc | Failure]:
                 todo += [(middle, end), (done, middle)]
         else:
             yield from (DROPPED for _ in range(done, end))
+
+
+def _stretches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where to cut texts, so that none but a single text has more than `CHARACTERS`."""
+    start = characters = 0
+    for at, text in enumerate(texts):
+        characters += len(text)
+        if at > start and characters > CHARACTERS:
+            yield start, at
+            start, characters = at, len(text)
+    yield start, len(texts)
 
 
 def raised_in(traceback: TracebackType | None) -> str:

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipelines import BAD, failing, rules
+from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_clinner.annotation import store
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables import reading
 from spacy_clinner.tables.annotate import annotate
 from spacy_clinner.tables.findings import _ents
 from spacy_clinner.tables.schemas import ENTITIES, LINKS, NOTES, SCHEMAS
@@ -226,7 +228,6 @@ def test_what_a_source_found_wrong_is_a_row_failed(nlp):
 @pytest.fixture
 def layered(nlp):
     """Layers, confidences and a link as a model writes them."""
-    from spacy.language import Language
 
     @Language.component("layered")
     def component(doc):
@@ -312,6 +313,32 @@ def test_very_long_notes_and_very_many_empty_ones_are_rows(nlp):
         {"values": "empty", "counts": 10_000},
     ]
     assert found.entities.num_rows == 4_000
+
+
+class TakesAll:
+    """A component that takes all documents of a stream before it gives the first one."""
+
+    def __init__(self):
+        self.streams = []
+
+    def __call__(self, doc):
+        return doc
+
+    def pipe(self, stream, **_):
+        docs = list(stream)
+        self.streams.append(len(docs))
+        yield from docs
+
+
+def test_of_very_long_notes_few_are_in_memory_at_once(monkeypatch):
+    monkeypatch.setattr(reading, "CHARACTERS", 20)
+    takes_all = TakesAll()
+    pipeline = rules()
+    Language.component("takes_all", func=takes_all)
+    pipeline.add_pipe("takes_all")
+    found = annotate(batch(["fever", "fever", "fever" * 9, "fever", "fever", None]), pipeline)
+    assert takes_all.streams == [2, 1, 2]
+    assert found.entities["note_id"].to_pylist() == ["n0", "n1", "n3", "n4"]
 
 
 @given(st.lists(st.sampled_from(["O", "B", "I", "C"]), min_size=1, max_size=12))

@@ -100,6 +100,7 @@ def test_the_command_writes_a_bundle_a_line(annotate, tmp_path):
         (["--format", "omop", "--sections", "notes.csv"], ["out"], "no column section, concept_id"),
         (["--format", "fhir", "--files", "csv"], ["out"], "--format fhir is written as lines only"),
         (["--format", "fhir", "--patient", "who"], ["out"], "no column 'who'"),
+        (["--format", "fhir", "--patient", "note_id"], ["out"], "--id and --patient both name"),
         (["--format", "omop", "--id", "person"], ["out"], "note id 'p1' is no whole number"),
         (["--query", "SELECT 1"], ["out"], "--query is for a database; notes.csv is a file"),
         ([], [], "Name where to write"),

@@ -44,7 +44,7 @@ class Folder:
         self.ledger = ledger.open("rb+")
         try:
             fcntl.flock(self.ledger, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise ClinnerError(f"{self.path}: another process writes there. Wait for it.") from None
         entries = self._entries()
         for left in self.path.glob("*/.*.partial"):
