@@ -31,7 +31,7 @@ def command(
 
     before = suggested / SUGGESTED if suggested.is_dir() else suggested
     done = compare(read_jsonl(before), list(read(corrected, format, annotator)))
-    done.minutes = minutes_of(corrected) if format == "jsonl" else None
+    done.minutes = minutes_of(corrected, annotator) if format == "jsonl" else None
     found = done.as_json()
     if out is not None:
         with written_whole(out) as path:

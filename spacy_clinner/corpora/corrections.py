@@ -8,7 +8,10 @@ from typing import Any
 
 import srsly
 
+from spacy_clinner.corpora.annotators import is_of
+from spacy_clinner.corpora.label_studio import annotator_of
 from spacy_clinner.corpora.note import Fragment, Note
+from spacy_clinner.corpora.votes import VOTE
 from spacy_clinner.errors import ClinnerError
 
 OUTCOMES = ("accepted", "changed", "deleted", "added")
@@ -163,10 +166,11 @@ def _compared_values(
     return counts
 
 
-def minutes_of(path: Path) -> float | None:
+def minutes_of(path: Path, annotator: str | None = None) -> float | None:
     """How long annotators took, by Label Studio's own clock.
 
     path (Path): Its export in JSON.
+    annotator (str | None): Whose time counts; None or "vote" for everybody's.
     RETURNS (float | None): Minutes; None for what other tools export, which measure nothing.
     """
     if path.suffix != ".json":
@@ -180,6 +184,8 @@ def minutes_of(path: Path) -> float | None:
         float(annotation["lead_time"])
         for task in (tasks if isinstance(tasks, list) else ())
         for annotation in (task.get("annotations") or () if isinstance(task, dict) else ())
-        if isinstance(annotation, dict) and isinstance(annotation.get("lead_time"), int | float)
+        if isinstance(annotation, dict)
+        and isinstance(annotation.get("lead_time"), int | float)
+        and (annotator in (None, VOTE) or is_of(annotator_of(annotation), str(annotator)))
     ]
     return round(sum(seconds) / 60, 1) if seconds else None

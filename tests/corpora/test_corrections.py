@@ -94,7 +94,8 @@ def test_one_of_several_annotators_is_chosen_or_most_of_them_decide(tmp_path):
     assert labels(path, "vote") == [NO, CHEST_PAIN]
     (found,) = read_jsonl(path, "nobody")
     assert [p.reason for p in found.problems][:1] == ["no annotation for the text"]
-    assert minutes_of(path) == 1.5
+    assert minutes_of(path) == minutes_of(path, "vote") == 1.5
+    assert minutes_of(path, "b@example.org") == 0.5
 
 
 def test_what_measures_no_time_has_no_minutes(tmp_path):
