@@ -74,8 +74,10 @@ def check(
 def score(model: str, corpus: Path, gpu_id: int) -> None:
     """Print what MODEL finds and how fast, as JSON."""
     import spacy
+    from thinc.api import prefer_gpu
 
-    if gpu_id >= 0 and not spacy.prefer_gpu(gpu_id):
+    # The same function as spacy.prefer_gpu.
+    if gpu_id >= 0 and not prefer_gpu(gpu_id):
         raise ClinnerError(f"spacy.prefer_gpu({gpu_id}) finds no GPU.")
     nlp = spacy.load(model)
     examples = predict_examples(nlp, corpus)
