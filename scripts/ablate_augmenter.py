@@ -132,7 +132,7 @@ def measured(settings: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any
         )
         seconds = time.perf_counter() - began
         nlp = load_pipeline(Path(scratch) / "out/model-last")
-    nlp.disable_pipes([name for name in NEEDLESS if name in nlp.pipe_names])
+    nlp.select_pipes(disable=[name for name in NEEDLESS if name in nlp.pipe_names])
     gold = read_gold(nlp, corpus / "dev.spacy")
     counts = {}
     for name, rates in COPIES.items():

@@ -1,8 +1,13 @@
 """What a GPU gives on this machine: training in mixed precision and prediction, against the CPU.
 
-One command, about ten minutes, no network. It trains the pipeline of a config twice with the same
-settings, once on the GPU and once on the CPU, scores both on test and compares speed, memory and
-F1. Both processes run by themselves, so that each begins with an empty device.
+One command, about ten minutes, no network:
+
+    python scripts/check_gpu.py check corpus/mtsamples --model en_clinner
+
+It trains the pipeline of a config twice with the same settings, once on the GPU and once on the
+CPU, scores both on test and compares speed, memory and F1; and so for a trained pipeline, if one is
+given. Each training and each scoring is a process of its own, that begins with an empty device.
+`--gpu-id -1` is a rehearsal: all of it on the CPU.
 """
 
 import json
@@ -25,7 +30,11 @@ from spacy_clinner.evaluation.spans import predict_examples, predicted_layers
 from spacy_clinner.files import written_whole
 from spacy_clinner.training.provenance import hardware, versions
 
-GPU, CPU = 0, -1
+CPU = -1
+# The rows of the table, in pairs: the first is on the GPU, the second is compared with it.
+TRAINED = "trained on the GPU", "trained on the CPU"
+MOVED = TRAINED[0], "the same, on the CPU"
+GIVEN = "the given model, on the GPU", "the given model, on the CPU"
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 
@@ -36,28 +45,40 @@ def check(
     out: Annotated[Path, typer.Option(help="Folder for models and gpu.json")] = Path("metrics/gpu"),
     updates: Annotated[int, typer.Option(help="Updates on the GPU")] = 400,
     cpu_updates: Annotated[int, typer.Option(help="Updates on the CPU; 0: none")] = 400,
+    model: Annotated[str | None, typer.Option(help="A trained pipeline to run, too")] = None,
+    gpu_id: Annotated[int, typer.Option(help="The GPU; -1: a rehearsal on the CPU")] = 0,
 ) -> None:
     """Train on CORPUS on the GPU and on the CPU, and compare."""
-    facts: dict[str, Any] = {"devices": devices(), "versions": versions(), "hardware": hardware()}
-    runs = [("GPU", GPU, updates), ("CPU", CPU, cpu_updates)]
-    for name, gpu_id, n_updates in runs:
+    facts: dict[str, Any] = {
+        "devices": devices(gpu_id),
+        "versions": versions(),
+        "hardware": hardware(gpu_id),
+    }
+    rows = facts["rows"] = {}
+    for name, device, n_updates in zip(TRAINED, (gpu_id, CPU), (updates, cpu_updates), strict=True):
         if n_updates:
-            facts[name] = trained(corpus, encoder, out / name.lower(), gpu_id, n_updates)
-            facts[name] |= scored(out / name.lower() / "model-best", corpus, gpu_id)
-    facts["GPU model on CPU"] = scored(out / "gpu" / "model-best", corpus, CPU)
+            folder = out / ("cpu" if name == TRAINED[1] else "gpu")
+            rows[name] = trained(corpus, encoder, folder, device, n_updates)
+            rows[name] |= scored(str(folder / "model-best"), corpus, device)
+    if updates:
+        rows[MOVED[1]] = scored(str(out / "gpu/model-best"), corpus, CPU)
+    if model is not None:
+        for name, device in zip(GIVEN, (gpu_id, CPU), strict=True):
+            rows[name] = scored(model, corpus, device)
     with written_whole(out / "gpu.json") as path:
         srsly.write_json(path, facts)
     show(facts)
 
 
 @app.command(hidden=True)
-def score(model: Path, corpus: Path, gpu_id: int) -> None:
+def score(model: str, corpus: Path, gpu_id: int) -> None:
     """Print what MODEL finds and how fast, as JSON."""
     import spacy
-    from thinc.api import require_gpu
+    from thinc.api import prefer_gpu
 
-    if gpu_id >= 0:
-        require_gpu(gpu_id)
+    # The same function as spacy.prefer_gpu.
+    if gpu_id >= 0 and not prefer_gpu(gpu_id):
+        raise ClinnerError(f"spacy.prefer_gpu({gpu_id}) finds no GPU.")
     nlp = spacy.load(model)
     examples = predict_examples(nlp, corpus)
     counts = span_counts(examples, predicted_layers(examples))
@@ -77,12 +98,15 @@ def score(model: Path, corpus: Path, gpu_id: int) -> None:
     typer.echo(json.dumps(found))
 
 
-def devices() -> dict[str, Any]:
+def devices(gpu_id: int) -> dict[str, Any]:
     """What CuPy and torch find.
 
+    gpu_id (int): The GPU; below 0 nothing is looked for.
     RETURNS (dict[str, Any]): The GPU and the versions.
     RAISES (ClinnerError): One of them finds no GPU.
     """
+    if gpu_id < 0:
+        return {"gpu": "No GPU, a rehearsal", "gpus": 0, "cuda": None, "cupy": None}
     import torch
 
     try:
@@ -97,7 +121,7 @@ def devices() -> dict[str, Any]:
     if not torch.cuda.is_available():
         raise ClinnerError("torch finds no GPU. Install a CUDA build of torch.")
     return {
-        "gpu": torch.cuda.get_device_name(GPU),
+        "gpu": torch.cuda.get_device_name(gpu_id),
         "gpus": n_devices,
         "cuda": torch.version.cuda,
         "cupy": cupy.__version__,
@@ -136,9 +160,9 @@ def trained(corpus: Path, encoder: str, out: Path, gpu_id: int, updates: int) ->
     return {name: facts[name] for name in ("steps", "seconds", "words_per_second")}
 
 
-def scored(model: Path, corpus: Path, gpu_id: int) -> dict[str, Any]:
+def scored(model: str, corpus: Path, gpu_id: int) -> dict[str, Any]:
     """What `score` finds, in a process of its own."""
-    command = [sys.executable, __file__, "score", str(model), str(corpus / "test.spacy")]
+    command = [sys.executable, __file__, "score", model, str(corpus / "test.spacy")]
     found: dict[str, Any] = json.loads(done([*command, "--", str(gpu_id)]).splitlines()[-1])
     return found
 
@@ -157,24 +181,24 @@ def show(facts: dict[str, Any]) -> None:
     table = Table(title=f"{found['gpu']}, CUDA {found['cuda']}, CuPy {found['cupy']}")
     for column in ("", "training words/s", "nlp.pipe words/s", "strict F1", "memory MB"):
         table.add_column(column)
-    for name in ("GPU", "CPU", "GPU model on CPU"):
-        if name in facts:
-            row = facts[name]
-            low, high = row["interval"]
-            training, memory = row.get("words_per_second"), row["gpu_megabytes"]
-            table.add_row(
-                name,
-                f"{training:,.0f}" if training else "",
-                f"{row['pipe_words_per_second']:,.0f}",
-                f"{100 * row['f']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
-                f"{memory:,.0f}" if memory else "",
-            )
-    Console().print(table)
-    for name in ("CPU", "GPU model on CPU"):
-        if name in facts:
-            ours, theirs = (np.array(facts[which]["counts"]) for which in ("GPU", name))
+    rows = facts["rows"]
+    for name, row in rows.items():
+        low, high = row["interval"]
+        training, memory = row.get("words_per_second"), row["gpu_megabytes"]
+        table.add_row(
+            name,
+            f"{training:,.0f}" if training else "",
+            f"{row['pipe_words_per_second']:,.0f}",
+            f"{100 * row['f']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
+            f"{memory:,.0f}" if memory else "",
+        )
+    Console(width=120).print(table)
+    for one, other in (TRAINED, MOVED, GIVEN):
+        if one in rows and other in rows:
+            ours, theirs = (np.array(rows[name]["counts"]) for name in (one, other))
             value, low, high = f_difference(ours, theirs)
-            typer.echo(f"GPU against {name}: {value:+.2f} points of F1 ({low:+.2f} to {high:+.2f})")
+            interval = f"({low:+.2f} to {high:+.2f})"
+            typer.echo(f"{one}, against {other}: {value:+.2f} points of F1 {interval}")
 
 
 if __name__ == "__main__":

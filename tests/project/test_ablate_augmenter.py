@@ -2,7 +2,9 @@ import importlib.util
 import json
 
 import pytest
+from spacy.tokens import DocBin, Span
 from spacy.util import load_config
+from tiny_encoders import biomedbert
 
 from spacy_clinner.errors import ClinnerError
 
@@ -82,3 +84,21 @@ def test_what_was_measured_is_not_measured_again_and_the_table_tells_what_it_gav
 def test_no_training_begins_when_the_time_is_over(script, tmp_path, capsys):
     script.main("encoder", tmp_path, minutes=-1)
     assert f"{len(script.cells())} trainings are left" in capsys.readouterr().out
+
+
+@pytest.mark.long
+def test_a_training_becomes_a_cell_with_the_scores_of_each_copy(
+    script, nlp, root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(root)
+    docs = [nlp.make_doc(text) for text in ("Denies chest pain.\nWell.", "Has a bad cough.")]
+    for doc in docs:
+        doc.spans["clinical"] = [Span(doc, 2, 3, label="PROBLEM")]
+    for name in ("train", "dev"):
+        DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / f"{name}.spacy")
+    encoder = biomedbert(tmp_path / "encoder")
+    script.main(str(encoder), tmp_path / "out", corpus=tmp_path, updates=2, minutes=0.001)
+    cell = script.read(tmp_path / "out/cells/none.json")
+    assert list(cell["counts"]) == list(script.COPIES)
+    assert all(len(counts) == 2 for counts in cell["counts"].values())
+    assert "| none |" in (tmp_path / "out/augmenter.md").read_text(encoding="utf8")

@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import pytest
 from pages import blocks, commands
 
 import spacy_clinner
@@ -92,12 +94,18 @@ SEED_SYSTEMS_EXAMPLE = (
 )
 
 
-def test_the_released_model_finds_all_that_the_tuned_general_model_was_shown_with(installed):
+@pytest.mark.parametrize("name", [RELEASED, "en_clinner"])
+def test_a_released_model_finds_all_that_the_tuned_general_model_was_shown_with(
+    name, root, tmp_path
+):
+    (wheel,) = (root / "packages").glob(f"{name}-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
     code = (
-        "import spacy, spacy_clinner; nlp = spacy.load('en_clinner_cpu'); "
+        f"import spacy, spacy_clinner; nlp = spacy.load({name!r}); "
         f"print(spacy_clinner.to_lines(nlp({SEED_SYSTEMS_EXAMPLE!r})))"
     )
-    env = dict(os.environ, PYTHONPATH=str(installed))
+    env = dict(os.environ, PYTHONPATH=str(tmp_path))
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
     )

@@ -36,8 +36,10 @@ def number(value: float | None) -> str:
 
 
 def bullets(items: Iterable[str]) -> list[str]:
+    """A list, as a block of Markdown."""
     return ["\n".join(f"- {item}" for item in items)]
 
 
 def link(entry: Mapping[str, str]) -> str:
+    """A name, with its address where there is one."""
     return f"[{entry['name']}]({entry['url']})" if entry["url"] else entry["name"]
