@@ -102,6 +102,12 @@ def test_what_no_column_says_of_a_drug_stands_beside_it(page):
     assert [" ".join(name.split()) for name in drugs] == ["aspirin absent", "Lisinopril"]
 
 
+def test_what_someone_else_does_not_have_is_said_to_be_absent(page):
+    write(page, "Family History:\nNo family history of breast cancer.")
+    page.get_by_role("tab", name="Table").click()
+    assert column(page, "assertion") == ["associated with someone else, absent, of family"]
+
+
 def test_sections_have_problems_drugs_and_tests_with_their_columns(annotated):
     annotated.get_by_role("tab", name="By section").click()
 
