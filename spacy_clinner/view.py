@@ -183,7 +183,14 @@ def _details(span: Span) -> list[str]:
         details.append(f"confidence {confidence:.2f}")
     if judged.negation_cue is not None:
         details.append(f"cue “{judged.negation_cue.text}”")
-    details += [name for name in ("historical", "hypothetical") if getattr(judged, name)]
+    further = {
+        "absent": judged.negated,
+        "possible": judged.uncertain,
+        "historical": judged.historical,
+        "hypothetical": judged.hypothetical,
+    }
+    # What the assertion says already is not said again.
+    details += [name for name, holds in further.items() if holds and name != judged.assertion]
     if judged.experiencer not in (None, "patient"):
         details.append(f"of {judged.experiencer}")
     return [*details, *judged.evidence]

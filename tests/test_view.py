@@ -37,6 +37,16 @@ def test_states_modifiers_and_evidence_are_shown_and_text_is_escaped(nlp):
     assert "&lt;severe&gt;" in html
 
 
+def test_what_is_absent_in_someone_else_is_said_to_be_both(nlp):
+    made = nlp("No family history of asthma.")
+    asthma = made.char_span(21, 27, label="PROBLEM")
+    made.set_ents([asthma])
+    of = {"assertion": "associated_with_someone_else", "experiencer": "family"}
+    store.set_values(asthma, negated=True, uncertain=True, **of)
+    html = view.render(made, jupyter=False)
+    assert "associated with someone else, absent, possible, of family" in html
+
+
 def test_sections_become_headings_and_keep_their_entities(nlp):
     made = doc(nlp)
     middle = made.char_span(28, 36).start

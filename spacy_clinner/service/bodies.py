@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from spacy_clinner.service.limits import Limits
-from spacy_clinner.service.problems import Refused, refused_by_validation
+from spacy_clinner.service.problems import Place, Refused, refused_by_validation
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -107,10 +107,10 @@ def check(asked: AnnotateIn, limits: Limits, layers: list[str]) -> None:
     RAISES (Refused): 422, naming what is too much or unknown.
     """
     if len(asked.notes) > limits.notes:
-        raise Refused(
-            422,
-            f"notes: {len(asked.notes):,} are more than the {limits.notes:,} that a request may "
-            f"hold. Send fewer at once, or use /v1/annotate/stream.",
+        raise _at(
+            "notes",
+            f"{len(asked.notes):,} are more than the {limits.notes:,} that a request may hold. "
+            f"Send fewer at once, or use /v1/annotate/stream.",
         )
     for at, note in enumerate(asked.notes):
         check_length(note.text, limits, f"notes[{at}].text")
@@ -125,7 +125,7 @@ def check_layers(asked: list[str] | None, layers: list[str]) -> None:
     RAISES (Refused): 422: it lacks one.
     """
     if any(layer not in layers for layer in asked or ()):
-        raise Refused(422, f"layers: the model has only {', '.join(layers)}.")
+        raise _at("layers", f"the model has only {', '.join(layers)}.")
 
 
 def check_length(text: str, limits: Limits, where: str) -> None:
@@ -137,11 +137,15 @@ def check_length(text: str, limits: Limits, where: str) -> None:
     RAISES (Refused): 422: it is too long.
     """
     if len(text) > limits.note:
-        raise Refused(
-            422,
-            f"{where}: {len(text):,} characters are more than the {limits.note:,} that a note may "
-            f"have. Cut it between two sections.",
+        raise _at(
+            where,
+            f"{len(text):,} characters are more than the {limits.note:,} that a note may have. "
+            f"Cut it between two sections.",
         )
+
+
+def _at(where: str, what: str) -> Refused:
+    return Refused(422, f"{where}: {what}", [Place(where=where, what=what)])
 
 
 def schemas(limits: Limits, layers: list[str]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from spacy_clinner.tables.reading import Failure, read
 AT_ONCE = 2
 # Batches after which the words that the pipeline met are forgotten, at the latest.
 BATCHES_OF_ZONE = 64
+# How much a batch counts for the pace, after the next one.
+KEPT = 0.8
 # What is made of a document while it exists: documents do not outlive their batch.
 Shape = Callable[[Doc | Failure], Any]
 
@@ -60,6 +62,28 @@ def n_words(text: str) -> int:
     return max(text.count(" "), len(text) // 8) + 1
 
 
+class Pace:
+    """How long words take, as of the last batches: of each as much as it had words, or a note of a
+    word, which takes about as long as one of a hundred, would count for all."""
+
+    def __init__(self) -> None:
+        self._words = 0.0
+        self._seconds = 0.0
+
+    def add(self, words: int, seconds: float) -> None:
+        """Count a batch.
+
+        words (int): Its words.
+        seconds (float): The time that it took.
+        """
+        self._words = KEPT * self._words + words
+        self._seconds = KEPT * self._seconds + seconds
+
+    def seconds(self, words: int) -> float:
+        """RETURNS (float): How long so many words take; 0 before the first batch."""
+        return words * self._seconds / self._words if self._words else 0.0
+
+
 class MicroBatches:
     """A queue of notes, and the threads that compute them.
 
@@ -90,7 +114,7 @@ class MicroBatches:
         self._ended = False
         self._changed = asyncio.Event()
         self._left = asyncio.Event()
-        self._seconds_per_word = 0.0
+        self._pace = Pace()
 
     @property
     def notes(self) -> int:
@@ -122,7 +146,7 @@ class MicroBatches:
         """
         sizes = [n_words(text) for text in texts]
         if self._waiting and self.words + sum(sizes) > self.queue:
-            raise QueueFull(max(1, min(60, round(self.words * self._seconds_per_word))))
+            raise QueueFull(max(1, min(60, round(self._pace.seconds(self.words)))))
         loop = asyncio.get_running_loop()
         now = time.monotonic()
         added = [
@@ -209,7 +233,7 @@ class MicroBatches:
             loop.call_soon_threadsafe(_settle, note.result, made)
         seconds = time.perf_counter() - start
         words = sum(note.words for note in batch)
-        self._seconds_per_word = seconds / words
+        self._pace.add(words, seconds)
         self.on_batch(words, seconds)
 
 

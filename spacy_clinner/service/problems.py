@@ -70,7 +70,11 @@ def refused_by_validation(
     else:
         faults = error.errors()
     if faults[0]["type"] == "json_invalid":
-        return Refused(400, f"The {what} is no JSON: {faults[0]['ctx']['error']}.")
+        fault = faults[0]["ctx"]["error"]
+        # The parser says "... at line 1 column 2".
+        found, _, where = fault.rpartition(" at ")
+        places = [Place(where=where, what=found)]
+        return Refused(400, f"The {what} is no JSON: {fault}.", places)
     places = [
         Place(where=_path(fault["loc"]) or f"the {what}", what=fault["msg"]) for fault in faults
     ]

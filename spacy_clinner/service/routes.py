@@ -55,12 +55,15 @@ public = APIRouter()
 guarded = APIRouter(prefix="/v1", dependencies=[Depends(check_key)], responses=_problems(401))
 
 
+# HEAD too: some that check health ask so.
+@public.head("/healthz", include_in_schema=False)
 @public.get("/healthz")
 async def healthz() -> dict[str, str]:
     """Whether the process answers at all."""
     return {"status": "ok"}
 
 
+@public.head("/readyz", include_in_schema=False)
 @public.get("/readyz", responses=_problems(503))
 async def readyz(service: Here) -> dict[str, str]:
     """Whether requests should be sent here."""

@@ -60,14 +60,15 @@ class Stream:
         reading = asyncio.create_task(self._read(sent))
         state = self.request.state
         try:
-            while (item := await sent.get()) is not None:
+            while not self._is_gone and (item := await sent.get()) is not None:
                 line, words = await self._answer(item)
                 state.notes += words is not None
                 state.words += words or 0
                 self.words -= item.words
                 self._left.set()
                 yield line
-            await reading
+            if not self._is_gone:
+                await reading
         finally:
             reading.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -76,6 +77,13 @@ class Stream:
                 item = sent.get_nowait()
                 if item is not None and isinstance(item.made, asyncio.Future):
                     item.made.cancel()
+
+    @property
+    def _is_gone(self) -> bool:
+        # Who hung up is told to who reads on, and what is read is far ahead of what is answered:
+        # uvicorn's cycle of a request knows at once.
+        cycle = getattr(self.request.receive, "__self__", None)
+        return bool(getattr(cycle, "disconnected", False))
 
     async def _answer(self, item: Sent) -> tuple[bytes, int | None]:
         limit = self.service.limits.seconds

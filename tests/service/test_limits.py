@@ -28,8 +28,10 @@ def test_a_body_that_is_too_large_is_413_whether_it_says_its_size_or_not(limited
 def test_notes_that_are_too_long_or_too_many_are_422_with_their_place(limited):
     error = refusal(limited.post("/v1/annotate", json=notes("ok", "f" * 101)), 422)
     assert error["message"].startswith("notes[1].text: 101 characters are more than the 100")
+    assert [place["where"] for place in error["places"]] == ["notes[1].text"]
     error = refusal(limited.post("/v1/annotate", json=notes(*"abcd")), 422)
     assert error["message"].startswith("notes: 4 are more than the 3")
+    assert [place["where"] for place in error["places"]] == ["notes"]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,9 @@ def test_json_that_is_none_is_400_with_the_place(api, body):
     error = refusal(api.post("/v1/annotate", content=body, headers=JSON), 400)
     assert "The body is no JSON:" in error["message"]
     assert " at line 1 column " in error["message"]
+    (place,) = error["places"]
+    assert place["where"].startswith("line 1 column ")
+    assert place["what"]
 
 
 def test_no_word_of_a_note_stands_in_a_refusal(api):

@@ -67,6 +67,12 @@ def test_a_service_that_is_ending_is_not_ready_but_healthy(rules, tmp_path):
         assert server.process.wait(20) == 0
 
 
+def test_health_may_be_asked_for_without_a_body(api):
+    for path in ("/healthz", "/readyz"):
+        answer = api.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_a_request_is_one_line_in_the_log_without_a_word_of_it(server, api):
     sent = ("Zyxwolf denies fever.", "Zyxwolf breaks.")
     answers = [api.post("/v1/annotate?format=huggingface", json=notes(text)) for text in sent] + [

@@ -1,4 +1,5 @@
 import json
+import re
 import socket
 import time
 
@@ -116,3 +117,18 @@ def test_who_hangs_up_is_forgotten(connection, server, api):
         time.sleep(0.1)
     assert "clinner_queue_notes 0.0" in api.get("/metrics").text
     assert "Traceback" not in server.logged()
+
+
+def test_what_was_sent_before_a_caller_hung_up_is_computed_no_more(connection, server):
+    count = 40
+    connection.sendall(chunk(b"".join(line(at, "slowly") for at in range(count))))
+    received = b""
+    while b'"note_id"' not in received:
+        received += connection.recv(65536)
+    before = server.logged().count(f"POST {STREAM}")
+    connection.close()
+    until = time.monotonic() + 60
+    while server.logged().count(f"POST {STREAM}") == before and time.monotonic() < until:
+        time.sleep(0.1)
+    logged = [one for one in server.logged().splitlines() if f"POST {STREAM}" in one][-1]
+    assert int(re.search(r"notes=(\d+)", logged)[1]) < count

@@ -2,7 +2,7 @@
 
 import { add, carry, correct, corrected } from "./corrections.js";
 import { detailsOf } from "./details.js";
-import { byId, choice, el } from "./dom.js";
+import { byId, choice, count, el } from "./dom.js";
 import { FORMATS, save } from "./download.js";
 import { Filters } from "./filters.js";
 import { findings, isShown, words } from "./findings.js";
@@ -110,6 +110,7 @@ function changeFilter({ least, toggleLayer, toggleLabel }) {
   if (least === undefined) filters.show(state.model.layers, state.findings, filter);
   else filters.update(state.findings, filter);
   show();
+  tell(`${count(shown().length, "finding")} shown`);
 }
 
 /** Opens what is known of a finding; null closes it. `isMoving`: the focus goes along. */

@@ -19,7 +19,11 @@ export function correct(corrections, finding, change) {
   if (change === null) return original ? [...rest, { original, finding: null }] : rest;
   const correction = original ? "changed by you" : "added by you";
   const id = at < 0 ? `c${(made += 1)}` : finding.id;
-  return [...rest, { original, finding: { ...finding, ...change, id, correction } }];
+  const changed = { ...finding, ...change, id, correction };
+  // The model was sure of its own words and label.
+  const isOther = ["label", "start", "end"].some((name) => changed[name] !== finding[name]);
+  if (isOther) changed.confidence = null;
+  return [...rest, { original, finding: changed }];
 }
 
 /** The corrections with a finding that the model does not have. */

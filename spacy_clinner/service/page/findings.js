@@ -58,8 +58,10 @@ export function state(finding) {
 /** What is asserted of a finding, in words. */
 export function said(finding) {
   const words = [(finding.assertion ?? "not judged").replaceAll("_", " ")];
-  for (const name of ["historical", "hypothetical"]) {
-    if (finding[name] && !words.includes(name)) words.push(name);
+  const { negated, uncertain, historical, hypothetical } = finding;
+  const further = { absent: negated, possible: uncertain, historical, hypothetical };
+  for (const [name, holds] of Object.entries(further)) {
+    if (holds && !words.includes(name)) words.push(name);
   }
   if (![null, "patient"].includes(finding.experiencer)) words.push(`of ${finding.experiencer}`);
   return words.join(", ");

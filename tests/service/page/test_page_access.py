@@ -70,6 +70,11 @@ def test_the_first_key_leads_to_the_findings(annotated):
 def test_what_happens_is_said(annotated):
     status = annotated.get_by_role("status").first
     assert "8 findings shown" in status.inner_text()
+    annotated.get_by_label("Confidence at least").fill("0.6")
+    assert status.inner_text() == "6 findings shown"
+    annotated.get_by_role("checkbox", name="modifiers").check()
+    assert status.inner_text() == f"{annotated.locator('#note .tag').count()} findings shown"
+    annotated.get_by_label("Confidence at least").fill("0")
     tag(annotated, "fever").click()
     annotated.get_by_role("button", name="Delete this finding").click()
     assert status.inner_text() == "Deleted."

@@ -26,6 +26,21 @@ def test_a_label_is_changed(annotated):
     assert annotated.evaluate("document.activeElement.name") == "label"
 
 
+def test_what_a_person_changed_has_no_confidence_of_the_model(annotated):
+    tag(annotated, "pneumonia").click()
+    assert "0.62" in details(annotated)
+    annotated.get_by_role("checkbox", name="The assertion is wrong").check()
+    assert "0.62" in details(annotated)
+    annotated.get_by_role("combobox", name="Label", exact=True).select_option("TREATMENT")
+    assert "not scored" in details(annotated)
+    tag(annotated, "fever").click()
+    annotated.get_by_role("button", name="Begin a word earlier").click()
+    assert "not scored" in details(annotated)
+    # It is shown at every confidence.
+    annotated.get_by_label("Confidence at least").fill("1")
+    assert shown(annotated) == [("Denies fever", "PROBLEM"), ("pneumonia", "TREATMENT")]
+
+
 def test_an_edge_is_moved_by_a_word(annotated):
     tag(annotated, "chest pain").click()
     annotated.get_by_role("button", name="Begin a word earlier").click()
