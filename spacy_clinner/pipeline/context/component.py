@@ -15,7 +15,8 @@ from spacy_clinner.pipeline.context.assertion import COMBINE, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
 from spacy_clinner.pipeline.context.defaults import Head, SectionDefaults
 from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
-from spacy_clinner.pipeline.context.rules import ContextRules, Found
+from spacy_clinner.pipeline.context.rules import ContextRules
+from spacy_clinner.pipeline.context.scopes import Found
 from spacy_clinner.pipeline.context.scorer import score_assertion
 from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Tokens, white_space
 from spacy_clinner.pipeline.layer_roles import linked_labels, modifier_groups
@@ -132,10 +133,11 @@ class ClinicalContext(RuleComponent):
         rules, entities = self._compiled(), [places[index] for index in order]
         marks = rules.marks(tokens, entities)
 
-        def group(entity: int) -> str | None:
-            return said.get_semantic_group(spans[order[entity]])
+        def kinds(entity: int) -> tuple[str, str]:
+            span = spans[order[entity]]
+            return said.get_semantic_group(span) or "", span.label_
 
-        found = rules(tokens, entities, marks, group)
+        found = rules(tokens, entities, marks, kinds)
         heads = _heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads)
         how = self.settings["combine"]
