@@ -28,6 +28,7 @@ PREPOSITIONS = (
     "in", "on", "by", "for", "due", "because", "after", "at", "from", "with", "to", "since", "when",
     "last", "yesterday", "today", "during", "given", "and", "but", "as", "until", "this", "pending",
     "ago", "secondary", "prior", "before", "on", "so", "then", "who", "which", "now", "per", "if",
+    "changed", "switched", "replaced",
 )  # fmt: skip
 NEAR = 12  # tokens, at least those of the longest pseudo cue
 AHEAD = 4  # tokens up to an entity that a cue which looks both ways looks ahead to
@@ -203,6 +204,8 @@ class CueFinder:
         if end == tokens.last[end - 1] or tokens.gaps[end] == WIDE:
             return False
         word = tokens.words[end]
+        if follows_entity and (word in self.between or tokens.gaps[end] >= LINE):
+            return False  # "aspirin not given - vomiting"
         if word in self.stops or word in self.prepositions:
             return False
         entity = bisect_left(starts, end)

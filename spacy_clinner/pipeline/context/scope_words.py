@@ -35,7 +35,7 @@ SUBJECTS = (
 BREAKS = (
     ".", ",", ";", "(", ")", "-", "–", "—", "->", "→", "|", "if", "when", "until", "til", "till",
     "for", "after", "once", "in", "on", "at", "by", "because", "due", "with", "since", "only",
-    "per", "d/t", "as", "b/c", "w/",
+    "per", "d/t", "as", "b/c", "w/", "w", "while",
 )  # fmt: skip
 # Behind one of these, an item of a list is no longer what the cue says: "hold A, continue B".
 TURNS = (
@@ -84,6 +84,7 @@ class ScopeWords:
         self.affirms = word_set(cut, AFFIRMS) | self.numbers
         self.breaks = self.colons | word_set(cut, BREAKS)
         self.turns = word_set(cut, TURNS)
+        self.bars = word_set(cut, ("|",))
         self.company = word_set(cut, COMPANY)
         self.grades = word_set(cut, GRADES) | self.numbers
         self.item_ends = word_set(cut, ITEM_ENDS)

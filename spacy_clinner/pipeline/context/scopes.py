@@ -8,12 +8,12 @@ from itertools import accumulate
 from spacy_clinner.pipeline.context.doubles import cancelled_negations
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
-from spacy_clinner.pipeline.context.tokens import LINE, Entities, Mark, Tokens
+from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Mark, Tokens
 
 ITEM = 6  # tokens that one item of a list may have
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
-OPENING = 3  # tokens before the entity of an item in a list under "STOP"
+SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
 # What is found, what is given or done, and what is done to find out do not share a list.
 FINDING, GIVEN, TEST = range(1, 4)
 FAMILIES = {"Disorders": FINDING, "Procedures": GIVEN, "Chemicals & Drugs": GIVEN}
@@ -73,7 +73,7 @@ class Scopes:
             before = bisect_left(self.starts, start)
             covered = before > 0 and self.reach[before - 1] >= end
             if cue.direction == "either":
-                if not self._ordered(number):
+                if not (self._in_row(number) or self._ordered(number)):
                     self._backward(number, covered)
                 continue
             if cue.direction != "backward" and not covered:
@@ -126,6 +126,9 @@ class Scopes:
             while entity < len(self.starts) and self.starts[entity] < stop:
                 first, last = self.entities[entity]
                 if category == "negated" and first > end:
+                    opened = previous is None and cue.window <= SHORT
+                    if opened and not self.said.commas.isdisjoint(self.tokens.words[end:first]):
+                        break  # "so I quit it, ondansetron works"
                     if self._stands_by_itself(entity, start, end):
                         break
                     if previous is not None and self._leaves_list(previous, entity):
@@ -172,6 +175,25 @@ class Scopes:
         if end >= self.tokens.last[end - 1]:
             return True
         return self.tokens.words[end] in self.said.item_ends
+
+    def _in_row(self, number: int) -> bool:
+        """Follow an order in a table's cell, "glipizide | 5 mg | STOP"; RETURNS (bool): it was."""
+        mark = self.marks[number]
+        start, end, cue = mark
+        words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
+        line = bisect_right(self.tokens.lines, start)
+        first = self.tokens.lines[line - 1] if line else 0
+        if start == first or not (words[start - 1] in self.said.bars or gaps[start] == WIDE):
+            return False
+        closed = end == count or words[end] in self.said.bars or gaps[end] >= WIDE
+        entity = bisect_left(self.starts, first)
+        if not closed or entity == len(self.starts) or self.starts[entity] >= start:
+            return False
+        if self.starts[entity] > first + 2 or not self._concerns(cue, entity):
+            return False
+        for category in cue.categories:
+            self._assign(entity, category, mark, 0)
+        return True
 
     def _ordered(self, number: int) -> bool:
         """Follow an order forward ("hold metformin"); RETURNS (bool): whether it looks ahead."""

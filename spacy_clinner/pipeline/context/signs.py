@@ -39,6 +39,7 @@ class Signs:
         }
         self.boxes = {cue.id for cue in cues.values() if cue.id == "neg_box"}
         self.checked = {cue.id for cue in cues.values() if cue.id == "yes_box"}
+        self.ticks = word_set(cut, ("✓", "✔"))
         self.stops = word_set(cut, STOPS)
         self.commas = word_set(cut, COMMAS)
         self.slashes = word_set(cut, SLASHES)
@@ -99,7 +100,11 @@ class Signs:
         checked = {
             number
             for number, line in lines.items()
-            if any(cue.id in self.checked for _, _, cue in line)
+            if any(
+                cue.id in self.checked
+                and (end - start > 1 or tokens.words[start] not in self.ticks)
+                for start, end, cue in line
+            )
         }
         block: list[int] = []
         chosen: set[int] = set()
