@@ -48,8 +48,8 @@ class Scopes:
         self.reach = list(accumulate((end for _, end in entities), max))
         self.by_end = sorted(range(len(entities)), key=lambda entity: entities[entity][1])
         self.ends = [entities[entity][1] for entity in self.by_end]
-        words, colons = tokens.words, said.colons
-        points = [index for index, word in enumerate(words) if word in said.points]
+        words, colons, ends = tokens.words, said.colons, said.points
+        points = [index for index, word in enumerate(words) if word in ends]
         brackets = said.opening | said.closing
         self.brackets = [index for index in points if words[index] in brackets]
         self.separators = [index for index in points if words[index] in said.separators]
