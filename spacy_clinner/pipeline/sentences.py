@@ -148,7 +148,9 @@ class _Boundaries:
         if before & SPACE or not lower:
             return True
         short = self.line_lengths[newline] < WRAPPED_LINES[0]
-        return short and not before & (CONTINUES | COMMA | SOFT) and not self.kinds[word] & SOFT
+        return (
+            short and not before & (CONTINUES | COMMA | SOFT | END) and not self.kinds[word] & SOFT
+        )
 
     def _begins_segment(self, index: int) -> bool:
         """Whether a token is the first of its line, sentence or list item."""

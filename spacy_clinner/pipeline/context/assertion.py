@@ -26,6 +26,7 @@ NOTHING_SAID: dict[str, Any] = {
     "historical": False,
     "experiencer": "patient",
     "assertion": "present",
+    "negation_cue": None,
 }
 
 

@@ -1,4 +1,4 @@
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,11 +11,12 @@ from spacy.training import Example
 from spacy_clinner.annotation import extensions, said, store
 from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.pipeline.context.assertion import COMBINE, Findings, combine
+from spacy_clinner.pipeline.context.assertion import COMBINE, NOTHING_SAID, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
 from spacy_clinner.pipeline.context.defaults import Head, SectionDefaults
 from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
-from spacy_clinner.pipeline.context.rules import ContextRules, Found
+from spacy_clinner.pipeline.context.rules import ContextRules
+from spacy_clinner.pipeline.context.scopes import Found
 from spacy_clinner.pipeline.context.scorer import score_assertion
 from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Tokens, white_space
 from spacy_clinner.pipeline.layer_roles import linked_labels, modifier_groups
@@ -30,7 +31,7 @@ LINKED = {"NEGATION": "negated", "UNCERTAIN": "uncertain"}
 
 
 # Where each token starts and ends in the text.
-Offsets = tuple[list[int], list[int]]
+Offsets = tuple[np.ndarray, np.ndarray]
 NOTHING_FOUND = Findings()  # shared; nobody changes it
 
 
@@ -127,15 +128,23 @@ class ClinicalContext(RuleComponent):
         if not spans:
             return doc
         tokens, before, offsets = self._tokens(doc)
-        places = [(before[span.start], before[span.end]) for span in spans]
+        starts = before[[span.start for span in spans]].tolist()
+        places = list(zip(starts, before[[span.end for span in spans]].tolist(), strict=True))
         order = sorted(range(len(spans)), key=places.__getitem__)
         rules, entities = self._compiled(), [places[index] for index in order]
         marks = rules.marks(tokens, entities)
 
-        def group(entity: int) -> str | None:
-            return said.get_semantic_group(spans[order[entity]])
+        known: dict[tuple[int, int], tuple[str, str]] = {}
 
-        found = rules(tokens, entities, marks, group)
+        def kinds(entity: int) -> tuple[str, str]:
+            # A label of a layer has one group, so that one entity of each is asked.
+            span = spans[order[entity]]
+            label = span.label, span.id
+            if label not in known:
+                known[label] = said.get_semantic_group(span) or "", span.label_
+            return known[label]
+
+        found = rules(tokens, entities, marks, kinds)
         heads = _heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads)
         how = self.settings["combine"]
@@ -143,6 +152,9 @@ class ClinicalContext(RuleComponent):
         judged = []
         for index, categories, section in zip(order, found, sections, strict=True):
             span = spans[index]
+            if not (categories or related or section):
+                judged.append((span, {**NOTHING_SAID, "assertion_evidence": []}))
+                continue
             findings = _findings(categories, offsets)
             if related:
                 findings = combine(findings, self._linked(span), how)
@@ -176,7 +188,7 @@ class ClinicalContext(RuleComponent):
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules
 
-    def _tokens(self, doc: Doc) -> tuple[Tokens, list[int], Offsets]:
+    def _tokens(self, doc: Doc) -> tuple[Tokens, np.ndarray, Offsets]:
         """The tokens without white space, each token's number among them, and where in the text
         each of them starts and ends."""
         self._compiled()
@@ -189,18 +201,19 @@ class ClinicalContext(RuleComponent):
         keep = rows[:, 1] == 0
         sentence = np.cumsum(starts)[keep]
         count = len(sentence)
-        firsts = np.flatnonzero(np.diff(sentence, prepend=-1))
-        lengths = np.diff(firsts, append=count)
+        firsts = np.flatnonzero(np.concatenate(([True], sentence[1:] != sentence[:-1])))[:count]
+        lasts = np.concatenate((firsts[1:], [count]))[: len(firsts)]
+        lengths = lasts - firsts
         offsets = rows[keep, 2:4].astype(np.int64)
         offsets[:, 1] += offsets[:, 0]
         tokens = Tokens(
             rows[keep, 0].tolist(),
             np.repeat(firsts, lengths).tolist(),
-            np.repeat(firsts + lengths, lengths).tolist(),
+            np.repeat(lasts, lengths).tolist(),
             *white_space(offsets, keep, rows[:, 4], self._kinds),
         )
-        before = np.concatenate(([0], np.cumsum(keep))).tolist()
-        return tokens, before, (offsets[:, 0].tolist(), offsets[:, 1].tolist())
+        before = np.concatenate(([0], np.cumsum(keep)))
+        return tokens, before, (offsets[:, 0], offsets[:, 1])
 
     def _linked(self, span: Span) -> Findings | None:
         """What an entity's linked modifiers say; None when its label has no legal pairs."""
@@ -263,7 +276,7 @@ def _findings(found: Found, offsets: Offsets) -> Findings:
     if doubt is not None and doubt[1] <= start and cue.direction == "backward":
         # "evaluated for a fracture, which was ruled out": what is said last holds.
         del evidence["uncertain"]
-    return Findings(evidence, (offsets[0][start], offsets[1][end - 1]))
+    return Findings(evidence, (int(offsets[0][start]), int(offsets[1][end - 1])))
 
 
 def _cue(findings: Findings, span: Span) -> tuple[int, int, str, str] | None:
@@ -285,8 +298,8 @@ def _heads(
     heads: list[Head | None] = []
     begins = []
     for title, header, start, _ in stored:
-        begins.append(bisect_left(offsets[0], start))
-        end = begins[-1] if header is None else bisect_left(offsets[0], header[1])
+        begins.append(int(offsets[0].searchsorted(start)))
+        end = begins[-1] if header is None else int(offsets[0].searchsorted(header[1]))
         heads.append(Head(title, begins[-1], end) if title in defaults else None)
     numbers = (bisect_right(begins, start) - 1 for start, _ in entities)
     return [heads[number] if number >= 0 else None for number in numbers]

@@ -34,12 +34,13 @@ class Entry(BaseModel, extra="forbid", strict=True):
 
     category: Several[Category | Role] = []
     patterns: Several[str] = []
-    direction: Literal["forward", "backward", "both", "inside"] = "forward"
+    direction: Literal["forward", "backward", "both", "either", "inside"] = "forward"
     window: NonNegativeInt = DEFAULT_WINDOW
     alone: bool = False
     lists: bool | None = None
     within: bool = False
     skips: Several[str] = []
+    only: Several[str] = []
     ends: Several[Category] = list(get_args(Category))
     resets: Several[Category] = []
     hides: Several[Category] = []
@@ -77,6 +78,7 @@ class Cue:
     lists: bool = False
     within: bool = False
     skips: frozenset[str] = frozenset()
+    only: frozenset[str] = frozenset()
     ends: frozenset[str] = frozenset()
     resets: frozenset[str] = frozenset()
     hides: frozenset[str] = frozenset()
@@ -113,9 +115,10 @@ def make_cue(
         phrases=tuple(dict.fromkeys(phrases)),
         window=found.window,
         alone=found.alone,
-        lists=found.direction == "forward" if found.lists is None else found.lists,
+        lists=found.direction in ("forward", "either") if found.lists is None else found.lists,
         within=found.within,
         skips=frozenset(found.skips),
+        only=frozenset(found.only),
         ends=frozenset(found.ends if role == "terminator" else ()),
         resets=frozenset(found.resets),
         hides=frozenset(found.hides),

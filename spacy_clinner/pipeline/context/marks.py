@@ -22,12 +22,13 @@ from spacy_clinner.pipeline.phrases import PhraseTokenizer, PhraseTrie, longest
 # After a question mark a new sentence starts, and yet "? no" is one answer.
 QUESTION = ("?",)
 # What stands between the name of a finding and the answer in a form.
-BETWEEN = (":", "=", "?", "-", "–", "—", "|")
+BETWEEN = (":", "=", "?", "-", "–", "—")
 # A cue that looks both ways looks back where one of these follows: "stopped in 2020".
 PREPOSITIONS = (
     "in", "on", "by", "for", "due", "because", "after", "at", "from", "with", "to", "since", "when",
     "last", "yesterday", "today", "during", "given", "and", "but", "as", "until", "this", "pending",
     "ago", "secondary", "prior", "before", "on", "so", "then", "who", "which", "now", "per", "if",
+    "changed", "switched", "replaced",
 )  # fmt: skip
 NEAR = 12  # tokens, at least those of the longest pseudo cue
 AHEAD = 4  # tokens up to an entity that a cue which looks both ways looks ahead to
@@ -99,10 +100,12 @@ class CueFinder:
                 if (mark[0] not in under and mark[1] - 1 not in under) or not _hidden(mark, hiding)
             ]
         cues, touching = self._directed(tokens, cues, starts, ends)
+        # "avoid" says one thing of what is given, and another of what may happen.
+        touching += [mark for mark in cues if mark[2].only]
         cues = longest(cues)
         if touching:
-            spans = {mark[:2] for mark in cues}
-            cues += [mark for mark in touching if mark[:2] in spans]
+            spans = {mark[:2]: mark for mark in cues}
+            cues += [mark for mark in touching if spans.get(mark[:2], mark) is not mark]
         if signs:
             # "[ ] yes [x] no" is one answer, no two boxes.
             longer = {
@@ -131,7 +134,7 @@ class CueFinder:
             return False
         if cue.place != "answer":
             return True
-        if not start or tokens.first[start] == start:
+        if not start or tokens.first[start] == start or _among(starts, start):
             return False
         return tokens.gaps[start] == WIDE or start in ends
 
@@ -139,7 +142,7 @@ class CueFinder:
         self, tokens: Tokens, start: int, end: int, entities: Entities, starts: Sequence[int]
     ) -> bool:
         words = tokens.words
-        if end == tokens.last[end - 1] or words[end] in self.stops or tokens.gaps[end] >= WIDE:
+        if end == tokens.last[end - 1] or words[end] in self.stops or tokens.gaps[end] == WIDE:
             return True
         if words[end] in self.slash and end + 1 < len(words) and _among(starts, end + 1):
             return True
@@ -175,7 +178,7 @@ class CueFinder:
                 begin, stop, other = cues[following]
                 following += 1
                 if begin == start and stop == end:
-                    if other.direction != cue.direction:
+                    if {other.direction, cue.direction} == {"forward", "backward"}:
                         both.add((start, end))
                 elif begin > start and stop > end and other.direction != cue.direction:
                     ahead = cue.direction == "backward" and other.direction == "forward"
@@ -201,10 +204,18 @@ class CueFinder:
         if end == tokens.last[end - 1] or tokens.gaps[end] == WIDE:
             return False
         word = tokens.words[end]
+        if follows_entity and (word in self.between or tokens.gaps[end] >= LINE):
+            return False  # "aspirin not given - vomiting"
         if word in self.stops or word in self.prepositions:
             return False
         entity = bisect_left(starts, end)
         near = entity < len(starts) and starts[entity] < min(end + AHEAD, tokens.last[end - 1])
+        if (
+            near
+            and follows_entity
+            and not self.commas.isdisjoint(tokens.words[end : starts[entity]])
+        ):
+            return False  # "infusion stopped 1122, saline started"
         return near or not follows_entity
 
 

@@ -37,10 +37,14 @@ class Signs:
             if cue.place == "sign"
             for way in ("forward", "backward")
         }
+        self.boxes = {cue.id for cue in cues.values() if cue.id == "neg_box"}
+        self.checked = {cue.id for cue in cues.values() if cue.id == "yes_box"}
+        self.ticks = word_set(cut, ("✓", "✔"))
         self.stops = word_set(cut, STOPS)
         self.commas = word_set(cut, COMMAS)
         self.slashes = word_set(cut, SLASHES)
         self.bare = word_set(cut, BARE)
+        self.slash = word_set(cut, ("/", "+/"))
         self.plus = word_set(cut, ("+",))
 
     def __call__(
@@ -61,27 +65,58 @@ class Signs:
         for mark in signs:
             lines.setdefault(bisect_right(tokens.lines, mark[0]), []).append(mark)
         kept: list[Mark] = []
-        for line in lines.values():
+        chosen = self._chosen(tokens, lines)
+        for number_of, line in lines.items():
             shown = [self._shows(tokens, mark, ends) for mark in line]
             last = line[-1][1]
             closed = last == len(tokens.words) or tokens.gaps[last] >= LINE
             if len(line) > 1 and closed and all(start in ends for start, _, _ in line):
                 shown = [True] * len(line)  # "cough + fever -"
-            count = sum(shown)
+            boxed = [cue.id in self.boxes | self.checked for _, _, cue in line]
+            count = sum(shows and not box for shows, box in zip(shown, boxed, strict=True))
             marks = [
                 mark
                 for mark, shows in zip(line, shown, strict=True)
                 if self._is_sign(tokens, mark, count - shows > 0, begins, ends)
             ]
-            after = bool(marks) and marks[0][0] in ends
+            after = bool(marks) and marks[0][0] in ends and tokens.gaps[marks[0][0]] < LINE
             for number, (start, end, cue) in enumerate(marks):
                 following = marks[number + 1][0] if number + 1 < len(marks) else tokens.last[start]
                 entity = bisect_left(starts, end)
                 alone = entity == len(starts) or starts[entity] >= following
-                way = "backward" if start in ends and (after or alone) else "forward"
+                behind = start in ends and tokens.gaps[start] < LINE
+                way = "backward" if behind and (after or alone) else "forward"
                 turned = cue if cue.role == "terminator" else self.turned[cue.id, way]
+                if turned.id in self.boxes and number_of in chosen:
+                    turned = replace(turned, skips=frozenset())
                 kept.append((start, end, turned))
         return kept
+
+    def _chosen(self, tokens: Tokens, lines: Mapping[int, Sequence[Mark]]) -> set[int]:
+        """The lines whose boxes are answers, as one of them or of the lines beside is checked.
+
+        In "☐ aspirin 300 mg stat" the empty box is something to do, and negates nothing.
+        """
+        checked = {
+            number
+            for number, line in lines.items()
+            if any(
+                cue.id in self.checked
+                and (end - start > 1 or tokens.words[start] not in self.ticks)
+                for start, end, cue in line
+            )
+        }
+        block: list[int] = []
+        chosen: set[int] = set()
+        for number in lines:
+            joins = block and number == block[-1] + 1
+            if joins and tokens.gaps[tokens.lines[number - 1]] == LINE:
+                block.append(number)
+            else:
+                block = [number]
+            if not checked.isdisjoint(block):
+                chosen.update(block)
+        return chosen
 
     def _is_sign(
         self, tokens: Tokens, mark: Mark, others: bool, begins: set[int], ends: set[int]
@@ -91,6 +126,8 @@ class Signs:
         words, gaps = tokens.words, tokens.gaps
         if end - start > 1 or words[start] not in self.bare:
             return True
+        if start and words[start - 1] in self.slash and gaps[start] == NONE:
+            return False  # "+/- PCI"
         if end not in begins and start not in ends:
             return False
         opens = not start or gaps[start] >= LINE

@@ -1,0 +1,407 @@
+"""One pass over the cues of a text: how far each reaches, and which entities it speaks about."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from spacy_clinner.pipeline.context.doubles import cancelled_negations
+from spacy_clinner.pipeline.context.lexicon import Cue
+from spacy_clinner.pipeline.context.scope_words import ScopeWords
+from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Mark, Tokens
+
+ITEM = 6  # tokens that one item of a list may have
+BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
+AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
+SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
+# What is found, what is given or done, and what is done to find out do not share a list.
+FINDING, GIVEN, TEST = range(1, 4)
+FAMILIES = {"Disorders": FINDING, "Procedures": GIVEN, "Chemicals & Drugs": GIVEN}
+
+Found = dict[str, Mark]
+Kinds = Callable[[int], tuple[str, str]]
+
+
+def unknown(_: int) -> tuple[str, str]:
+    """The kinds of an entity of which nothing is known."""
+    return "", ""
+
+
+class Scopes:
+    """One pass over one text."""
+
+    def __init__(
+        self,
+        said: ScopeWords,
+        tokens: Tokens,
+        marks: Sequence[Mark],
+        entities: Entities,
+        kinds: Kinds,
+    ) -> None:
+        self.kinds = kinds
+        self.said = said
+        self.tokens = tokens
+        self.marks = marks
+        self.entities = entities
+        self.starts = [start for start, _ in entities]
+        # The furthest end among an entity and all before it: is a token inside any of them?
+        self.reach = list(accumulate((end for _, end in entities), max))
+        self.by_end = sorted(range(len(entities)), key=lambda entity: entities[entity][1])
+        self.ends = [entities[entity][1] for entity in self.by_end]
+        words, colons, ends = tokens.words, said.colons, said.points
+        points = [index for index, word in enumerate(words) if word in ends]
+        brackets = said.opening | said.closing
+        self.brackets = [index for index in points if words[index] in brackets]
+        self.separators = [index for index in points if words[index] in said.separators]
+        # A colon that names what follows: a scope ends before the word that it stands after.
+        self.colons = [
+            index
+            for index in points
+            if index and words[index] in colons and words[index - 1] not in said.introduces
+        ]
+        self.found: list[Found] = [{} for _ in entities]
+        self.distances: list[dict[str, int]] = [{} for _ in entities]
+
+    def run(self) -> list[Found]:
+        cancelled = cancelled_negations(self.tokens, self.marks, self.starts, self.said)
+        for number, (start, end, cue) in enumerate(self.marks):
+            if cue.role != "cue" or number in cancelled:
+                continue
+            if cue.direction == "inside":
+                self._inside(start, end, number)
+                continue
+            before = bisect_left(self.starts, start)
+            covered = before > 0 and self.reach[before - 1] >= end
+            if cue.direction == "either":
+                if not (self._in_row(number) or self._ordered(number)):
+                    self._backward(number, covered)
+                continue
+            if cue.direction != "backward" and not covered:
+                self._forward(number)
+            if cue.direction != "forward":
+                self._backward(number, covered)
+        return self.found
+
+    def _assign(self, entity: int, category: str, mark: Mark, distance: int) -> None:
+        if not self._concerns(mark[2], entity):
+            return
+        if distance < self.distances[entity].get(category, 1 << 30):
+            self.distances[entity][category] = distance
+            self.found[entity][category] = mark
+
+    def _concerns(self, cue: Cue, entity: int) -> bool:
+        """Whether a cue speaks of entities of this kind."""
+        if not cue.skips and not cue.only:
+            return True
+        kinds = self.kinds(entity)
+        return cue.skips.isdisjoint(kinds) and not (cue.only and cue.only.isdisjoint(kinds))
+
+    def _family(self, entity: int) -> int:
+        group, label = self.kinds(entity)
+        return TEST if label == "TEST" else FAMILIES.get(group, 0)
+
+    def _inside(self, start: int, end: int, number: int) -> None:
+        """A word that negates itself ("nontender"), and what its entity holds of it ("tender")."""
+        mark = self.marks[number]
+        entity = bisect_left(self.starts, start)
+        while entity < len(self.starts) and self.starts[entity] < end:
+            if self.entities[entity][1] >= end:
+                for category in mark[2].categories:
+                    self._assign(entity, category, mark, 0)
+            entity += 1
+
+    def _forward(self, number: int) -> None:
+        mark = self.marks[number]
+        start, end, cue = mark
+        begin = bisect_left(self.starts, start)
+        sentence = self._block_end(start, end)
+        if "negated" in cue.categories and self._on_condition(number):
+            cue = replace(cue, lists=False)
+        if begin == len(self.starts) or self.starts[begin] >= sentence:
+            return
+        for category in cue.categories:
+            stop = self._forward_stop(number, cue, category, sentence)
+            previous: int | None = None
+            entity = begin
+            while entity < len(self.starts) and self.starts[entity] < stop:
+                first, last = self.entities[entity]
+                if category == "negated" and first > end:
+                    opened = previous is None and cue.window <= SHORT
+                    if opened and not self.said.commas.isdisjoint(self.tokens.words[end:first]):
+                        break  # "so I quit it, ondansetron works"
+                    if self._stands_by_itself(entity, start, end):
+                        break
+                    if previous is not None and self._leaves_list(previous, entity):
+                        break
+                if first >= end or (cue.within and last > end) or first > start:
+                    self._assign(entity, category, mark, max(first - end, 0))
+                    previous = entity
+                entity += 1
+
+    def _leaves_list(self, previous: int, entity: int) -> bool:
+        """Whether an entity behind one that is negated starts a statement of its own.
+
+        "no cough, BP 118/74" and "no BM 4 d - senna given": of another kind; "no pain ha 4/10",
+        "no cords, 1+ edema": with a number of its own; "no drool, uvula midline, tonsils 3+": after
+        another subject; "hold warfarin, continue aspirin": after another verb.
+        """
+        words, said = self.tokens.words, self.said
+        before, (first, last) = self.entities[previous][1], self.entities[entity]
+        if first < before:
+            return False
+        between = words[before:first]
+        if between and between[-1] in said.alternatives:
+            return False
+        if not said.turns.isdisjoint(between) or words[first] in said.grades:
+            return True
+        family, other = self._family(previous), self._family(entity)
+        if family == GIVEN and not said.company.isdisjoint(between):
+            return True  # "no NSAIDs with CKD"
+        if family and other and family != other:
+            listed = len(between) == 1 and between[0] in said.commas and TEST not in (family, other)
+            return not (listed and self._goes_on(last))
+        if said.separators.isdisjoint(between):
+            number = last < self.tokens.last[last - 1] and words[last] in said.numbers
+            return number or not said.affirms.isdisjoint(between)
+        return any(
+            word in said.commas and following in said.subjects and after not in said.separators
+            for word, following, after in zip(
+                between, between[1:], [*between[2:], words[first]], strict=False
+            )
+        )
+
+    def _goes_on(self, end: int) -> bool:
+        """Whether a list goes on behind an item, or ends with it: "no surgery, GI bleed, fever"."""
+        if end >= self.tokens.last[end - 1]:
+            return True
+        return self.tokens.words[end] in self.said.item_ends
+
+    def _in_row(self, number: int) -> bool:
+        """Follow an order in a table's cell, "glipizide | 5 mg | STOP"; RETURNS (bool): it was."""
+        mark = self.marks[number]
+        start, end, cue = mark
+        words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
+        line = bisect_right(self.tokens.lines, start)
+        first = self.tokens.lines[line - 1] if line else 0
+        if start == first or not (words[start - 1] in self.said.bars or gaps[start] == WIDE):
+            return False
+        closed = end == count or words[end] in self.said.bars or gaps[end] >= WIDE
+        entity = bisect_left(self.starts, first)
+        if not closed or entity == len(self.starts) or self.starts[entity] >= start:
+            return False
+        if self.starts[entity] > first + 2 or not self._concerns(cue, entity):
+            return False
+        for category in cue.categories:
+            self._assign(entity, category, mark, 0)
+        return True
+
+    def _ordered(self, number: int) -> bool:
+        """Follow an order forward ("hold metformin"); RETURNS (bool): whether it looks ahead."""
+        start, end, cue = self.marks[number]
+        if end >= self.tokens.last[start]:
+            return False
+        entity = bisect_left(self.starts, end)
+        last = min(end + AHEAD, self.tokens.last[start])
+        if entity == len(self.starts) or self.starts[entity] >= last:
+            return False
+        first = self.starts[entity]
+        end += self.tokens.words[end] in self.said.colons  # "held: lisinopril"
+        if not self.said.breaks.isdisjoint(self.tokens.words[end:first]):
+            return False
+        if not self._concerns(cue, entity):
+            return False
+        self._forward(number)
+        return True
+
+    def _stands_by_itself(self, entity: int, start: int, end: int) -> bool:
+        """Whether an entity after a forward negation has a predicate or purpose of its own.
+
+        "no rash, edema noted": noted; "no surgery for hernia": the hernia is there.
+        """
+        words = self.tokens.words
+        first, last = self.entities[entity]
+        before = words[first - 1]
+        if before in self.said.purpose:
+            after_entity = entity > 0 and self.entities[entity - 1][1] == first - 1
+            if after_entity or not self.said.taking.isdisjoint(words[start:end]):
+                return True
+        if before in self.said.commas:
+            return self._affirmed(last)
+        for token in range(first - 1, max(end, first - ITEM), -1):
+            if words[token] in self.said.alternatives:
+                return False
+            if words[token] in self.said.commas:
+                return words[token + 1] in self.said.subjects or self._affirmed(last)
+        return False
+
+    def _affirmed(self, end: int) -> bool:
+        """Whether what follows an entity says that it is there: "noted", "2+"."""
+        words, last = self.tokens.words, self.tokens.last[end - 1]
+        if end >= last:
+            return False
+        return words[end] in self.said.affirms
+
+    def _on_condition(self, number: int) -> bool:
+        """Whether a negation belongs to a condition: "call if not drinking, fever, rash"."""
+        start = self.marks[number][0]
+        low = self.tokens.first[start]
+        for before in range(number - 1, -1, -1):
+            begin, _, other = self.marks[before]
+            if begin < low:
+                return False
+            if other.id == "hyp_if":
+                return self.said.commas.isdisjoint(self.tokens.words[begin:start])
+        return False
+
+    def _forward_stop(self, number: int, cue: Cue, category: str, stop: int) -> int:
+        """One past the last token at which an entity in a cue's forward scope may start.
+
+        `stop`: where its sentence ends.
+        """
+        end = self.marks[number][1]
+        for following in range(number + 1, len(self.marks)):
+            next_start, _, other = self.marks[following]
+            if next_start >= stop:
+                break
+            if next_start < end:
+                continue
+            # A nearer cue takes over; a narrow one inside a wide scope does not end it.
+            nearer = (
+                category in other.categories
+                and other.direction == "forward"
+                and other.window >= cue.window
+                and not self._in_brackets(end, next_start)
+            )
+            contradicted = next_start > end and _contradict(category, other)
+            ends = category in other.ends and not (other.apart and next_start == end)
+            if ends or nearer or contradicted:
+                stop = next_start
+        bracket = bisect_left(self.brackets, end)
+        if category == "negated" and bracket < len(self.brackets):
+            # "(not taking aspirin), asthma": a scope ends with the brackets it stands in.
+            bracket = self.brackets[bracket]
+            if bracket < stop and self.tokens.words[bracket] in self.said.closing:
+                stop = bracket
+        colon = bisect_right(self.colons, end)
+        if colon < len(self.colons) and self.colons[colon] < stop:
+            stop = min(stop, self.colons[colon] - 1)
+        return self._window_end(end, cue, stop)
+
+    def _in_brackets(self, end: int, token: int) -> bool:
+        """Whether a token stands in brackets that open after a cue's end."""
+        low, high = bisect_left(self.brackets, end), bisect_left(self.brackets, token)
+        return low < high and self.tokens.words[self.brackets[high - 1]] in self.said.opening
+
+    def _block_end(self, start: int, end: int) -> int:
+        """Where a cue's sentence ends, or the list under it: "Denies:", then a finding a line."""
+        words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
+        stop = self.tokens.last[start]
+        colon = end if end < count and words[end] in self.said.colons else end - 1
+        token = colon + 1
+        if token < stop or token >= count or words[colon] not in self.said.colons:
+            return stop
+        while token < count and gaps[token] == LINE:
+            line = token
+            token += 1
+            while token < count and gaps[token] < LINE:
+                token += 1
+            long = token - line > BLOCK_LINE
+            if long or not self.said.colons.isdisjoint(words[line:token]):
+                return line
+            stop = token
+        return stop
+
+    def _window_end(self, end: int, cue: Cue, stop: int) -> int:
+        """Where a forward window runs out; each separator of a list opens it anew."""
+        limit = end + cue.window + 1
+        words, alternatives = self.tokens.words, self.said.alternatives
+        for number in range(bisect_left(self.separators, end), len(self.separators)):
+            separator = self.separators[number]
+            if separator >= min(limit, stop):
+                break
+            if not cue.lists and words[separator] not in alternatives:
+                return separator
+            limit = separator + cue.window + 1
+        return min(limit, stop)
+
+    def _backward(self, number: int, covered: bool) -> None:
+        mark = self.marks[number]
+        start, end, cue = mark
+        if covered and "hypothetical" in cue.categories:
+            return  # a "flu vaccine" is given, whatever it prevents
+        for category in cue.categories:
+            # A cue at the end of an entity ("HIV negative") speaks of that entity alone.
+            low, high = (
+                (end - 1, end) if covered else (self._backward_stop(number, category), start)
+            )
+            nearest = passed = None
+            within = range(bisect_right(self.ends, low), bisect_right(self.ends, high))
+            for index in reversed(within):
+                entity = self.by_end[index]
+                if self.starts[entity] >= start:
+                    continue
+                if not self._concerns(cue, entity):
+                    passed = self.starts[entity]
+                    continue
+                if self._apart(entity, nearest, passed):
+                    break
+                self._assign(entity, category, mark, max(start - self.ends[index], 0))
+                first = self.starts[entity]
+                nearest = first if nearest is None else min(nearest, first)
+
+    def _apart(self, entity: int, nearest: int | None, passed: int | None) -> bool:
+        """Whether a backward cue does not reach an entity over the ones behind it.
+
+        "Cr 79 D-dimer not sent": words and no list stand between; "Hgb 13.8, type and cross not
+        sent": it has its own result; "haze, VBG 7.30, ethanol neg": the cue answers another one.
+
+        nearest (int | None): Where the entities start that the cue has reached.
+        passed (int | None): Where one starts behind it that the cue says nothing about.
+        """
+        words, end = self.tokens.words, self.entities[entity][1]
+        if passed is not None and end < passed:
+            return not self.said.commas.isdisjoint(words[end:passed])
+        if nearest is None or end >= nearest:
+            return False
+        if self._family(entity) == TEST and words[end] not in self.said.separators:
+            return True
+        return self.said.separators.isdisjoint(words[end:nearest])
+
+    def _backward_stop(self, number: int, category: str) -> int:
+        """The token after which an entity in a cue's backward scope must end."""
+        start, _, cue = self.marks[number]
+        low = self.tokens.first[start]
+        for before in range(number - 1, -1, -1):
+            _, previous_end, other = self.marks[before]
+            if previous_end <= low:
+                break
+            same = category in other.categories and other.direction == "backward"
+            if previous_end <= start and (category in other.ends or same):
+                low = previous_end
+        return self._window_start(start, cue, low)
+
+    def _window_start(self, start: int, cue: Cue, low: int) -> int:
+        """Where a backward window runs out: at a comma, unless a list leads up to the cue."""
+        limit = start - cue.window
+        in_list = cue.lists and cue.direction != "either"
+        words = self.tokens.words
+        for number in range(bisect_left(self.separators, start) - 1, -1, -1):
+            separator = self.separators[number]
+            if separator == start - 1 and words[separator] in self.said.commas:
+                continue  # "flu shot, declined"
+            # The item after the separator may be some words long itself.
+            if separator < max(limit - ITEM, low):
+                break
+            if words[separator] in self.said.conjunctions:
+                in_list = True
+            elif not in_list:
+                return max(limit - 1, separator, low)
+            limit = separator
+        return max(limit - 1, low)
+
+
+def _contradict(category: str, other: Cue) -> bool:
+    """Whether a later cue speaks against a scope: "no fracture, possible sprain"."""
+    return (category == "negated" and "uncertain" in other.categories) or (
+        category == "uncertain" and "negated" in other.categories
+    )
