@@ -13,6 +13,7 @@ from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Mark, To
 ITEM = 6  # tokens that one item of a list may have
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
+CONDITION = 15  # tokens between an "if" and a negation that belongs to it
 SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
 # What is found, what is given or done, and what is done to find out do not share a list.
 FINDING, GIVEN, TEST = range(1, 4)
@@ -59,6 +60,7 @@ class Scopes:
             for index in points
             if index and words[index] in colons and words[index - 1] not in said.introduces
         ]
+        self.conditions = [start for start, _, cue in marks if cue.id == "hyp_if"]
         self.found: list[Found] = [{} for _ in entities]
         self.distances: list[dict[str, int]] = [{} for _ in entities]
 
@@ -91,7 +93,7 @@ class Scopes:
 
     def _concerns(self, cue: Cue, entity: int) -> bool:
         """Whether a cue speaks of entities of this kind."""
-        if not cue.skips and not cue.only:
+        if not (cue.skips or cue.only):
             return True
         kinds = self.kinds(entity)
         return cue.skips.isdisjoint(kinds) and not (cue.only and cue.only.isdisjoint(kinds))
@@ -159,22 +161,16 @@ class Scopes:
             return True  # "no NSAIDs with CKD"
         if family and other and family != other:
             listed = len(between) == 1 and between[0] in said.commas and TEST not in (family, other)
-            return not (listed and self._goes_on(last))
+            ended = last >= self.tokens.last[last - 1] or words[last] in said.item_ends
+            return not (listed and ended)  # "no surgery, GI bleed, fever"
         if said.separators.isdisjoint(between):
             number = last < self.tokens.last[last - 1] and words[last] in said.numbers
             return number or not said.affirms.isdisjoint(between)
+        after = zip(between, between[1:], [*between[2:], words[first]], strict=False)
         return any(
-            word in said.commas and following in said.subjects and after not in said.separators
-            for word, following, after in zip(
-                between, between[1:], [*between[2:], words[first]], strict=False
-            )
+            word in said.commas and following in said.subjects and third not in said.separators
+            for word, following, third in after
         )
-
-    def _goes_on(self, end: int) -> bool:
-        """Whether a list goes on behind an item, or ends with it: "no surgery, GI bleed, fever"."""
-        if end >= self.tokens.last[end - 1]:
-            return True
-        return self.tokens.words[end] in self.said.item_ends
 
     def _in_row(self, number: int) -> bool:
         """Follow an order in a table's cell, "glipizide | 5 mg | STOP"; RETURNS (bool): it was."""
@@ -244,14 +240,13 @@ class Scopes:
     def _on_condition(self, number: int) -> bool:
         """Whether a negation belongs to a condition: "call if not drinking, fever, rash"."""
         start = self.marks[number][0]
-        low = self.tokens.first[start]
-        for before in range(number - 1, -1, -1):
-            begin, _, other = self.marks[before]
-            if begin < low:
-                return False
-            if other.id == "hyp_if":
-                return self.said.commas.isdisjoint(self.tokens.words[begin:start])
-        return False
+        before = bisect_left(self.conditions, start) - 1
+        if before < 0:
+            return False
+        begin = self.conditions[before]
+        if begin < max(self.tokens.first[start], start - CONDITION):
+            return False
+        return self.said.commas.isdisjoint(self.tokens.words[begin:start])
 
     def _forward_stop(self, number: int, cue: Cue, category: str, stop: int) -> int:
         """One past the last token at which an entity in a cue's forward scope may start.

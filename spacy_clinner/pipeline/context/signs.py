@@ -106,17 +106,14 @@ class Signs:
                 for start, end, cue in line
             )
         }
-        block: list[int] = []
-        chosen: set[int] = set()
+        blocks: list[list[int]] = []
         for number in lines:
-            joins = block and number == block[-1] + 1
+            joins = blocks and number == blocks[-1][-1] + 1
             if joins and tokens.gaps[tokens.lines[number - 1]] == LINE:
-                block.append(number)
+                blocks[-1].append(number)
             else:
-                block = [number]
-            if not checked.isdisjoint(block):
-                chosen.update(block)
-        return chosen
+                blocks.append([number])
+        return {number for block in blocks if not checked.isdisjoint(block) for number in block}
 
     def _is_sign(
         self, tokens: Tokens, mark: Mark, others: bool, begins: set[int], ends: set[int]
