@@ -62,8 +62,8 @@ def test_every_shell_block_of_it_is_a_named_command(root):
 
 def test_its_figures_name_a_processor_and_a_command(root):
     text = (root / "README.md").read_text(encoding="utf8")
-    section = text[text.index("## Five figures") : text.index("## Where things are")]
+    section = text[text.index("## Figures") : text.index("## Where things are")]
     rows = [line for line in section.splitlines() if line.startswith("|")][2:]
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert "AMX" in section
     assert all(row.split("|")[3].strip() for row in rows)

@@ -23,11 +23,6 @@ Found = dict[str, Mark]
 Kinds = Callable[[int], tuple[str, str]]
 
 
-def unknown(_: int) -> tuple[str, str]:
-    """The kinds of an entity of which nothing is known."""
-    return "", ""
-
-
 class Scopes:
     """One pass over one text."""
 
