@@ -1,6 +1,6 @@
 """Negation of what is given, done or measured beside findings: short texts of our own.
 
-`<cough:P->` is a PROBLEM that is negated, `<PEF:E+>` a TEST that is not; T is a TREATMENT, D a DRUG.
+`<cough:P->` is a negated PROBLEM, `<PEF:E+>` a TEST that is not; T is a TREATMENT, D a DRUG.
 """
 
 import re
