@@ -99,8 +99,8 @@ def test_there_are_no_more_processes_than_pieces(model, notes, monkeypatch):
     before = {child.pid for child in multiprocessing.active_children()}
     results = run_local([piece], Job(str(model)), Power())
     assert next(results).entry["rows"] == len(notes)
-    # This process does it, with all threads.
-    assert {child.pid for child in multiprocessing.active_children()} == before
+    # This process does it, with all threads. Children of other tests may end meanwhile.
+    assert {child.pid for child in multiprocessing.active_children()} <= before
 
 
 @pytest.mark.long
