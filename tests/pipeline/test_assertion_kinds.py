@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 import pytest
-import spacy
 from spacy.language import Language
 from spacy.tokens import Span
 from spacy.util import filter_spans
@@ -53,14 +52,6 @@ def holds(span: Span, letter: str) -> bool:
             "m": not said.negated,
         }[letter]
     )
-
-
-@pytest.fixture(scope="module")
-def nlp() -> Language:
-    nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
-    for name in ("clinner_sentences", "clinner_sections", "clinner_context"):
-        nlp.add_pipe(name)
-    return nlp
 
 
 @pytest.mark.parametrize("marked", read_cases("assertion.jsonl") + read_cases("kinds.jsonl"))

@@ -6,19 +6,10 @@
 import re
 
 import pytest
-import spacy
 from spacy.language import Language
 
 MARKED = re.compile(r"<([^<>\n]*?):([PTDE])([+-])>")
 LABELS = {"P": "PROBLEM", "T": "TREATMENT", "D": "DRUG", "E": "TEST"}
-
-
-@pytest.fixture(scope="module")
-def nlp() -> Language:
-    nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
-    for name in ("clinner_sentences", "clinner_sections", "clinner_context"):
-        nlp.add_pipe(name)
-    return nlp
 
 
 def check(nlp: Language, marked: str) -> None:

@@ -89,7 +89,7 @@ class SectionDefaults:
         ):
             # "Family: at bedside." says who is there, "Family: DM, CAD" what they have.
             return tokens.first[start] == tokens.first[head.end - 1]
-        line = min(start, len(words) - 1)  # an entity of white space may stand behind all words
+        line = start
         while line > head.end and not (gaps[line] >= LINE and tokens.first[line] == line):
             line -= 1
         item = words[line] in self.items
