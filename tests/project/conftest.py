@@ -6,6 +6,12 @@ import pytest
 RELEASED = "en_clinner_cpu"
 
 
+@pytest.fixture
+def scripts(root, monkeypatch):
+    """Lets a test import the scripts by their names."""
+    monkeypatch.syspath_prepend(str(root / "scripts"))
+
+
 @pytest.fixture(scope="session")
 def wheel(request):
     """The released model's wheel."""

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 
 import pytest
@@ -9,13 +8,11 @@ from tiny_encoders import biomedbert
 from spacy_clinner.errors import ClinnerError
 
 
-@pytest.fixture(scope="module")
-def script(request):
-    path = request.config.rootpath / "scripts/ablate_augmenter.py"
-    spec = importlib.util.spec_from_file_location("ablate_augmenter", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def script(scripts):
+    import ablate_augmenter
+
+    return ablate_augmenter
 
 
 @pytest.fixture

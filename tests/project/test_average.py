@@ -14,8 +14,7 @@ WORDS = "Denies chest pain. Has a cough."
 
 
 @pytest.fixture
-def average(root, monkeypatch):
-    monkeypatch.syspath_prepend(str(root / "scripts"))
+def average(scripts):
     import average
 
     return average

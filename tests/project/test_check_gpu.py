@@ -18,8 +18,7 @@ WORDS = ("Denies chest pain.", "Has a cough.", "No fever.")
 
 
 @pytest.fixture
-def script(root, monkeypatch):
-    monkeypatch.syspath_prepend(str(root / "scripts"))
+def script(scripts):
     import check_gpu
 
     return check_gpu

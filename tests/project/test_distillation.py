@@ -24,9 +24,8 @@ TEXTS = (
 
 
 @pytest.fixture
-def scripts(root, monkeypatch):
-    """The folder of the scripts, for the module search path."""
-    monkeypatch.syspath_prepend(str(root / "scripts"))
+def scripts(scripts, root, monkeypatch):
+    """The scripts, run from the root."""
     monkeypatch.chdir(root)
 
 

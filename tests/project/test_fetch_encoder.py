@@ -1,4 +1,3 @@
-import importlib.util
 import re
 import subprocess
 
@@ -9,14 +8,10 @@ from spacy_clinner.errors import ClinnerError
 
 
 @pytest.fixture
-def script(root, monkeypatch):
-    monkeypatch.syspath_prepend(str(root / "scripts"))
-    spec = importlib.util.spec_from_file_location(
-        "fetch_encoder", root / "scripts/fetch_encoder.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(scripts):
+    import fetch_encoder
+
+    return fetch_encoder
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import importlib.util
 import io
 import re
 import zipfile
@@ -9,12 +8,10 @@ from spacy_clinner.errors import ClinnerError
 
 
 @pytest.fixture
-def script(root, monkeypatch):
-    monkeypatch.syspath_prepend(str(root / "scripts"))
-    spec = importlib.util.spec_from_file_location("fetch_mpnet", root / "scripts/fetch_mpnet.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(scripts):
+    import fetch_mpnet
+
+    return fetch_mpnet
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 
 import pytest
@@ -6,13 +5,11 @@ import pytest
 from spacy_clinner.errors import ClinnerError
 
 
-@pytest.fixture(scope="module")
-def script(request):
-    path = request.config.rootpath / "scripts/learning_curve.py"
-    spec = importlib.util.spec_from_file_location("learning_curve", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def script(scripts):
+    import learning_curve
+
+    return learning_curve
 
 
 def cell(way, size, f, seed=1, **further):
