@@ -1,7 +1,7 @@
 import os
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,30 @@ def only_for_user() -> Iterator[None]:
         os.umask(before)
 
 
+def check_folder(folder: Path, sign: str | None = None, sources: Iterable[Path] = ()) -> None:
+    """Stop before a run whose result would take the place of something else.
+
+    folder (Path): The folder to write; one that is empty or not there is always free.
+    sign (str | None): The file by which an earlier result is known, which may be replaced; None
+        where nothing may be.
+    sources (Iterable[Path]): What the run reads.
+    RAISES (ClinnerError): The folder holds something else, or what is read.
+    """
+    if any(source.resolve().is_relative_to(folder.resolve()) for source in sources):
+        raise ClinnerError(f"{folder}: holds what is read; choose another folder.")
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if sign is None or not (folder / sign).is_file():
+        raise ClinnerError(
+            f"{folder}: is there already and is not replaced. Delete it, or name another folder."
+        )
+
+
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, which takes its place when the block ends well.
 
-    folder (Path): The folder to write; one that is there is replaced.
+    folder (Path): The folder to write; one that is there is replaced: `check_folder` before.
     YIELDS (Path): The folder to fill; removed when the block raises.
     """
     partial, replaced = (

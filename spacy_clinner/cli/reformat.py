@@ -10,15 +10,19 @@ def command(
     source: Annotated[Path, typer.Argument(help="A corpus: file, or for brat a folder or zip")],
     target: Annotated[Path, typer.Argument(help="Folder (brat, markup) or file (jsonl) to write")],
     source_format: Annotated[
-        str, typer.Option("--from", help="brat, conll, inception, jsonl, markup, pubtator, webanno")
+        str,
+        typer.Option(
+            "--from", help="bioc, brat, conll, inception, jsonl, markup, pubtator, webanno"
+        ),
     ],
     target_format: Annotated[str, typer.Option("--to", help="brat, jsonl or markup")],
 ) -> None:
     """Convert a corpus to brat, JSONL or marks in the text; what was not kept is printed."""
     from spacy_clinner.corpora.formats import reformat
 
-    notes = reformat(source, target, source_format, target_format, progress=bar)
+    notes, left_out = reformat(source, target, source_format, target_format, progress=bar)
     problems = [problem for note in notes for problem in note.problems]
-    for problem in problems:
+    for problem in (*problems, *left_out):
         typer.secho(f"⚠ {problem.where}: {problem.reason}", fg="yellow", err=True)
-    typer.echo(f"✔ {len(notes)} notes written to {target}, {len(problems)} problems in the source")
+    found = f"{len(problems)} problems in the source, {len(left_out)} left out"
+    typer.echo(f"✔ {len(notes)} notes written to {target}, {found}")

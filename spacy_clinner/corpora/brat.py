@@ -33,14 +33,12 @@ from spacy_clinner.corpora.note import (
     Problem,
     Relation,
 )
+from spacy_clinner.corpora.note_files import encode, file_name
 from spacy_clinner.corpora.standoff import Placed, parse_line, restore, write_lines
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.files import folder_written_whole
+from spacy_clinner.files import check_folder, folder_written_whole
 
 SPAN_ID = re.compile(r"T[0-9]")
-# Note ids that can be file names everywhere; a folder's name has no dot, lest a file have it too.
-FILE_NAME = re.compile(r"(?:[0-9A-Za-z][\w-]*/)*[0-9A-Za-z](?:[\w .()-]*[\w)-])?", re.ASCII)
-LONGEST_NAME = 120
 
 
 def read_brat(path: Path) -> Iterator[Note]:
@@ -205,38 +203,16 @@ def write_brat(notes: Iterable[Note], folder: Path) -> None:
     folder (Path): A folder that is empty or not there yet; it appears once it is whole.
     RAISES (ClinnerError): The folder holds something, or a text cannot be written as UTF-8.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ClinnerError(f"{folder}: is there already. Delete it, or name another folder.")
+    check_folder(folder)
     with folder_written_whole(folder) as partial:
         names: set[str] = set()
         for note in notes:
-            _write_note(note, _file_name(note.id, names), partial)
+            _write_note(note, file_name(note.id, names), partial)
 
 
 def _write_note(note: Note, name: str, folder: Path) -> None:
     place = folder / name
     place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # The reader takes one byte order mark away, so a text that begins with one needs another.
-        text = note.text.encode("utf-8-sig" if note.text.startswith("\ufeff") else "utf-8")
-    except UnicodeEncodeError as error:
-        raise ClinnerError(
-            f"{note.id}: character {error.start} of the text is half of a surrogate pair and "
-            f"cannot be written as UTF-8. Correct the source {note.source}."
-        ) from None
-    place.with_name(f"{place.name}.txt").write_bytes(text)
+    place.with_name(f"{place.name}.txt").write_bytes(encode(note.text, note))
     ann = "".join(f"{line}\n" for line in write_lines(note, name))
     place.with_name(f"{place.name}.ann").write_bytes(ann.encode())
-
-
-def _file_name(note_id: str, taken: set[str]) -> str:
-    """A name for the note's files, also where "A" and "a" are one file."""
-    name = note_id
-    if len(name) > LONGEST_NAME or not FILE_NAME.fullmatch(name):
-        name = re.sub(r"[^0-9A-Za-z]+", "_", name)[:60].strip("_") or "note"
-    stem, n = name, 1
-    while name.casefold() in taken:
-        n += 1
-        name = f"{stem}-{n}"
-    taken.add(name.casefold())
-    return name

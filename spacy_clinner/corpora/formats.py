@@ -9,7 +9,7 @@ from spacy_clinner.corpora.conll import read_conll
 from spacy_clinner.corpora.inception import inception_by_annotator, read_inception
 from spacy_clinner.corpora.jsonl import jsonl_by_annotator, read_jsonl, write_jsonl
 from spacy_clinner.corpora.markup import read_markup, write_markup
-from spacy_clinner.corpora.note import Note
+from spacy_clinner.corpora.note import Note, Problem
 from spacy_clinner.corpora.pubtator import read_pubtator
 from spacy_clinner.corpora.votes import VOTE
 from spacy_clinner.corpora.webanno import read_webanno, webanno_by_annotator
@@ -32,7 +32,7 @@ BY_ANNOTATOR: dict[str, Callable[[Path], Iterator[Annotated]]] = {
     "jsonl": jsonl_by_annotator,
     "webanno": webanno_by_annotator,
 }
-WRITERS: dict[str, Callable[[Iterable[Note], Path], None]] = {
+WRITERS: dict[str, Callable[[Iterable[Note], Path], list[Problem] | None]] = {
     "brat": write_brat,
     "jsonl": write_jsonl,
     "markup": write_markup,
@@ -74,20 +74,21 @@ def _of(path: Path, format: str, annotator: str) -> Iterator[Note]:
 
 def reformat(
     source: Path, target: Path, source_format: str, target_format: str, progress: Progress = quiet
-) -> list[Note]:
-    """Convert a corpus from any format to one that keeps everything.
+) -> tuple[list[Note], list[Problem]]:
+    """Convert a corpus from any format to one that keeps everything, or to marks in the text.
 
     source (Path): The corpus, as `read` takes it.
-    target (Path): What is written: a folder for brat and markup, a file for jsonl.
+    target (Path): What is written: for brat and markup a folder that is empty or not there yet,
+        for jsonl a file.
     source_format (str): A key of `READERS`.
     target_format (str): A key of `WRITERS`.
     progress (Progress): Shows how far it is.
-    RETURNS (list[Note]): The notes, with the problems that their reader saw.
+    RETURNS (tuple[list[Note], list[Problem]]): The notes, with the problems that their reader saw,
+        and what of them the target format has no place for.
     RAISES (ClinnerError): A format is unknown, or a file cannot be read.
     """
     if target_format not in WRITERS:
         known = ", ".join(WRITERS)
         raise ClinnerError(f"{target}: cannot write the format {target_format!r}. Known: {known}.")
     notes = list(progress(read(source, source_format), "Reading"))
-    WRITERS[target_format](notes, target)
-    return notes
+    return notes, WRITERS[target_format](notes, target) or []

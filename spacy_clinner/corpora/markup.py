@@ -6,14 +6,16 @@ number, a modifier names the entities that it is linked to.
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from spacy_clinner import schemes
 from spacy_clinner.corpora.lines import decode
-from spacy_clinner.corpora.note import Note, NoteSpan, Relation
+from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
+from spacy_clinner.corpora.note_files import encode, file_name
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.files import folder_written_whole
+from spacy_clinner.files import check_folder, folder_written_whole
 
 ENTITIES = {"P": "PROBLEM", "T": "TREATMENT", "D": "DRUG", "X": "TEST"}
 MODIFIERS = {
@@ -38,21 +40,29 @@ LETTERS = {label: letter for letter, label in ENTITIES.items()}
 CODES = {label: code for code, label in MODIFIERS.items()}
 MARK = re.compile(r"⟦(?:(?P<entity>[PTDX]\d+)|(?P<code>[A-Z]{3})>(?P<links>[PTDX0-9,]+))\||⟧")
 BRACKETS = "⟦⟧"
+ID_CHANGED = "id: cannot be the name of a file of its own, changed"
+NO_PLACE = ": no place in marks, left out"
+ROLES = ("Arg1", "Arg2")
+# Parts of a note that marks keep, or that are told of each by itself.
+HAVE_A_PLACE = {"id", "text", "spans", "relations", "source", "problems"}
 
 
 def read_markup(path: Path) -> Iterator[Note]:
     """Read notes with their marks.
 
-    path (Path): A folder of `.txt` files, or one such file.
-    YIELDS (Note): One per file, in the order of the names; ids are the names without the ending.
+    path (Path): A folder of `.txt` files, read with the folders in it, or one such file.
+    YIELDS (Note): One per file, in the order of the names; ids are the paths inside the folder
+        without the ending.
     RAISES (ClinnerError): Nothing is there, or a mark is broken, unknown, blank, given twice,
         linked to nothing, or linked to what the scheme does not allow; names the line.
     """
-    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise ClinnerError(f"{path}: no such file, and no folder with .txt files.")
     for file in files:
-        yield parse_markup(decode(file.read_bytes(), file), file.stem, str(file))
+        name = file.relative_to(path if path.is_dir() else path.parent)
+        marked = decode(file.read_bytes(), file)
+        yield parse_markup(marked, name.with_suffix("").as_posix(), str(file))
 
 
 def parse_markup(marked: str, note_id: str, source: str) -> Note:
@@ -139,17 +149,61 @@ def _span(before: list[NoteSpan], label: str, text: str, start: int, end: int) -
     return NoteSpan(f"T{len(before) + 1}", label, ((start, end),), surface)
 
 
-def write_markup(notes: Iterable[Note], folder: Path) -> None:
+def write_markup(notes: Iterable[Note], folder: Path) -> list[Problem]:
     """Write notes with their marks, one `.txt` each.
 
-    notes (Iterable[Note]): Notes of the clinical scheme; their ids become file names.
-    folder (Path): The folder; one that is there is replaced.
-    RAISES (ClinnerError): A span has another label, is in pieces or crosses another one, a modifier
-        has no link, or the text holds the brackets of marks.
+    notes (Iterable[Note]): Notes of the clinical scheme. An id that cannot be a file name, or is
+        an earlier note's, gives one that resembles it.
+    folder (Path): A folder that is empty or not there yet; it appears once it is whole.
+    RETURNS (list[Problem]): What was not written, as marks have no place for it.
+    RAISES (ClinnerError): The folder holds something, a span has another label, is in pieces,
+        crosses another one or begins or ends with a blank, a modifier has no link, or the text
+        holds the brackets of marks or cannot be written as UTF-8.
     """
+    check_folder(folder)
+    problems: list[Problem] = []
+    names: set[str] = set()
     with folder_written_whole(folder) as partial:
         for note in notes:
-            (partial / f"{note.id}.txt").write_text(render_markup(note), encoding="utf8")
+            name = file_name(note.id, names)
+            place = partial / f"{name}.txt"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(encode(render_markup(note), note))
+            problems += _left_out(note, name)
+    return problems
+
+
+def _left_out(note: Note, name: str) -> Iterator[Problem]:
+    """A problem for all that a note says and its marks do not."""
+    where = note.source or note.id
+    if name != note.id:
+        yield Problem(where, ID_CHANGED)
+    links = _links(note)
+    for relation in note.relations:
+        tail = links.get(relation)
+        if tail is None or replace(relation, label=f"has{tail.label}", roles=ROLES) != relation:
+            yield Problem(where, f"relations{NO_PLACE}")
+    for span in note.spans:
+        if span.codes:
+            yield Problem(where, f"codes{NO_PLACE}", span)
+    for field in fields(Note):
+        value = getattr(note, field.name)
+        if field.name not in HAVE_A_PLACE and value != field.default:
+            several = isinstance(value, tuple) and field.name != "labels"
+            for _ in value if several else (value,):
+                yield Problem(where, f"{field.name}{NO_PLACE}")
+
+
+def _links(note: Note) -> dict[Relation, NoteSpan]:
+    """The modifier of each relation that marks can say: those of the scheme's pairs."""
+    spans = {span.id: span for span in note.spans}
+    legal = schemes.load("clinical").pairs
+    found: dict[Relation, NoteSpan] = {}
+    for relation in note.relations:
+        head, tail = spans.get(relation.head), spans.get(relation.tail)
+        if head and tail and tail.label in legal.get(head.label, ()):
+            found[relation] = tail
+    return found
 
 
 def render_markup(note: Note) -> str:
@@ -168,8 +222,8 @@ def render_markup(note: Note) -> str:
         if span.label in LETTERS:
             names[span.id] = f"{LETTERS[span.label]}{len(names) + 1}"
     links: dict[str, list[str]] = {}
-    for relation in note.relations:
-        links.setdefault(relation.tail, []).append(names.get(relation.head, "?"))
+    for relation in _links(note):
+        links.setdefault(relation.tail, []).append(names[relation.head])
     out: list[str] = []
     open_ends: list[int] = []
     at = 0
@@ -179,6 +233,8 @@ def render_markup(note: Note) -> str:
             at = open_ends.pop()
         if len(span.fragments) > 1 or (open_ends and span.end > open_ends[-1]):
             raise ClinnerError(f"{where}: {span.id} is in pieces, or crosses another span.")
+        if note.text[span.start : span.end] != note.text[span.start : span.end].strip():
+            raise ClinnerError(f"{where}: {span.id} begins or ends with a blank.")
         name = (
             names.get(span.id) or f"{CODES.get(span.label, '')}>{','.join(links.get(span.id, ()))}"
         )

@@ -12,6 +12,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from spacy_clinner.cli import app, run
+from spacy_clinner.corpora.jsonl import write_jsonl
+from spacy_clinner.corpora.note import Attribute, Note, NoteSpan
 from spacy_clinner.errors import ClinnerError
 
 COMMANDS = (
@@ -79,6 +81,16 @@ def test_reformat_to_where_nothing_can_be_written_is_one_message(
     assert message.startswith(f"✘ {tmp_path / target.split('/')[0]}")
     assert not list((tmp_path / "folder").iterdir())
     assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_reformat_tells_what_was_not_kept(tmp_path):
+    attributes = (Attribute("A1", "Course", "T1", "new"),)
+    fever = NoteSpan("T1", "PROBLEM", ((3, 8),))
+    write_jsonl([Note("a", "No fever.", (fever,), (), attributes)], tmp_path / "in.jsonl")
+    done = clinner(tmp_path, "reformat", "in.jsonl", "out", "--from", "jsonl", "--to", "markup")
+    assert done.returncode == 0, done.stderr
+    assert "in.jsonl:1: attributes: no place in marks, left out" in done.stderr
+    assert "0 problems in the source, 1 left out" in done.stdout
 
 
 def test_the_commands_are_listed():
