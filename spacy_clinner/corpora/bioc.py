@@ -1,23 +1,23 @@
 """BioC XML (Comeau et al., 2013)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from spacy_clinner.corpora.checks import (
-    Annotation,
+    UNRESOLVED,
     check_fragments,
     flag_duplicate_ids,
     surface_fault,
-    unresolved,
 )
 from spacy_clinner.corpora.lines import read_lines
 from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
 from spacy_clinner.errors import ClinnerError
 
 CUT_OFF = "the file is cut off after this document, what follows is lost"
+LONGEST_NUMBER = 18
 NOT_TWO_ENDS = "a relation of other than two ends, left out"
 
 
@@ -25,12 +25,14 @@ def read_bioc(path: Path) -> Iterator[Note]:
     """Read a BioC XML file.
 
     The text is that of the passages, each at its offset, with spaces between them. A label is the
-    infon `type` of an annotation, codes are its infon `identifier`, split at "|".
+    infon `type` of an annotation, codes are its infon `identifier`, split at "|". Spans are `T1`,
+    `T2`, … in the order of the file: there an id may be of each passage's own counting, and what a
+    relation means is looked for first in its own sentence or passage.
 
     path (Path): The file, plain or `.gz`. Of a file that is cut off, the whole documents are read.
     YIELDS (Note): One per document.
-    RAISES (ClinnerError): The file is missing, empty, not UTF-8 or not BioC, or an annotation has
-        no label or impossible offsets.
+    RAISES (ClinnerError): The file is missing, empty, not UTF-8 or not BioC, passages overlap, or
+        an annotation has no label or impossible offsets.
     """
     return flag_duplicate_ids(_notes(path))
 
@@ -65,41 +67,68 @@ def _documents(path: Path) -> Iterator[Element]:
 def _note(path: Path, document: Element) -> Note:
     name = document.findtext("id", "").strip()
     source = f"{path}: document {name}"
-    text = ""
-    for passage in document.iter("passage"):
-        # Where a passage has no text of its own, its sentences have it.
-        parts = [passage] if passage.find("text") is not None else passage.findall("sentence")
-        for part in parts:
-            text = text.ljust(_whole(part.findtext("offset"), source)) + part.findtext("text", "")
-    if not text.strip():
-        raise ClinnerError(f"{source}: has no text.")
+    text = _text(document, source)
     problems: list[Problem] = []
     spans: list[NoteSpan] = []
+    names: dict[Element, str] = {}
     for element in document.iter("annotation"):
-        span = _span(element, text, source, f"T{len(spans) + 1}")
+        names[element] = f"T{len(spans) + 1}"
+        span = _span(element, text, source, names[element])
         spans.append(span)
         fault = surface_fault(span.surface or "", text, span.fragments)
         if fault:
             problems.append(Problem(source, fault, span))
     relations: list[Relation] = []
-    for element in document.iter("relation"):
-        ends = [(node.get("refid", ""), node.get("role", "")) for node in element.iter("node")]
+    for element, meant in _relations(document, names, {}):
+        ends = [(meant.get(n.get("refid", "")), n.get("role", "")) for n in element.iter("node")]
         if len(ends) != 2:
             problems.append(Problem(source, NOT_TWO_ENDS))
             continue
         (head, first), (tail, second) = ends
+        if head is None or tail is None:
+            problems.append(Problem(source, UNRESOLVED))
+            continue
         label = _infons(element).get("type", "relation")
-        name_ = f"R{len(relations) + 1}"
-        relations.append(Relation(name_, label, head, tail, (first or "Arg1", second or "Arg2")))
-    annotations: list[Annotation] = [*spans, *relations]
-    return Note(
-        name,
-        text,
-        tuple(spans),
-        tuple(relations),
-        source=source,
-        problems=(*problems, *unresolved((source, a) for a in annotations)),
-    )
+        roles = (first or "Arg1", second or "Arg2")
+        relations.append(Relation(f"R{len(relations) + 1}", label, head, tail, roles))
+    return Note(name, text, tuple(spans), tuple(relations), source=source, problems=tuple(problems))
+
+
+def _text(document: Element, source: str) -> str:
+    text = ""
+    for passage in document.iter("passage"):
+        # Where a passage has no text of its own, its sentences have it.
+        parts = [passage] if passage.find("text") is not None else passage.findall("sentence")
+        for part in parts:
+            offset, words = _whole(part.findtext("offset"), source), part.findtext("text", "")
+            if words and offset < len(text):
+                raise ClinnerError(
+                    f"{source}: a passage at offset {offset} begins before the one in front of it "
+                    f"ends, at {len(text)}. Correct the offsets."
+                )
+            text = text.ljust(offset) + words
+    if not text.strip():
+        raise ClinnerError(f"{source}: has no text.")
+    return text
+
+
+def _relations(
+    part: Element, names: Mapping[Element, str], outside: Mapping[str, str | None]
+) -> Iterator[tuple[Element, Mapping[str, str | None]]]:
+    """The relations in a part of a document, each with the spans that ids mean where it stands.
+
+    An id that several annotations of the part have means none, but of one in a smaller part.
+    """
+    inside: dict[str, str | None] = {}
+    for element in part.iter("annotation"):
+        name = element.get("id", "")
+        inside[name] = None if name in inside else names[element]
+    meant = {**outside, **inside}
+    for child in part:
+        if child.tag == "relation":
+            yield child, meant
+        elif child.tag in ("passage", "sentence"):
+            yield from _relations(child, names, meant)
 
 
 def _span(element: Element, text: str, source: str, name: str) -> NoteSpan:
@@ -114,13 +143,8 @@ def _span(element: Element, text: str, source: str, name: str) -> NoteSpan:
     fragments = tuple(sorted((offset, offset + length) for offset, length in places))
     check_fragments(fragments, text, source)
     codes = infons.get("identifier", "")
-    return NoteSpan(
-        element.get("id") or name,
-        label,
-        fragments,
-        element.findtext("text"),
-        tuple(codes.split("|")) if codes else (),
-    )
+    surface = element.findtext("text")
+    return NoteSpan(name, label, fragments, surface, tuple(codes.split("|")) if codes else ())
 
 
 def _infons(element: Element) -> dict[str, str]:
@@ -128,6 +152,6 @@ def _infons(element: Element) -> dict[str, str]:
 
 
 def _whole(number: str | None, source: str) -> int:
-    if number is None or not number.strip().isdecimal():
+    if number is None or not number.strip().isdecimal() or len(number.strip()) > LONGEST_NUMBER:
         raise ClinnerError(f"{source}: an offset or length is missing or no whole number.")
     return int(number)

@@ -74,6 +74,37 @@ def test_an_annotation_in_several_places_is_discontinuous(file):
     assert only(file(document(span))).spans[0].fragments == ((0, 7), (8, 13))
 
 
+def test_ids_that_each_passage_counts_anew_name_spans_of_their_own(file):
+    passage = "<passage><offset>{}</offset><text>{}</text>{}</passage>"
+    span = """<annotation id="{}"><infon key="type">X</infon><location offset="{}" length="{}"/>
+    <text>{}</text></annotation>"""
+    fever, pain, aspirin = (
+        span.format(name, start, len(text), text)
+        for name, start, text in ((0, 0, "fever"), (0, 7, "chest pain"), (1, 19, "aspirin"))
+    )
+    ends = '<relation id="R1"><node refid="1" role="drug"/><node refid="0" role="for"/></relation>'
+    first, second = (
+        passage.format(0, "fever.", fever),
+        passage.format(7, "chest pain, aspirin", pain + aspirin + ends),
+    )
+    note = only(file(DOCUMENT.format(name="1", body=first + second)))
+    ids = {note.text[s.start : s.end]: s.id for s in note.spans}
+    assert len(set(ids.values())) == 3
+    assert [(r.head, r.tail) for r in note.relations] == [(ids["aspirin"], ids["chest pain"])]
+    assert note.problems == ()
+    # Of the whole document, "0" may be either, and "9" none; neither is a guess, nor our "T1".
+    outside = "".join(ends.replace('"0"', f'"{name}"') for name in ("0", "9", "T1"))
+    note = only(file(DOCUMENT.format(name="1", body=first + second.replace(ends, "") + outside)))
+    assert (reasons(note), note.relations) == ([UNRESOLVED] * 3, ())
+
+
+def test_a_passage_within_another_is_refused(file):
+    body = """<passage><offset>0</offset><text>café note</text></passage>
+    <passage><offset>4</offset><text>fever</text></passage>"""
+    with pytest.raises(ClinnerError, match="document 1: a passage at offset 4 begins before"):
+        only(file(DOCUMENT.format(name="1", body=body)))
+
+
 def test_what_cannot_be_right_is_a_problem_of_its_note(file):
     wrong = ASPIRIN.replace("Aspirin<", "Heparin<")
     three = RELATION.format(n=1).replace("</relation>", '<node refid="T1"/></relation>')
@@ -102,6 +133,7 @@ def test_a_packed_file_is_read_as_it_is(file, tmp_path):
         ([DOCUMENT.format(name="7", body="")], "document 7: has no text"),
         ([document(ASPIRIN.replace('length="7"', 'length="70"'))], "outside the text"),
         ([document(ASPIRIN.replace('length="7"', 'length="x"'))], "no whole number"),
+        ([document(ASPIRIN.replace('length="7"', f'length="{"9" * 5000}"'))], "no whole number"),
         ([document(ASPIRIN.replace("CHEMICAL", ""))], "needs a type and a location"),
     ],
 )
