@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -12,6 +12,8 @@ from spacy_clinner.files import read_toml
 from spacy_clinner.validation import checked
 
 FOLDER = Path(__file__).parent
+# What settings mean by these is no layer: `doc.ents`, and every layer.
+RESERVED = ("ents", "*")
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,7 @@ def read_scheme(path: Path) -> Scheme:
 
     path (Path): The TOML file.
     RETURNS (Scheme): The scheme.
-    RAISES (ClinnerError): The file is missing, is not TOML, lacks `layer` or `[labels]`, or holds
-        something of the wrong shape.
+    RAISES (ClinnerError): The file is missing or not TOML, or as `scheme_of`.
     """
     data = read_toml(
         path,
@@ -128,11 +129,15 @@ def scheme_of(data: Mapping[str, Any], source: str) -> Scheme:
     data (Mapping[str, Any]): What a scheme file holds, or `Scheme.as_data` gives.
     source (str): Where it is from, for messages.
     RETURNS (Scheme): The scheme.
-    RAISES (ClinnerError): It lacks `layer` or `labels`, or holds something of the wrong shape.
+    RAISES (ClinnerError): It lacks `layer` or `labels`, holds something of the wrong shape, names a
+        label that it does not have, or gives one spelling two meanings.
     """
     if not data.get("layer") or not data.get("labels"):
         raise ClinnerError(f'{source}: a scheme needs `layer = "..."` and a [labels] table.')
     found = checked(SchemeFile, data, source)
+    fault = next(_faults(found), None)
+    if fault is not None:
+        raise ClinnerError(f"{source}: {fault}. Its labels: {', '.join(found.labels)}.")
     labels = {
         name: Label(
             name,
@@ -148,6 +153,32 @@ def scheme_of(data: Mapping[str, Any], source: str) -> Scheme:
     pairs = {entity: tuple(modifiers) for entity, modifiers in found.pairs.items()}
     left_out = frozenset(found.left_out)
     return Scheme(found.layer, labels, pairs, found.views, written, left_out, found.entities)
+
+
+def _faults(found: SchemeFile) -> Iterator[str]:
+    """What a scheme says of labels and cannot mean."""
+    if found.layer in RESERVED:
+        yield f"{found.layer!r} is no name for a layer"
+    if not all(name.strip() for name in found.labels):
+        yield "a label without a name"
+    tables: dict[str, Iterable[str]] = {f"views.{name}": v for name, v in found.views.items()}
+    tables["pairs"] = found.pairs
+    for table, rows in tables.items():
+        for name in rows:
+            if name not in found.labels:
+                yield f"[{table}] names {name!r}, which is no label of the scheme"
+    for view, renamed in found.views.items():
+        for name, new in renamed.items():
+            if not new.strip():
+                yield f"[views.{view}] gives {name!r} an empty name"
+    holders = {name: name for name in found.labels}
+    for name, entry in found.labels.items():
+        for alias in entry.aliases:
+            if holders.setdefault(alias, name) != name:
+                yield f"{alias!r} stands for both {holders[alias]!r} and {name!r}"
+    for name in found.left_out:
+        if name in holders:
+            yield f"left_out names {name!r}, which {holders[name]!r} holds"
 
 
 @cache

@@ -3,6 +3,8 @@ import pytest
 from spacy_clinner import schemes
 from spacy_clinner.errors import ClinnerError
 
+TWO = "layer = 'x'\n[labels.A]\n"
+
 
 def test_the_clinical_layer_has_the_22_legal_pairs_of_the_published_scheme():
     assert sum(map(len, schemes.load("clinical").pairs.values())) == 22
@@ -29,6 +31,12 @@ def test_a_label_is_found_by_what_the_corpus_writes():
     assert schemes.load("clinical").written["problem"] == "PROBLEM"
     assert schemes.load("ncbi").written["CompositeMention"] == "DISEASE"
     assert schemes.load("umls").written["T038"] == "PHEN_Biologic_Function"
+
+
+def test_an_alias_may_repeat_the_name_or_itself(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"{TWO}aliases = ['A', 'a', 'a']\n", encoding="utf8")
+    assert schemes.load(str(path)).written == {"A": "A", "a": "A"}
 
 
 def test_semantic_groups_follow_label_and_layer():
@@ -72,6 +80,15 @@ def test_every_type_of_the_semantic_network_is_of_one_label_or_left_out(assets):
         ('layer = "x"\n[labels.A]\naliases = "a"\n', "aliases of A must be a list"),
         ('layer = "x"\nleft_out = "B"\n[labels.A]\n', "left_out must be a list"),
         ('layer = "x"\n[labels.A]\n[pairs]\nA = "B"\n', "pairs of A must be a list"),
+        ('layer = "x"\n[labels.A]\n[pairs]\nAA = ["B"]\n', "[pairs] names 'AA', which is no label"),
+        ('layer = "x"\n[labels.A]\n[views.v]\nAA = "B"\n', "[views.v] names 'AA', which is no"),
+        ('layer = "x"\n[labels.A]\n[views.v]\nA = " "\n', "[views.v] gives 'A' an empty name"),
+        ('layer = "x"\n[labels." "]\n', "a label without a name"),
+        ('layer = "x"\nleft_out = ["B", "A"]\n[labels.A]\n', "left_out names 'A', which 'A' holds"),
+        (f"{TWO}aliases = ['b']\n[labels.B]\naliases = ['b']\n", "'b' stands for both 'A' and 'B'"),
+        (f"{TWO}aliases = ['B']\n[labels.B]\n", "'B' stands for both 'B' and 'A'"),
+        ('layer = "ents"\n[labels.A]\n', "'ents' is no name for a layer"),
+        ('layer = "*"\n[labels.A]\n', "'*' is no name for a layer"),
     ],
 )
 def test_a_scheme_file_that_is_no_scheme_is_refused_with_its_name(tmp_path, content, says):
