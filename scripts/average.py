@@ -14,7 +14,7 @@ from spacy_clinner.architectures.layered_tagger import head_scale
 from spacy_clinner.cli import run
 from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.files import folder_written_whole, written_whole
+from spacy_clinner.files import check_folder, folder_written_whole, written_whole
 from spacy_clinner.packaging import keep_layers
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.training.averaging import average_component
@@ -37,6 +37,7 @@ def main(
 
     What is known of how both were made goes to training.json beside OUT, for the model card.
     """
+    check_folder(out, "meta.json", [earlier, later, dev])
     first, second = load_trainable(earlier), load_trainable(later)
     check_components(earlier, first)
     check_components(later, second)

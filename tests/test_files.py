@@ -1,6 +1,9 @@
+from contextlib import nullcontext
+
 import pytest
 
-from spacy_clinner.files import folder_written_whole, only_for_user, written_whole
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import check_folder, folder_written_whole, only_for_user, written_whole
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -55,3 +58,34 @@ def test_a_folder_replaces_an_older_one_whole_or_not_at_all(tmp_path):
         fail_half_way()
     assert [p.name for p in folder.parent.iterdir()] == ["b"]
     assert [p.name for p in folder.iterdir()] == ["second"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sign", "free"),
+    [
+        ([], None, True),
+        (["a"], None, False),
+        (["a"], "sign", False),
+        (["a", "sign"], "sign", True),
+        (["a", "sign"], None, False),
+    ],
+)
+def test_a_folder_is_replaced_only_where_it_holds_nothing_or_its_like(
+    tmp_path, content, sign, free
+):
+    for name in content:
+        (tmp_path / name).touch()
+    with nullcontext() if free else pytest.raises(ClinnerError, match="is not replaced"):
+        check_folder(tmp_path, sign)
+    check_folder(tmp_path / "new", sign)
+    (tmp_path / "file").touch()
+    with pytest.raises(ClinnerError, match="is not replaced"):
+        check_folder(tmp_path / "file", sign)
+
+
+def test_a_folder_that_holds_what_is_read_is_not_replaced(tmp_path):
+    (tmp_path / "sign").touch()
+    for source in (tmp_path, tmp_path / "sign", tmp_path / "a" / ".."):
+        with pytest.raises(ClinnerError, match="holds what is read; choose another folder"):
+            check_folder(tmp_path, "sign", [source])
+    check_folder(tmp_path, "sign", [tmp_path.parent])

@@ -27,7 +27,7 @@ from spacy_clinner.cpu.telemetry import without_hub
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import spans
 from spacy_clinner.evaluation.intervals import Difference, f_difference, f_score, span_counts
-from spacy_clinner.files import folder_written_whole
+from spacy_clinner.files import check_folder, folder_written_whole
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.tokenization.windows import create_line_windows
 from spacy_clinner.tokenization.wordpieces import cut_windows
@@ -331,7 +331,4 @@ def _check_paths(
         raise ClinnerError(
             "Give development notes with --dev FILE.spacy to compare the scores, or --force."
         )
-    if out.resolve() == model.resolve():
-        raise ClinnerError(f"{out}: is the pipeline to be converted; choose another folder.")
-    if out.exists() and not (out / "meta.json").is_file():
-        raise ClinnerError(f"{out}: exists and is no pipeline; it is not replaced.")
+    check_folder(out, "meta.json", [path for path in (model, dev, calibration) if path])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_clinner.errors import ClinnerError, one_line
-from spacy_clinner.files import folder_written_whole
+from spacy_clinner.files import check_folder, folder_written_whole
 from spacy_clinner.progress import Progress, quiet
 
 IGNORED = -100
@@ -83,13 +83,16 @@ def tune(
 
     chats (Path): JSONL as `instruct` writes it; what is learned is the last message of each.
     model (str): A folder with a causal language model of `transformers`, or its name on the hub.
-    out (Path): Gets the adapter, as safetensors, the tokenizer, and `tuning.json`.
+    out (Path): Gets the adapter, as safetensors, the tokenizer, and `tuning.json`, in place of an
+        earlier one.
     tuning (Tuning | None): How; None for the defaults.
     device (str): "cpu", "cuda:0", ...
     progress (Progress): Shows how far it is.
     RETURNS (Tuned): What came of it.
-    RAISES (ClinnerError): A package is missing, or a file or the model cannot be read.
+    RAISES (ClinnerError): A package is missing, a file or the model cannot be read, or `out` would
+        take the place of something else.
     """
+    check_folder(out, RECORD, [chats, Path(model)])
     try:
         import torch
         from peft import LoraConfig, get_peft_model

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.files import folder_written_whole
+from spacy_clinner.files import check_folder, folder_written_whole
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -61,7 +61,8 @@ def adapt(
     """Go on pretraining an encoder. A run that was cut off goes on where its last epoch ended.
 
     encoder (str): A BERT-like encoder: a folder, or a name in the Hugging Face cache.
-    output (Path): Gets the adapted encoder and its tokenizer; `OUTPUT.partial` holds checkpoints.
+    output (Path): Gets the adapted encoder and its tokenizer, in place of an earlier one;
+        `OUTPUT.partial` holds checkpoints.
     texts (Sequence[str]): The texts.
     epochs (int): Passes over the texts.
     learn_rate (float): The highest rate, after a warm-up and before a linear decay to 0.
@@ -69,8 +70,10 @@ def adapt(
     gpu_id (int): The GPU, or -1 for the CPU.
     log (Callable[[str], Any]): Gets a line now and then; never any text.
     RETURNS (float): The mean cross entropy of the last steps.
-    RAISES (ClinnerError): The texts do not fill one step, or a checkpoint is of another run.
+    RAISES (ClinnerError): The texts do not fill one step, a checkpoint is of another run, or the
+        output would take the place of something else.
     """
+    check_folder(output, "tokenizer_config.json", [Path(encoder)])
     import torch
     from transformers import AutoTokenizer
 

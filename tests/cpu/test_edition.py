@@ -162,12 +162,13 @@ def test_a_failure_leaves_the_edition_that_was_there(edition, trained, corpus, t
 
 def test_what_cannot_be_done_is_said_before_anything_is_computed(trained, corpus, tmp_path):
     (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/thesis.docx").touch()
     refused = [
         ({"precision": "int4"}, "int8, bf16 or fp32"),
         ({"dev": None}, "--dev"),
         ({"dev": tmp_path / "no.spacy"}, "no.spacy: missing"),
         ({"model": tmp_path / "no"}, "no trained pipeline"),
-        ({"out": tmp_path / "thesis"}, "is no pipeline; it is not replaced"),
+        ({"out": tmp_path / "thesis"}, "is there already and is not replaced"),
         ({"out": trained}, "choose another folder"),
         ({"calibration": None}, "--calibration"),
     ]

@@ -158,6 +158,14 @@ def test_a_note_may_hold_any_end_of_line(tmp_path):
     assert read_chats(tmp_path / "x.jsonl") == [chat, chat]
 
 
+def test_nothing_but_an_earlier_adapter_is_replaced(tuned, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.docx").write_text("mine", encoding="utf8")
+    chats = tuned / "chats/train.jsonl"
+    assert refused(clinner(tmp_path, "tune", chats, tuned / "base", "out"), "is not replaced")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.docx"]
+
+
 def test_what_is_no_model_is_refused(tuned, tmp_path):
     done = clinner(tuned, "tune", "chats/train.jsonl", tmp_path, "out")
     assert refused(done, "no model that can be loaded")

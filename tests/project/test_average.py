@@ -125,3 +125,18 @@ def test_pipelines_of_other_layers_have_no_mean(
     with pytest.raises(ClinnerError, match="have other layers or labels"):
         average.main(earlier, later, tmp_path / "mean", corpus, ["clinical"])
     assert not (tmp_path / "mean").exists()
+
+
+def test_the_mean_takes_the_place_of_none_of_the_two_nor_of_anything_else(
+    average, corpus, tmp_path
+):
+    for name in ("earlier", "later"):
+        spacy.blank("en").to_disk(tmp_path / name)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.docx").write_text("mine", encoding="utf8")
+    for out, says in (("earlier", "what is read"), ("later", "what is read"), ("out", "replaced")):
+        with pytest.raises(ClinnerError, match=says):
+            average.main(
+                tmp_path / "earlier", tmp_path / "later", tmp_path / out, corpus, ["clinical"]
+            )
+    assert (tmp_path / "out/thesis.docx").is_file()

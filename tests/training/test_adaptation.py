@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from tokenizers import BertWordPieceTokenizer
@@ -120,3 +122,18 @@ def test_words_are_masked_whole_and_the_ends_of_blocks_never(encoder, texts):
 def test_too_little_text_is_one_message_that_says_how_much_is_needed(encoder, tmp_path):
     with pytest.raises(ClinnerError, match="a step needs 32"):
         learn(encoder, tmp_path / "adapted", ["chest pain"], epochs=1)
+
+
+@pytest.mark.parametrize("held", ["thesis", "encoder"])
+def test_it_takes_the_place_of_nothing_but_an_encoder_that_it_does_not_read(
+    encoder, texts, tmp_path, held
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.docx").write_text("mine", encoding="utf8")
+    if held == "encoder":
+        shutil.copytree(encoder, out, dirs_exist_ok=True)
+    with pytest.raises(ClinnerError, match=r"is not replaced|choose another folder"):
+        learn(out if held == "encoder" else encoder, out, texts, epochs=1)
+    assert (out / "thesis.docx").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
