@@ -3,16 +3,16 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Corpus, Example
 from spacy.training.augment import dont_augment
 from spacy.training.corpus import FILE_TYPE, walk_corpus
 
-from spacy_clinner.annotation.spans import annotated_labels
+from spacy_clinner.annotation.spans import all_spans, annotated_labels
 
 # The place of a path in the list, and the layers that a document annotates, each with the labels
 # of it where these are not all.
@@ -40,28 +40,61 @@ def create_corpus(
         does something between.
     seed (int): Decides which documents are read once more than others; each pass draws anew.
     limit (int): The most documents of each path; 0 for all.
-    max_length (int): Documents of so many tokens and more are cut into sentences, or left out
-        where they have none; 0 for no limit.
+    max_length (int): Documents of so many tokens and more are cut into sentences, each with all
+        that is annotated in it. Sentences that a span crosses stay together; those that are still
+        too long are left out, and documents without sentences; 0 for no limit.
     augmenter (Callable | None): As in `spacy.Corpus.v1`.
     RETURNS (Callable[[Language], Iterable[Example]]): The reader.
     """
     paths = path if isinstance(path, list) else [path]
-    corpora = [
-        Corpus(place, limit=limit, max_length=max_length, augmenter=augmenter or dont_augment)
-        for place in paths
-    ]
+    corpora = [Corpus(place, limit=limit, augmenter=augmenter or dont_augment) for place in paths]
     passes = count()
 
     def read(nlp: Language) -> Iterator[Example]:
         sources = [list(corpus.read_docbin(nlp.vocab, walk_corpus(corpus.path, FILE_TYPE)))
                    for corpus in corpora]  # fmt: skip
-        # What limits and augments is the same in all.
+        # What augments is the same in all.
         corpus = corpora[0]
         drawn = sample(sources, size_exponent, random.Random(f"{seed} {next(passes)}"))
-        for example in corpus.make_examples(nlp, drawn):
+        short = (piece for doc in drawn for piece in cut(doc, max_length))
+        for example in corpus.make_examples(nlp, short):
             yield from corpus.augmenter(nlp, example)
 
     return read
+
+
+def cut(doc: Doc, max_length: int) -> Iterator[Doc]:
+    """Cut a document that is too long into its sentences.
+
+    doc (Doc): The document.
+    max_length (int): As in `create_corpus`.
+    YIELDS (Doc): The document, or those parts of it that are not too long, with entities, groups
+        and what is said of their spans; links only between spans of one part.
+    """
+    if not max_length or len(doc) < max_length:
+        yield doc
+    elif doc.has_annotation("SENT_START"):
+        within = {i for span in all_spans(doc) for i in range(span.start + 1, span.end)}
+        starts = [sent.start for sent in doc.sents if sent.start not in within]
+        for start, end in pairwise([*starts, len(doc)]):
+            if end - start < max_length:
+                yield _part(doc[start:end])
+
+
+def _part(part: Span) -> Doc:
+    # What is said of spans is in the user data, where spaCy finds and shifts it.
+    new = part.as_doc(copy_user_data=True)
+    for name, group in part.doc.spans.items():
+        spans = [
+            Span(
+                new, span.start - part.start, span.end - part.start, span.label,
+                kb_id=span.kb_id, span_id=span.id,
+            )
+            for span in group
+            if part.start <= span.start and span.end <= part.end
+        ]  # fmt: skip
+        new.spans[name] = SpanGroup(new, name=group.name, attrs=dict(group.attrs), spans=spans)
+    return new
 
 
 def sample(sources: Sequence[Sequence[Doc]], size_exponent: float, rng: random.Random) -> list[Doc]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Corpus
 
+from spacy_clinner.annotation import said, store
 from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.training.corpus import create_corpus, passes_by_corpus, sample
 
@@ -117,3 +118,75 @@ def test_limit_max_length_and_augmenter_are_those_of_spacys_reader(tmp_path):
         for reader in (create_corpus(path, **options), Corpus(path, **options))
     ]
     assert lengths == [[3, 3, 3, 3]] * 2
+
+
+SENTENCES = "No fever. Has bad cough; takes much aspirin. Sleeps very well all night long today."
+
+
+def annotated(*sentence_starts):
+    """A document of two layers, with what is said of their spans and links between them."""
+    doc = NLP.make_doc(SENTENCES)
+    for token in doc:
+        token.is_sent_start = token.i in sentence_starts
+    words = {token.text: token.i for token in doc}
+
+    def span(first, last, label):
+        return Span(doc, words[first], words[last] + 1, label, span_id=label)
+
+    fever, cough = span("fever", "fever", "PROBLEM"), span("cough", "cough", "PROBLEM")
+    no, bad = span("No", "No", "NEGATION"), span("bad", "bad", "SEVERITY")
+    doc.spans["clinical"] = [fever, cough, span("aspirin", "aspirin", "DRUG")]
+    doc.spans["clinical"].attrs[LABELS] = ["DRUG", "PROBLEM"]
+    doc.spans["modifiers"] = [no, bad]
+    doc.set_ents(doc.spans["clinical"])
+    said.set_relations(doc, [(fever, no, None), (cough, bad, None), (cough, no, None)])
+    for entity, negated, modifiers in ((fever, True, [no]), (cough, False, [bad, no])):
+        links = said.modifier_values(entity, ((m.label_, m, None) for m in modifiers))
+        store.set_values(entity, layer="clinical", negated=negated, modifiers=links)
+    return doc
+
+
+def read_short(tmp_path, doc, max_length):
+    path = tmp_path / "a.spacy"
+    DocBin(docs=[doc], store_user_data=True).to_disk(path)
+    return [example.reference for example in create_corpus(path, max_length=max_length)(NLP)]
+
+
+def test_a_sentence_of_a_document_that_is_too_long_keeps_all_that_is_said_in_it(tmp_path):
+    # The second cut is where no punctuation is; the last sentence is too long.
+    first, second, third = read_short(tmp_path, annotated(0, 3, 7, 11), 6)
+    assert [d.text.strip() for d in (first, second)] == ["No fever.", "Has bad cough;"]
+    assert third.text == "takes much aspirin. "
+    for doc in (first, second, third):
+        assert doc.spans["clinical"].attrs[LABELS] == ["DRUG", "PROBLEM"]
+        assert [ent.text for ent in doc.ents] == [span.text for span in doc.spans["clinical"]]
+    found = [
+        [(span.text, span.label_, span.id_) for group in doc.spans.values() for span in group]
+        for doc in (first, second, third)
+    ]
+    assert found == [
+        [("fever", "PROBLEM", "PROBLEM"), ("No", "NEGATION", "NEGATION")],
+        [("cough", "PROBLEM", "PROBLEM"), ("bad", "SEVERITY", "SEVERITY")],
+        [("aspirin", "DRUG", "DRUG")],
+    ]
+    assert list(third.spans["modifiers"]) == []
+    links = [
+        [(r.head.text, r.tail.text) for r in said.get_relations(d)] for d in (first, second, third)
+    ]
+    assert links == [[("fever", "No")], [("cough", "bad")], []]
+    assert said.has_relations(third)
+    fever, cough = first.ents[0], second.ents[0]
+    assert [said.get_value(span, "negated") for span in (fever, cough)] == [True, False]
+    assert [m.span.text for m in said.get_modifiers(cough)] == ["bad"]
+
+
+def test_sentences_that_a_span_crosses_are_not_cut_apart(tmp_path):
+    doc = annotated(0, 3, 7, 11)
+    doc.spans["other"] = [doc[5:8]]
+    texts = [piece.text.strip() for piece in read_short(tmp_path, doc, 9)]
+    assert texts[:2] == ["No fever.", "Has bad cough; takes much aspirin."]
+    assert [piece.text.strip() for piece in read_short(tmp_path, doc, 6)] == ["No fever."]
+
+
+def test_a_document_that_is_too_long_and_has_no_sentences_is_left_out(tmp_path):
+    assert read_short(tmp_path, doc_of("a", 30), 10) == []
