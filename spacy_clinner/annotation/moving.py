@@ -155,13 +155,14 @@ def _moved_data(data: Mapping[Any, Any], move: Move) -> dict[Any, Any]:
 
 def _moved_sheet(sheet: Sheet, text: str, move: Move) -> Sheet:
     """A sheet of the new text. Other spans in what is said of one count from its start."""
-    spans: dict[str, Sequence[Entry]] = {}
+    spans: dict[str, list[Entry]] = {}
     for place, entries in sheet["spans"].items():
         start, end = map(int, place.split(":"))
-        spans[f"{move(start)}:{move(end)}"] = [
+        # Two places may become one.
+        spans.setdefault(f"{move(start)}:{move(end)}", []).extend(
             (label, span_id, _moved_said(said, start, move)) for label, span_id, said in entries
-        ]
-    moved: Sheet = {"text": text, "spans": spans}
+        )
+    moved: Sheet = {"text": text, "spans": dict(spans)}
     if "relations" in sheet:
         moved["relations"] = [
             (_moved_chars(head, 0, move), _moved_chars(tail, 0, move), confidence)

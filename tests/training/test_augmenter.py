@@ -218,6 +218,20 @@ def test_what_would_merge_the_edge_of_a_span_into_a_token_is_taken_back():
     assert words(augmented(doc, upper=1.0)) == ["not"]
 
 
+def test_what_is_said_of_two_spans_that_end_up_in_one_place_is_kept_of_both():
+    doc = NLP.make_doc("Takes aspirin.")
+    drug = Span(doc, 1, 2, label="DRUG", span_id="clinical")
+    mine = Span(doc, 1, 3, label="DRUG", span_id="mine")
+    doc.spans["clinical"], doc.spans["mine"] = [drug], [mine]
+    store.set_values(drug, confidence=0.9, negated=True)
+    store.set_values(mine, layer="mine")
+    new, _ = rewrite(NLP, doc, [Edit(13, 14, "")])
+    assert new.text == "Takes aspirin"
+    (drug,), (mine,) = new.spans["clinical"], new.spans["mine"]
+    assert store.values(drug) == {"confidence": 0.9, "negated": True}
+    assert store.values(mine) == {"layer": "mine"}
+
+
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ClinnerError, match=r"typos must be a share from 0 to 1, not 2"):
         create_clinical_augmenter(typos=2)
