@@ -180,6 +180,8 @@ def _own(record: Record, where: str) -> Note:
         if not span.fragments or span.id in seen:
             raise ClinnerError(f"{where}: a span without offsets, or with the id of another.")
         check_fragments(span.fragments, note.text, where)
+        if list(span.fragments) != sorted(span.fragments):
+            raise ClinnerError(f"{where}: the fragments of {span.id} are not in reading order.")
         seen.add(span.id)
     return replace(note, source=note.source or where)
 

@@ -291,6 +291,10 @@ def test_our_own_line_may_be_written_by_hand(file):
         ({**OWN, "spans": [{**SPAN, "fragments": [[1]]}]}, r":1: .*'fragments' has a value"),
         ({**OWN, "spans": [{**SPAN, "fragments": []}]}, r":1: a span without offsets"),
         ({**OWN, "spans": [SPAN, SPAN]}, r":1: a span .* with the id of another"),
+        (
+            {**OWN, "spans": [{**SPAN, "fragments": [[10, 15], [0, 5]]}]},
+            r":1: the fragments of T1 are not in reading order",
+        ),
         ({**OWN, "spans": [{**SPAN, "fragments": [[10, 99]]}]}, r":1: a span at 10-99 is outside"),
     ],
 )
