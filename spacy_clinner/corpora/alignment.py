@@ -25,6 +25,7 @@ EMPTY = "dropped: no token inside"
 FLATTENED = "discontinuous: flattened to its full extent"
 ATTRIBUTE = "attribute left out: no place for its value"
 RELATION = "relation dropped: an end of it was dropped"
+LINK_TWICE = "relation dropped: the same link as another"
 SOURCE = "source: "
 KEPT = ", kept at its offsets"
 
@@ -205,13 +206,18 @@ class Aligner:
         losses = []
         for relation in note.relations:
             ends = self._ends(relation, triggers, labels)
-            if ends is not None and kept.keys() >= set(ends):
+            if ends is None:
+                continue
+            reason = RELATION
+            if kept.keys() >= set(ends):
                 head, tail = (kept[end].span for end in ends)
+                reason = LINK_TWICE if tail in links[head] else ""
+            if not reason:
                 links[head].append(tail)
-            elif ends is not None:
+            else:
                 text = f"{relation.id}: {' '.join(ends)}"
                 where = (note.id, note.source, None, relation.label, None, None, text)
-                losses.append(Loss(*where, RELATION))
+                losses.append(Loss(*where, reason))
         # Unset says "not annotated", which no relation at all would not.
         pairs = [(e, m) for scheme in self.layers for e, ms in scheme.pairs.items() for m in ms]
         if any(self._may_have(*pair) for pair in pairs):

@@ -13,7 +13,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from spacy_clinner.annotation.said import get_relations
-from spacy_clinner.corpora.alignment import RELATION, Aligner, Loss
+from spacy_clinner.corpora.alignment import LINK_TWICE, RELATION, Aligner, Loss
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
 from spacy_clinner.corpora.duplicates import drop_duplicates, scored_texts
 from spacy_clinner.corpora.note import Note
@@ -56,7 +56,7 @@ class Conversion:
 
     def illegal_relations(self) -> int:
         """How many gold relations are of a pair that no scheme allows."""
-        lost = sum(loss.reason == RELATION for loss in self.losses)
+        lost = sum(loss.reason in (RELATION, LINK_TWICE) for loss in self.losses)
         return self.gold_relations - sum(self.relations.values()) - lost
 
     def as_json(self) -> dict[str, Any]:

@@ -285,6 +285,26 @@ def test_a_type_that_the_scheme_leaves_out_is_counted_and_no_unknown_label(nlp):
     assert aligner.left_out(given) == 1
 
 
+def test_a_link_that_is_stated_twice_is_one_and_told_of(aligner):
+    doc, losses = aligner.align(
+        note(
+            span("T1", "NEGATION", "No"),
+            span("T2", "PROBLEM", "fever"),
+            relations=(
+                Relation("R1", "hasAttr", "T2", "T1"),
+                Relation("R2", "hasAttr", "T2", "T1"),
+                Relation("R3", "of", "T1", "T2"),
+            ),
+        )
+    )
+    assert [(r.head.text, r.tail.text) for r in doc._.relations] == [("fever", "No")]
+    assert [m.span.text for m in doc.ents[0]._.modifiers] == ["No"]
+    assert [(loss.reason, loss.text) for loss in losses] == [
+        (alignment.LINK_TWICE, "R2: T2 T1"),
+        (alignment.LINK_TWICE, "R3: T2 T1"),
+    ]
+
+
 def test_a_corpus_whose_schemes_know_no_pairs_says_nothing_about_relations(nlp):
     note = Note("n", "No fever.", spans=(NoteSpan("T1", "DISEASE", ((3, 8),)),))
     doc, _ = Aligner(nlp, (schemes.load("ncbi"),)).align(note)

@@ -3,8 +3,9 @@ import spacy
 import srsly
 from spacy.tokens import DocBin
 
+from spacy_clinner.corpora.alignment import LINK_TWICE, RELATION, Loss
 from spacy_clinner.corpora.catalog import Corpus, find_corpus
-from spacy_clinner.corpora.docbin import convert
+from spacy_clinner.corpora.docbin import Conversion, convert
 from spacy_clinner.schemes import load
 
 # At most this share of gold spans may be lost or moved, in percent.
@@ -111,3 +112,10 @@ def test_losses_on_the_real_corpora_stay_under_their_ceilings(
         if loss.start is not None and not loss.reason.startswith(APART.get(name, ("apart",)))
     ]
     assert 100 * len(counted) / done.gold_spans <= CEILINGS[name]
+
+
+def test_links_that_were_lost_or_stated_twice_are_not_called_illegal():
+    losses = [Loss("a", "a.ann", None, "x", None, None, "", why) for why in (RELATION, LINK_TWICE)]
+    done = Conversion(gold_relations=4, losses=losses)
+    done.relations["train"] = 1
+    assert done.illegal_relations() == 1
