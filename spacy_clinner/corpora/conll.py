@@ -69,10 +69,12 @@ def _documents(path: Path) -> Iterator[Document]:
         else:
             cells = line.split("\t") if "\t" in line else SPACES.split(line.strip(" "))
             columns = columns or len(cells)
-            if len(cells) != columns or columns < 2 or not cells[0].strip():
+            wrong = len(cells) != columns or columns < 2
+            if wrong or not cells[0].strip():
+                found = f"found {len(cells)}" if wrong else "the word is blank"
                 raise ClinnerError(
                     f"{path}:{number}: expected {max(columns, 2)} columns, the word first and "
-                    f"its tag, with tabs or spaces between them; found {len(cells)}."
+                    f"its tag, with tabs or spaces between them; {found}."
                 )
             document.sentences[-1].append(_word(path, number, cells))
     yield document

@@ -113,6 +113,7 @@ def test_a_gzipped_file_and_carriage_returns_are_read(corpus, tmp_path):
         ("a O\nb\n", r"notes\.conll:2: expected 2 columns.*found 1"),
         ("a\n", r"notes\.conll:1: expected 2 columns"),
         ("\tO\n", r"notes\.conll:1: expected 2 columns"),
+        (" \tO\n", r"notes\.conll:1: .*; the word is blank"),
         ("a B_X\n", r"notes\.conll:1: the tag is not O"),
         ("a B-\n", r"notes\.conll:1: the tag is not O"),
         ("-DOCSTART- (7)\n\n-DOCSTART- (8)\na O\n", r"notes\.conll:1: document 7 holds no word"),
