@@ -2,6 +2,7 @@
 not null. Quoted line ends, commas and NUL are part of the value."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from spacy_clinner.tables.sources.rows import Read, as_batches, checked, strings
 from spacy_clinner.tables.sources.source import Request, check_there
 
 LONGEST_FIELD = 2**31 - 1
+# What names a column. In a file without a header, the first line is a note.
+NAME = re.compile(r"[^\W\d][\w.-]{0,39}")
 
 
 def schema(paths: Sequence[Path], request: Request, delimiter: str) -> pa.Schema:
@@ -33,7 +36,9 @@ def schema(paths: Sequence[Path], request: Request, delimiter: str) -> pa.Schema
             )
         if not header:
             raise ClinnerError(f"{path}: the file is empty. Its first line must name the columns.")
-        check_there(request.columns, header, str(path))
+        named = all(NAME.fullmatch(name) for name in header)
+        shown = None if named else f"{len(header)} columns, and a first line that may be a note"
+        check_there(request.columns, header, str(path), shown)
     return strings(request)
 
 
