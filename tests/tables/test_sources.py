@@ -248,9 +248,7 @@ def test_what_cannot_be_read_is_named_before_the_start(tmp_path, name, content, 
 
 def test_the_first_line_of_a_file_without_a_header_is_not_told(tmp_path):
     (tmp_path / "n.csv").write_text('17,"Denies chest pain. John Smith, MRN 123."\n')
-    with pytest.raises(
-        ClinnerError, match="n.csv: no column 'note_id'. It has 2 columns, and"
-    ) as e:
+    with pytest.raises(ClinnerError, match=r"no column 'note_id'\. It has 2 columns, and") as e:
         read(tmp_path / "n.csv")
     assert not {"17", "chest", "Smith", "MRN"} & {*re.findall(r"\w+", str(e.value))}
 
