@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import re
 import sys
 import traceback
@@ -81,14 +82,15 @@ def command(
         )  # fmt: skip
         of_notes, of_entities = read_conditions(where or (), no_text)
         kept = columns_of(keep or (), patient)
+        chosen, labels = listed("--layers", layers), listed("--only", only)
         request = Request(source, id, text, kept, database_options(source, query, table))
         job = Job(
-            model, id, text, listed(layers) or FORMATS[format].layers, threshold, listed(only),
+            model, id, text, chosen or FORMATS[format].layers, threshold, labels,
             no_text, of_entities, format, options, gpu_id, processed_at and utc(processed_at),
         )  # fmt: skip
         pieces = open_pieces(request, piece, of_notes, patient)
         done = annotate(pieces, job, target, files, engine, Power(processes, threads, address))
-        display.show(done, [*(listed(layers) or ()), *(listed(only) or ())], target)
+        display.show(done, [*(chosen or ()), *(labels or ())], target)
         if done.total.notes["failed"]:
             sys.exit(SOME_FAILED)
 
@@ -144,16 +146,22 @@ def utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC)
 
 
-def listed(value: str | None) -> tuple[str, ...] | None:
-    """RETURNS (tuple[str, ...] | None): Names that a comma stands between."""
+def listed(option: str, value: str | None) -> tuple[str, ...] | None:
+    """RETURNS (tuple[str, ...] | None): Names that a comma stands between; one with a comma stands
+    in quotes.
+    RAISES (ClinnerError): There is none."""
     if value is None:
         return None
-    return tuple(name.strip() for name in value.split(",") if name.strip())
+    names = next(csv.reader([value], skipinitialspace=True), [])
+    found = tuple(name.strip() for name in names if name.strip())
+    if not found:
+        raise ClinnerError(f"{option} {value!r} names nothing. Leave it out, or name some.")
+    return found
 
 
 def columns_of(keep: Iterable[str], patient: str | None) -> tuple[str, ...]:
     """RETURNS (tuple[str, ...]): The columns that are passed through."""
-    kept = tuple(name for value in keep for name in listed(value) or ())
+    kept = tuple(name for value in keep for name in listed("--keep", value) or ())
     return kept if patient is None or patient in kept else (*kept, patient)
 
 

@@ -10,7 +10,13 @@ from spacy.tokens import Doc
 
 from spacy_clinner import schemes
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.tables.annotate import as_table, model_and_version, select
+from spacy_clinner.tables.annotate import (
+    as_table,
+    check_layers,
+    model_and_version,
+    names_of,
+    select,
+)
 from spacy_clinner.tables.findings import Selection, find
 from spacy_clinner.tables.schemas import ENTITIES
 
@@ -39,7 +45,9 @@ def to_dataframe(
     """
     make = _maker(library)
     no_entities = frozenset(name for name in schemes.names() if not schemes.load(name).entities)
-    chosen = None if layers is None else tuple(layers)
+    chosen = names_of("layers", layers)
+    if nlp is not None:
+        check_layers(nlp, chosen)
     selection = Selection(chosen, no_entities) if nlp is None else select(nlp, chosen)
     stamp: tuple[Any, ...] = (None, None, None)
     if nlp is not None:

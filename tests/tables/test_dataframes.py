@@ -58,3 +58,7 @@ def test_what_is_no_frame_or_lacks_a_column_is_refused(nlp):
         to_dataframe([], library="dask")
     with pytest.raises(ClinnerError, match="more documents than ids, of which 1"):
         to_dataframe(nlp.pipe(TEXTS), ids=["a"])
+    with pytest.raises(ClinnerError, match="layers must be a list of names"):
+        to_dataframe(nlp.pipe(TEXTS), layers="ents")
+    with pytest.raises(ClinnerError, match="no layer 'clincal'"):
+        to_dataframe(nlp.pipe(TEXTS), layers=["clincal"], nlp=nlp)

@@ -91,6 +91,12 @@ def test_rows_that_cannot_be_read_are_in_pieces_whatever_is_asked_of_their_colum
     assert piece.faults == [None, "the row has 2 fields, the header 3"]
 
 
+def test_ids_of_bytes_and_uuids_cost_no_note(notes):
+    for kind, ids in [(pa.binary(), [b"a", b"\xff"]), (pa.uuid(), [b"a" * 16, b"b" * 16])]:
+        [piece] = cut(notes({"note_id": pa.array(ids, kind), "text": ["", ""]}))
+        assert piece.faults == [None, None]
+
+
 def test_an_empty_id_is_none(tmp_path):
     (tmp_path / "n.csv").write_text("note_id,text\n,fever\n,cough\n3,x\n")
     [piece] = cut(tmp_path / "n.csv")

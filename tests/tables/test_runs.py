@@ -237,6 +237,9 @@ def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):
         (["{model}", "n.parquet", "out", "--keep", "x"], "no column 'x'"),
         (["{model}", "n.parquet", "out", "--where", "x=1"], "no column 'x'"),
         (["{model}", "n.parquet", "out", "--where", "x"], "not of the form COLUMN=VALUE"),
+        (["{model}", "n.parquet", "out", "--only", ""], "--only '' names nothing"),
+        (["{model}", "n.parquet", "out", "--layers", " ,"], "--layers ' ,' names nothing"),
+        (["{model}", "n.parquet", "out", "--layers", "clincal"], "no layer 'clincal'; it has ents"),
         (["{model}", "n.parquet", "out", "--engine", "dask"], "--engine 'dask': unknown"),
         (["{model}", "n.parquet", "out", "--format", "x"], "--format 'x': unknown"),
         (["{model}", "n.parquet", "out", "--files", "x"], "--files 'x': unknown"),
@@ -268,6 +271,7 @@ def test_what_could_not_run_is_one_message_and_exit_code_2(model, notes, tmp_pat
     ("columns", "says"),
     [
         ({"note_id": ["a"], "status": ["x"]}, "columns status, which is a name"),
+        ({"note_id": ["a"], "STATUS": ["x"]}, "columns STATUS, which is a name"),
         ({"note_id": [["a"]], "status": ["x"]}, "cannot be written as strings"),
     ],
 )
@@ -275,8 +279,16 @@ def test_a_column_that_cannot_be_used_stops_the_run_before_it_starts(
     model, tmp_path, columns, says
 ):
     pq.write_table(pa.table({**columns, "text": ["fever"]}), tmp_path / "n.parquet")
-    annotate(tmp_path, model, "n.parquet", "out", "--keep", "status", says=[says], code=2)
+    keep = next(name for name in columns if name != "note_id")
+    annotate(tmp_path, model, "n.parquet", "out", "--keep", keep, says=[says], code=2)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_column_whose_name_has_a_comma_is_kept_in_quotes(model, tmp_path):
+    columns = {"note_id": ["a"], "text": ["fever"], "ward, bed": ["A, 1"], "day": [1]}
+    pq.write_table(pa.table(columns), tmp_path / "n.parquet")
+    annotate(tmp_path, model, "n.parquet", "out", "--keep", 'day, "ward, bed"')
+    assert table(tmp_path / "out", "notes")["ward, bed"].to_pylist() == ["A, 1"]
 
 
 def test_the_same_command_does_nothing_when_all_is_done(model, notes, tmp_path):
