@@ -39,6 +39,8 @@ CSV, TSV = (
     Reader(partial(delimited.schema, delimiter=mark), partial(delimited.rows, delimiter=mark))
     for mark in (",", "\t")
 )
+# In a folder that this command wrote: what was found, and no notes.
+LEDGER = "_ledger.jsonl"
 READERS = {
     ".parquet": PARQUET,
     ".pq": PARQUET,
@@ -93,8 +95,8 @@ def open_files(request: Request) -> Source:
 
 
 def find(location: str) -> list[Path]:
-    """The files of a location, in the order of their names; hidden ones and those that begin with
-    an underscore are none.
+    """The files of a location, in the order of their names; hidden ones, those that begin with an
+    underscore and, within a folder, those of a folder that `clinner annotate` wrote are none.
 
     location (str): A file, a folder or a glob.
     RETURNS (list[Path]): At least one file.
@@ -111,10 +113,14 @@ def find(location: str) -> list[Path]:
         # Path.glob takes no pattern that begins at the root.
         found = [Path(name) for name in glob.glob(location, recursive=True)]  # noqa: PTH207
     folder = folder_of(location)
+    within = {parent for file in found for parent in file.parents if folder in parent.parents}
+    written = {parent for parent in within if (parent / LEDGER).is_file()}
     found = [
         file
         for file in found
-        if file.is_file() and not any(p[0] in "._" for p in file.relative_to(folder).parts)
+        if file.is_file()
+        and not any(p[0] in "._" for p in file.relative_to(folder).parts)
+        and written.isdisjoint(file.parents)
     ]
     if unknown := [file for file in found if _kind(file) not in READERS]:
         raise ClinnerError(f"{min(unknown)}: {_unknown()}")
