@@ -59,7 +59,21 @@ def test_notes_are_the_same_however_their_place_is_written(tmp_path, monkeypatch
         assert not same(f"{kind}:///c.db", f"{kind}:///d.db")
     assert same("duckdb:///c.db", "duckdb:///c.db?memory_limit=1GB")
     assert same("postgresql://me@host/x", "postgresql+psycopg://me:secret@HOST/x")
+    assert same(
+        "postgresql://me@host/x", "postgresql://me@host:5432/x", "postgresql://host/x?user=me",
+        "postgresql:///x?user=me&port=5432&host=Host", "postgresql://me@host?dbname=x",
+    )  # fmt: skip
+    assert not same("postgresql://me@host/x", "postgresql://me@host:5433/x")
+    assert not same("postgresql:///x?host=a&host=b&port=1,2", "postgresql:///x?host=a&host=b")
+    assert not same("postgresql://me@host/x", "postgresql://host/x?user=you")
     assert not same("postgresql://me@host/x", "postgresql://me@host/x?options=-csearch_path%3Dy")
+    for url, schema in [("postgresql://host/x", "public"), ("duckdb:///c.db", "main")]:
+        key = source_key(url, {"table": "note"})
+        assert source_key(url, {"table": f"{schema}.note"}) == key
+        assert source_key(url, {"table": "clinic.note"}) != key
+    elsewhere = "postgresql://host/x?options=-csearch_path%3Dy"
+    tables = ({"table": "note"}, {"table": "public.note"})
+    assert len({source_key(elsewhere, table) for table in tables}) == 2
     assert source_key("sqlite:///c", {"query": "SELECT 1"}) == source_key(
         "sqlite:///c", {"query": " SELECT 1;\n"}
     )
