@@ -102,6 +102,9 @@ def could_not_run() -> Iterator[None]:
     try:
         with one_message(COULD_NOT_RUN), only_for_user():
             yield
+    except KeyboardInterrupt:
+        typer.secho("✘ Stopped. The same command goes on where it was.", fg="red", err=True)
+        sys.exit(COULD_NOT_RUN)
     # Of a bug, where it is, but not its message, which may quote a note.
     except Exception as error:
         lines = "".join(traceback.format_exception(error)).splitlines()
@@ -211,7 +214,7 @@ def check_known(option: str, value: str | None, known: Sequence[str]) -> None:
 def target_of(out: str | None, to: str | None, format: str, files: str | None) -> tuple[str, str]:
     """RETURNS (tuple[str, str]): Where to write, and the kind of files.
     RAISES (ClinnerError): It is not one place, no database, or nothing of that kind is written."""
-    from spacy_clinner.tables.database_urls import is_database
+    from spacy_clinner.tables.database_urls import is_database, is_in_memory
     from spacy_clinner.tables.sinks.file_kinds import FILE_KINDS
     from spacy_clinner.tables.table_formats import FORMATS
 
@@ -224,6 +227,11 @@ def target_of(out: str | None, to: str | None, format: str, files: str | None) -
         raise ClinnerError("Name where to write: a folder OUT, or a database by --to URL.")
     if to is not None and not is_database(to):
         raise ClinnerError(f"--to {to}: no URL of a database, such as sqlite:///findings.sqlite.")
+    if to is not None and is_in_memory(to):
+        raise ClinnerError(
+            f"--to {to}: a database in memory, which ends with the command. Name a file, such as "
+            f"sqlite:///findings.sqlite."
+        )
     if to is not None and files is not None:
         raise ClinnerError("--files is for a folder OUT; a database has tables.")
     return str(out if to is None else to), only or files or "parquet"

@@ -9,7 +9,8 @@ from typing import Any
 
 from spacy_clinner.errors import ClinnerError
 
-PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*@")
+# To the last @ before the options: one that should have been escaped is of the password.
+PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^?]*@")
 # Drivers take it as an option, too.
 PASSWORD_OPTION = re.compile(r"(?i)(?<=[?&])(\w*(?:password|passwd|pwd|token))=[^&]*")
 # What is a file on this machine, whose options do not choose among notes.
@@ -22,6 +23,16 @@ NO_FILE = (":memory:", "file:", "md:", "motherduck:")
 def is_database(location: str) -> bool:
     """Whether a location is the URL of a database."""
     return "://" in location
+
+
+def is_in_memory(url: str) -> bool:
+    """Whether a database is gone when it is closed."""
+    kind, _, rest = url.partition("://")
+    name, _, options = rest.partition("?")
+    if kind.partition("+")[0] not in IN_FILES:
+        return False
+    name = name.removeprefix("/")
+    return name in ("", "file:") or ":memory:" in name or "mode=memory" in options
 
 
 def without_password(location: str) -> str:
@@ -54,7 +65,7 @@ def _same_url(location: str) -> tuple[str, str | None]:
     known."""
     from sqlalchemy.engine import URL, make_url
 
-    url = make_url(without_password(location))
+    url = make_url(PASSWORD_OPTION.sub(r"\1=***", location))
     backend, name = url.get_backend_name(), url.database
     query: dict[str, Any] = dict(url.query)
     schema = SCHEMAS.get(backend)

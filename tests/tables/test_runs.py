@@ -257,6 +257,8 @@ def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):
             ["{model}", "n.parquet", "--to", "sqlite:///x", "--files", "csv"],
             "--files is for a folder OUT",
         ),
+        (["{model}", "n.parquet", "--to", "sqlite://"], "sqlite://: a database in memory"),
+        (["{model}", "n.parquet", "--to", "duckdb:///:memory:"], "a database in memory"),
         (["{model}", "n.parquet", "."], ".: holds files, but no run of this command"),
         (["{model}", "n.parquet", "n.parquet"], "n.parquet: File exists"),
     ],
@@ -403,6 +405,16 @@ def test_after_kill_9_the_same_command_gives_the_same_bytes(
     assert 5 <= lines(killed) < 51
     annotate(tmp_path, *arguments[:2], killed, *arguments[2:4], *WHEN, code=1)
     assert files(killed) == files(whole)
+
+
+def test_what_is_interrupted_says_how_to_go_on(model, notes, tmp_path):
+    running = start(tmp_path, model, notes, "out", "--piece", 1, "--processes", 1)
+    while lines(tmp_path / "out") < 3 and running.poll() is None:
+        time.sleep(0.005)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate()
+    assert running.returncode == 2
+    assert told.decode().strip() == "✘ Stopped. The same command goes on where it was."
 
 
 def test_two_processes_do_not_write_to_one_folder(model, notes, tmp_path):

@@ -211,6 +211,9 @@ def test_text_files_are_notes_with_their_path_as_id(tmp_path):
     assert read(tmp_path / "*" / "*.txt")["note_id"].to_pylist() == ["a/1", "b/2"]
     assert read(tmp_path / "**" / "*.txt")["note_id"].to_pylist() == ["3", "a/1", "b/2"]
     assert read(tmp_path / "a" / "1.txt")["note_id"].to_pylist() == ["1"]
+    (tmp_path / "a").rename(tmp_path / "n[1]")
+    assert read(tmp_path / "n[1]")["note_id"].to_pylist() == ["1"]
+    assert read(tmp_path / "n[1]" / "1.txt")["note_id"].to_pylist() == ["1"]
 
 
 def test_files_of_a_folder_or_glob_are_read_in_the_order_of_their_names(tmp_path):

@@ -130,11 +130,12 @@ def find(location: str) -> list[Path]:
 
 
 def folder_of(location: str) -> Path:
-    """RETURNS (Path): What stands before the first sign of a glob; the folder of a file."""
-    parts = Path(location).parts
-    plain = itertools.takewhile(lambda part: not glob.has_magic(part), parts)
-    folder = Path(*plain)
-    return folder.parent if folder.is_file() else folder
+    """RETURNS (Path): A folder itself; what stands before the first sign of a glob; the folder of
+    a file."""
+    path = Path(location)
+    if path.exists():
+        return path if path.is_dir() else path.parent
+    return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
 
 
 def _kind(path: Path) -> str:
