@@ -119,6 +119,12 @@ def test_the_view_command_writes_a_page(tmp_path, nlp):
     assert "fever" in (tmp_path / "note.html").read_text(encoding="utf8")
     assert (tmp_path / "note.html").stat().st_mode & 0o777 == 0o600
     assert "0600" in done.output
+    (tmp_path / "link.txt").symlink_to(tmp_path / "note.txt")
+    for same in ("note.txt", "link.txt"):
+        done = CliRunner().invoke(app, [*arguments, str(tmp_path / same)])
+        assert done.exit_code == 1
+        assert "is the note itself" in " ".join(done.output.split())
+    assert (tmp_path / "note.txt").read_text(encoding="utf8") == "Has a fever today."
 
 
 def test_displacy_shows_our_labels_in_the_colours_of_the_view(nlp):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import re
 import sys
 import traceback
@@ -81,14 +82,15 @@ def command(
         )  # fmt: skip
         of_notes, of_entities = read_conditions(where or (), no_text)
         kept = columns_of(keep or (), patient)
+        chosen, labels = listed("--layers", layers), listed("--only", only)
         request = Request(source, id, text, kept, database_options(source, query, table))
         job = Job(
-            model, id, text, listed(layers) or FORMATS[format].layers, threshold, listed(only),
+            model, id, text, chosen or FORMATS[format].layers, threshold, labels,
             no_text, of_entities, format, options, gpu_id, processed_at and utc(processed_at),
         )  # fmt: skip
         pieces = open_pieces(request, piece, of_notes, patient)
         done = annotate(pieces, job, target, files, engine, Power(processes, threads, address))
-        display.show(done, [*(listed(layers) or ()), *(listed(only) or ())], target)
+        display.show(done, [*(chosen or ()), *(labels or ())], target)
         if done.total.notes["failed"]:
             sys.exit(SOME_FAILED)
 
@@ -100,6 +102,9 @@ def could_not_run() -> Iterator[None]:
     try:
         with one_message(COULD_NOT_RUN), only_for_user():
             yield
+    except KeyboardInterrupt:
+        typer.secho("✘ Stopped. The same command goes on where it was.", fg="red", err=True)
+        sys.exit(COULD_NOT_RUN)
     # Of a bug, where it is, but not its message, which may quote a note.
     except Exception as error:
         lines = "".join(traceback.format_exception(error)).splitlines()
@@ -144,16 +149,22 @@ def utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC)
 
 
-def listed(value: str | None) -> tuple[str, ...] | None:
-    """RETURNS (tuple[str, ...] | None): Names that a comma stands between."""
+def listed(option: str, value: str | None) -> tuple[str, ...] | None:
+    """RETURNS (tuple[str, ...] | None): Names that a comma stands between; one with a comma stands
+    in quotes.
+    RAISES (ClinnerError): There is none."""
     if value is None:
         return None
-    return tuple(name.strip() for name in value.split(",") if name.strip())
+    names = next(csv.reader([value], skipinitialspace=True), [])
+    found = tuple(name.strip() for name in names if name.strip())
+    if not found:
+        raise ClinnerError(f"{option} {value!r} names nothing. Leave it out, or name some.")
+    return found
 
 
 def columns_of(keep: Iterable[str], patient: str | None) -> tuple[str, ...]:
     """RETURNS (tuple[str, ...]): The columns that are passed through."""
-    kept = tuple(name for value in keep for name in listed(value) or ())
+    kept = tuple(name for value in keep for name in listed("--keep", value) or ())
     return kept if patient is None or patient in kept else (*kept, patient)
 
 
@@ -203,7 +214,7 @@ def check_known(option: str, value: str | None, known: Sequence[str]) -> None:
 def target_of(out: str | None, to: str | None, format: str, files: str | None) -> tuple[str, str]:
     """RETURNS (tuple[str, str]): Where to write, and the kind of files.
     RAISES (ClinnerError): It is not one place, no database, or nothing of that kind is written."""
-    from spacy_clinner.tables.database_urls import is_database
+    from spacy_clinner.tables.database_urls import is_database, is_in_memory
     from spacy_clinner.tables.sinks.file_kinds import FILE_KINDS
     from spacy_clinner.tables.table_formats import FORMATS
 
@@ -216,6 +227,11 @@ def target_of(out: str | None, to: str | None, format: str, files: str | None) -
         raise ClinnerError("Name where to write: a folder OUT, or a database by --to URL.")
     if to is not None and not is_database(to):
         raise ClinnerError(f"--to {to}: no URL of a database, such as sqlite:///findings.sqlite.")
+    if to is not None and is_in_memory(to):
+        raise ClinnerError(
+            f"--to {to}: a database in memory, which ends with the command. Name a file, such as "
+            f"sqlite:///findings.sqlite."
+        )
     if to is not None and files is not None:
         raise ClinnerError("--files is for a folder OUT; a database has tables.")
     return str(out if to is None else to), only or files or "parquet"

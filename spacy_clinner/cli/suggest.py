@@ -6,6 +6,8 @@ import typer
 
 from spacy_clinner.cli.progress import bar
 
+ROWS_AT_ONCE = 1000
+
 
 def command(
     model: Annotated[str, typer.Argument(help="An installed pipeline, or its folder")],
@@ -34,22 +36,28 @@ def command(
     """Choose the notes of SOURCE from which MODEL would learn most, and write what it finds in them
     to OUT, to be corrected in a tool for annotation."""
     from spacy_clinner.cli.annotate import database_options
+    from spacy_clinner.tables.annotate import as_strings, texts_of
+    from spacy_clinner.tables.pieces import Pieces
     from spacy_clinner.tables.sources import open_source
     from spacy_clinner.tables.sources.source import Request
     from spacy_clinner.training.preparation import use_gpu
     from spacy_clinner.training.suggesting import suggest
 
     use_gpu(gpu_id)
-    options = database_options(source, query, table)
-    notes = open_source(Request(source, id, text, options=options))
+    request = Request(source, id, text, options=database_options(source, query, table))
+    pieces = Pieces(open_source(request), request, ROWS_AT_ONCE)
+    left_out = 0
 
     def rows() -> Iterator[tuple[str, str]]:
-        for batch in notes.batches():
-            columns = (batch.column(name).to_pylist() for name in (id, text))
-            for name, note in zip(*columns, strict=True):
-                # Rows that cannot be read have no text.
-                if name is not None and note:
-                    yield str(name), str(note)
+        nonlocal left_out
+        for piece in pieces:
+            ids = as_strings(piece.notes.column(id)).to_pylist()
+            texts = texts_of(piece.notes.column(text))
+            for name, note, fault in zip(ids, texts, piece.faults, strict=True):
+                if note is None or not note.strip() or fault is not None:
+                    left_out += 1
+                else:
+                    yield name, note
 
     found = suggest(
         model,
@@ -65,4 +73,9 @@ def command(
     )
     spans = sum(len(suggestion.note.spans) for suggestion in found)
     files = ", ".join(sorted(path.name for path in out.iterdir()))
+    if left_out:
+        typer.echo(
+            f"⚠ {left_out:,} notes have no id of their own or no text to read, and were left out: "
+            f"clinner annotate tells which."
+        )
     typer.echo(f"✔ {out}: {len(found)} notes with {spans:,} spans; {files}")

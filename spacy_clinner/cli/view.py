@@ -19,6 +19,8 @@ def command(
     from spacy_clinner.files import written_whole
     from spacy_clinner.view import render
 
+    if out.exists() and note.exists() and out.samefile(note):
+        raise ClinnerError(f"{out}: is the note itself. Name another file for the page.")
     try:
         nlp = spacy.load(model)
     except OSError:

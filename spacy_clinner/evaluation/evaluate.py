@@ -61,13 +61,13 @@ def evaluate(
     """
     nlp = load_pipeline(model)
     gold = spans.read_gold(nlp, corpus)
+    kind_of = read_kinds(kinds, gold).get if kinds is not None else None
     started = time.perf_counter()
     examples = spans.predict(nlp, gold, progress)
     speed = words_per_second(gold, time.perf_counter() - started)
     scores = Scorer(nlp).score(examples)
     spans.use_ents_as_layer(examples)
     layers = spans.predicted_layers(examples)
-    kind_of = read_kinds(kinds).get if kinds is not None else None
     counts = note_counts(examples, layers, kind_of)
     metrics = {"notes": len(examples), "scores": scores, "speed": speed}
     metrics |= measured(nlp, examples, layers, counts)

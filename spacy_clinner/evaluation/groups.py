@@ -8,7 +8,7 @@ from typing import Any
 
 import spacy
 from spacy.scorer import PRFScore
-from spacy.tokens import Span
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_clinner.annotation.said import get_sections
@@ -110,18 +110,25 @@ def note_id(example: Example) -> str:
     return str(example.reference.user_data.get("note_id", ""))
 
 
-def read_kinds(path: Path) -> Mapping[str, str]:
+def read_kinds(path: Path, gold: Sequence[Doc]) -> Mapping[str, str]:
     """Read which note is of which kind.
 
     path (Path): A CSV file with the columns note_id and kind.
+    gold (Sequence[Doc]): Reference docs.
     RETURNS (Mapping[str, str]): By id the kind.
-    RAISES (ClinnerError): It cannot be read, or lacks a column.
+    RAISES (ClinnerError): It cannot be read, lacks a column, or has no id of a note.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             if not {*COLUMNS} <= {*(rows.fieldnames or ())}:
                 raise ClinnerError(f"{path}: needs the columns {' and '.join(COLUMNS)}.")
-            return {row["note_id"]: row["kind"] for row in rows if row["kind"]}
+            found = {row["note_id"]: row["kind"] for row in rows if row["kind"]}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ClinnerError(f"{path}: cannot be read ({type(error).__name__}).") from None
+    ids = [str(doc.user_data.get("note_id", "")) for doc in gold]
+    if found.keys().isdisjoint(ids):
+        raise ClinnerError(
+            f"{path}: none of its ids is of a note of the corpus, which has ids such as {ids[0]!r}."
+        )
+    return found

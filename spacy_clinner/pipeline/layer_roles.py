@@ -6,6 +6,28 @@ from spacy.language import Language
 
 from spacy_clinner import schemes
 
+# Their components write no span groups but `clinner_ner`, which knows its own, and these.
+PACKAGES = {"spacy", "spacy_clinner", "spacy_transformers"}
+WRITE_OTHERS = {"spancat", "spancat_singlelabel", "span_finder", "span_ruler", "clinner_llm"}
+
+
+def known_layers(nlp: Language) -> list[str] | None:
+    """The span groups that a pipeline writes.
+
+    nlp (Language): The pipeline.
+    RETURNS (list[str] | None): Their names; None where it has a component that may write any.
+    """
+    found: dict[str, None] = {}
+    for name, component in nlp.components:
+        # Of a function, where it stands; of an object, where its class does.
+        module = getattr(component, "__module__", None) or type(component).__module__
+        factory = nlp.get_pipe_meta(name).factory
+        if module.partition(".")[0] not in PACKAGES or factory in WRITE_OTHERS:
+            return None
+        if hasattr(component, "layer_labels"):
+            found.update(dict.fromkeys(component.layers))
+    return list(found)
+
 
 def modifier_groups(nlp: Language) -> set[str]:
     """The span groups that hold no entities, of which nothing is asserted.

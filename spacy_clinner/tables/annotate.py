@@ -3,13 +3,15 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from spacy.language import Language
 
+from spacy_clinner.annotation.spans import ENTS
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.pipeline.layer_roles import modifier_groups
+from spacy_clinner.pipeline.layer_roles import known_layers, modifier_groups
 from spacy_clinner.tables.findings import Row, Selection, find
 from spacy_clinner.tables.reading import Failure, read
 from spacy_clinner.tables.schemas import (
@@ -23,6 +25,7 @@ from spacy_clinner.tables.schemas import (
     notes_schema,
 )
 
+UUID_BYTES = 16
 Texts = list[str | None]
 Faults = list[str | None]
 
@@ -58,10 +61,12 @@ def annotate(
     faults (Sequence[str | None] | None): What is wrong with each note already; such a note is not
         read, but a row `failed`.
     RETURNS (Tables): Entities, links and notes.
-    RAISES (ClinnerError): The batch lacks a column, or one that is passed through has a name of
-        ours.
+    RAISES (ClinnerError): The batch lacks a column, one that is passed through has a name of ours,
+        or the pipeline lacks a layer.
     """
     kept = check_columns(batch.schema, id, text)
+    layers, only = names_of("layers", layers), names_of("only", only)
+    check_layers(nlp, layers)
     texts, found_faults = _decoded(batch.column(text))
     faults = [own or found for own, found in zip(faults or found_faults, found_faults, strict=True)]
     ids = _ids(batch.column(id))
@@ -101,31 +106,92 @@ def check_columns(schema: pa.Schema, id: str, text: str) -> list[str]:
             there = "two columns" if name in schema.names else "no column"
             raise ClinnerError(
                 f"The notes have {there} {name!r}; their columns are {', '.join(schema.names)}. "
-                f"Name the columns of ids and texts (--id, --text)."
+                f"Name the columns of ids and texts (`id`, `text`)."
             )
     as_strings(pa.array([], schema.field(id).type))
     kept = [name for name in schema.names if name not in (id, text)]
-    if taken := sorted(set(kept) & {*NOTES.names}):
+    check_free(kept, NOTES.names)
+    return kept
+
+
+def check_free(kept: Sequence[str], taken: Sequence[str]) -> None:
+    """Check that columns may stand in a table with others, of a database, too: whatever their case.
+
+    kept (Sequence[str]): Columns that are passed through.
+    taken (Sequence[str]): Those that are there.
+    RAISES (ClinnerError): Two have one name.
+    """
+    ours = {name.casefold() for name in taken}
+    if clash := sorted(name for name in kept if name.casefold() in ours):
         raise ClinnerError(
-            f"The notes have columns {', '.join(taken)}, which is a name in the table of notes "
+            f"The notes have columns {', '.join(clash)}, which is a name in the table of notes "
             f"that is made. Rename them, or do not keep them."
         )
-    return kept
+    folded = [name.casefold() for name in kept]
+    if alike := [name for name in kept if folded.count(name.casefold()) > 1]:
+        raise ClinnerError(
+            f"The notes have columns {', '.join(alike)}, which are one name to a database. Rename "
+            f"them, or do not keep both."
+        )
+
+
+def names_of(argument: str, names: Iterable[str] | None) -> tuple[str, ...] | None:
+    """What is given as names.
+
+    argument (str): What they are given as.
+    names (Iterable[str] | None): The names; None for all.
+    RETURNS (tuple[str, ...] | None): The same.
+    RAISES (ClinnerError): It is a string, each letter of which would be a name, or there is none.
+    """
+    if names is None:
+        return None
+    if isinstance(names, str):
+        raise ClinnerError(f"{argument} must be a list of names, such as [{names!r}].")
+    found = tuple(names)
+    if not found:
+        raise ClinnerError(f"{argument} names nothing. Leave it out to take all.")
+    return found
+
+
+def check_layers(nlp: Language, layers: Iterable[str] | None) -> None:
+    """Check that a pipeline has layers.
+
+    nlp (Language): The pipeline.
+    layers (Iterable[str] | None): Their names.
+    RAISES (ClinnerError): It is known to lack one.
+    """
+    known = known_layers(nlp)
+    for layer in layers or ():
+        if known is not None and layer not in (*known, ENTS):
+            raise ClinnerError(
+                f"The model has no layer {layer!r}; it has {', '.join((*known, ENTS))}."
+            )
 
 
 def as_strings(ids: pa.Array) -> pa.Array:
     """Ids as strings.
 
-    ids (pa.Array): Of any type but nested ones; bytes are UTF-8.
+    ids (pa.Array): Of any type but nested ones; bytes are UTF-8, those that are none become U+FFFD,
+        and UUIDs are written as such.
     RETURNS (pa.Array): Strings.
     RAISES (ClinnerError): They cannot be strings.
     """
+    if isinstance(ids.type, pa.BaseExtensionType):
+        ids = ids.storage
+    kind = ids.type
+    if pa.types.is_fixed_size_binary(kind) and kind.byte_width == UUID_BYTES:
+        told = [None if one is None else str(UUID(bytes=one)) for one in ids.to_pylist()]
+        return pa.array(told, pa.string())
+    if _is_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        data = ids.cast(pa.large_binary()).to_pylist()
+        told = [None if one is None else one.decode("utf8", "replace") for one in data]
+        return pa.array(told, pa.string())
     try:
         return pc.cast(ids, pa.string())
     except pa.ArrowException:
         raise ClinnerError(
             f"The ids are of type {ids.type}, and cannot be written as strings. Name another "
-            f"column (--id), or make it one of numbers or strings."
+            f"column (`id`), or make it one of numbers or strings."
         ) from None
 
 
@@ -201,7 +267,7 @@ def _ids(column: pa.Array) -> list[str]:
     if column.null_count:
         raise ClinnerError(
             f"Of the ids {column.null_count} are null. Every note needs an id; leave these out, "
-            f"or name another column (--id)."
+            f"or name another column (`id`)."
         )
     return as_strings(column).to_pylist()  # type: ignore[no-any-return]
 

@@ -32,14 +32,14 @@ def read_codes(path: Path) -> Codes:
     """Read a table of codes.
 
     path (Path): A CSV file with the column `text`, and any of `label`, `concept_id`,
-        `source_concept_id`, `system`, `code` and `display`. Case and spaces of a text do not
-        matter; a row without a label holds for all that have none of their own.
+        `source_concept_id`, `system`, `code` and `display`. Case of both and spaces of
+        a text do not matter; a row without a label holds for all that have none of their own.
     RETURNS (Codes): What `find` looks into.
     RAISES (ClinnerError): The file is no such table; names the line.
     """
     codes: Codes = {}
     for line, row in _rows(path, ("text",)):
-        codes[row.get("label", ""), _normal(row["text"])] = Concept(
+        codes[row.get("label", "").casefold(), _normal(row["text"])] = Concept(
             _number(row, "concept_id", path, line),
             _number(row, "source_concept_id", path, line),
             *(row.get(name, "") for name in ("system", "code", "display")),
@@ -56,7 +56,7 @@ def find(codes: Codes, label: str, text: str | None) -> Concept:
     RETURNS (Concept): One without codes where the table has none.
     """
     term = _normal(text or "")
-    return codes.get((label, term)) or codes.get(("", term)) or Concept()
+    return codes.get((label.casefold(), term)) or codes.get(("", term)) or Concept()
 
 
 def read_sections(path: Path) -> dict[str, int]:

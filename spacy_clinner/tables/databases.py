@@ -1,7 +1,6 @@
 """Tables in databases: opened by an SQLAlchemy URL, made by an Arrow schema, filled from Arrow."""
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from spacy_clinner.errors import ClinnerError, one_line
+from spacy_clinner.tables.database_errors import reason
 from spacy_clinner.tables.database_urls import needs_extra, without_password
 
 KINDS: tuple[tuple[Callable[[pa.DataType], bool], Any], ...] = (
@@ -28,7 +28,6 @@ KINDS: tuple[tuple[Callable[[pa.DataType], bool], Any], ...] = (
     (pa.types.is_large_binary, sa.LargeBinary()),
 )
 NUL, INSTEAD = "\0", "\ufffd"
-QUOTED = re.compile(r"'.*'|\".*\"")
 
 
 def open_database(url: str) -> Engine:
@@ -60,17 +59,7 @@ def named_errors(engine: Engine, doing: str) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         where = without_password(engine.url.render_as_string())
-        raise ClinnerError(f"{where}: {doing} ({_reason(error)}).") from None
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    # What follows the first line may quote a row.
-    first = str(cause).strip().split("\n")[0]
-    if isinstance(error, DataError):
-        # A value that is of another type than its column.
-        first = QUOTED.sub("…", first)
-    return f"{type(cause).__name__}: {first}".rstrip(". :")
+        raise ClinnerError(f"{where}: {doing} ({reason(error)}).") from None
 
 
 def table_of(name: str, schema: pa.Schema, *, key: str | None = None) -> sa.Table:

@@ -14,6 +14,7 @@ from spacy_clinner.tables.numbering import COUNTS
 
 CDM_VERSION = "5.4"
 LARGEST_ID = 2**63 - 1
+NO_ID = "is no whole number of 64 bits, as NOTE has them"
 SNIPPET, VARIANT, SYSTEM, MODIFIERS = 250, 250, 250, 2000
 # What these say is in the pairs that every term has.
 JUDGED = ("NEGATION", "UNCERTAIN", "SUBJECT", "CONDITION")
@@ -204,16 +205,24 @@ def _dated(processed_at: Any) -> dict[str, Any]:
     return {"nlp_date": processed_at.date(), "nlp_datetime": processed_at}
 
 
-def _note_id(note_id: str) -> int:
+def fault_of_id(note_id: str) -> str | None:
+    """Why a note cannot be one of NOTE.
+
+    note_id (str): Its id.
+    RETURNS (str | None): What is said of the id; None where it is a whole number of 64 bits.
+    """
     # Python refuses to read a number of thousands of digits.
-    if note_id.isascii() and note_id.isdigit() and len(note_id) <= len(str(LARGEST_ID)):
-        number = int(note_id)
-        if number <= LARGEST_ID:
-            return number
-    raise ClinnerError(
-        f"NOTE_NLP: the note id {note_id!r} is no whole number, or none of 64 bits. Choose the "
-        "column that has the note_id of NOTE by --id."
-    )
+    digits = note_id.isascii() and note_id.isdigit() and len(note_id) <= len(str(LARGEST_ID))
+    return None if digits and int(note_id) <= LARGEST_ID else NO_ID
+
+
+def _note_id(note_id: str) -> int:
+    if fault_of_id(note_id) is not None:
+        raise ClinnerError(
+            f"NOTE_NLP: the note id {note_id!r} is no whole number, or none of 64 bits. Choose the "
+            "column that has the note_id of NOTE by --id."
+        )
+    return int(note_id)
 
 
 def _snippet(texts: Mapping[str, str] | None, entity: Mapping[str, Any]) -> str | None:

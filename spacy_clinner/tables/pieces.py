@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from spacy_clinner.tables.annotate import as_strings
-from spacy_clinner.tables.conditions import Condition, rows_that_fit
+from spacy_clinner.tables.conditions import Condition
 from spacy_clinner.tables.schemas import TYPE_IN_SOURCE
 from spacy_clinner.tables.sources.source import FAULT, Request, Source
 
@@ -18,6 +18,7 @@ from spacy_clinner.tables.sources.source import FAULT, Request, Source
 CHARACTERS = 8_000_000
 ROW = "clinner:row"
 TWICE = "a second note with this id"
+NULL_ID, EMPTY_ID = "the id is null", "the id is empty"
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,12 @@ class Pieces:
         tables are written."""
         seen = Seen()
         for number, rows in enumerate(self._cut()):
-            ids, faults = self._ids(rows)
+            given = as_strings(_clean(rows.column(self.request.id))).to_pylist()
+            ids, faults = self._ids(rows, given)
             for at in np.flatnonzero(seen.add(ids)).tolist():
                 faults[at] = faults[at] or TWICE
             arrays = {name: _clean(rows.column(name)) for name in self.columns}
-            if rows.column(self.request.id).null_count:
+            if ids != given:
                 arrays[self.request.id] = pa.array(ids, pa.string())
             # Not cleaned: bytes that are no UTF-8 are told of by note.
             arrays[self.request.text] = rows.column(self.request.text)
@@ -107,21 +109,32 @@ class Pieces:
         for batch in self.source.batches():
             numbers = pa.array(range(done, done + len(batch)), pa.int64())
             done += len(batch)
-            yield rows_that_fit(batch.append_column(ROW, numbers), self.conditions)
+            yield self._that_fit(batch.append_column(ROW, numbers))
+
+    def _that_fit(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Those that cannot be read, too: what stands in their columns may be another's."""
+        for condition in self.conditions:
+            kept = condition.fits(rows)
+            if FAULT in rows.schema.names:
+                kept = pc.or_(kept, pc.is_valid(rows.column(FAULT)))
+            rows = rows.filter(kept)
+        return rows
 
     def _no_rows(self) -> pa.RecordBatch:
         schema = self.source.schema.append(pa.field(ROW, pa.int64()))
         return pa.RecordBatch.from_pylist([], schema)
 
-    def _ids(self, rows: pa.RecordBatch) -> tuple[list[str], list[str | None]]:
-        """Ids as strings, one made up where it is null; and what the source found wrong."""
+    def _ids(
+        self, rows: pa.RecordBatch, given: Sequence[str | None]
+    ) -> tuple[list[str], list[str | None]]:
+        """Ids, one made up where there is none; and what the source found wrong."""
         names = rows.schema.names
         faults = rows.column(FAULT).to_pylist() if FAULT in names else [None] * len(rows)
-        ids = as_strings(_clean(rows.column(self.request.id))).to_pylist()
-        for at, (found, row) in enumerate(zip(ids, rows.column(ROW).to_pylist(), strict=True)):
-            if found is None:
-                ids[at] = f"(row {row + 1})"
-                faults[at] = faults[at] or "the id is null"
+        ids = []
+        for at, (found, row) in enumerate(zip(given, rows.column(ROW).to_pylist(), strict=True)):
+            ids.append(found or f"(row {row + 1})")
+            if not found:
+                faults[at] = faults[at] or (NULL_ID if found is None else EMPTY_ID)
         return ids, faults
 
 

@@ -129,6 +129,9 @@ def run_entry(job: Job, model: pipelines.Model, pieces: Pieces) -> Entry:
     when = asked.pop("processed_at") or datetime.now(UTC)
     for name in ("model", "gpu_id", "conditions"):
         del asked[name]
+    # Tables that the user gives may be moved, too.
+    options = asked.pop("options")
+    asked["options"] = {k: v["sha256"] if isinstance(v, dict) else v for k, v in options.items()}
     conditions = (*pieces.conditions, *job.conditions)
     return {
         "clinner_version": spacy_clinner.__version__,

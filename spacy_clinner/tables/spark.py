@@ -19,7 +19,7 @@ from spacy.language import Language
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import only_for_user
 from spacy_clinner.tables.annotate import annotate as annotate_batch
-from spacy_clinner.tables.annotate import as_strings, check_columns
+from spacy_clinner.tables.annotate import as_strings, check_columns, check_free, names_of
 from spacy_clinner.tables.pipelines import load
 from spacy_clinner.tables.schemas import ENTITIES, LINKS, notes_schema
 
@@ -76,12 +76,11 @@ def annotate(
 
     there = to_arrow_schema(dataframe.schema)
     kept = check_columns(there, id, text)
-    if taken := sorted(set(kept) & {*NESTED}):
-        raise ClinnerError(f"The notes have columns {', '.join(taken)}. Rename them first.")
+    check_free(kept, [*NESTED])
     options = {
-        "layers": None if layers is None else tuple(layers),
+        "layers": names_of("layers", layers),
         "threshold": threshold,
-        "only": None if only is None else tuple(only),
+        "only": names_of("only", only),
         "no_text": no_text,
         "processed_at": processed_at or datetime.now(UTC),
     }

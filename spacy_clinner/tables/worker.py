@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from spacy.language import Language
 
-from spacy_clinner.tables.annotate import annotate, texts_of
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.annotate import annotate, as_strings, texts_of
 from spacy_clinner.tables.conditions import Condition, rows_that_fit
 from spacy_clinner.tables.pieces import Piece
 from spacy_clinner.tables.pipelines import load
@@ -77,12 +78,13 @@ class Worker:
         RETURNS (Result): What was found in them.
         """
         job = self.job
+        faults = faults_of(piece, job)
         # New words of the vocabulary live as long as the zone.
         with self.nlp.memory_zone():
             found = annotate(
                 piece.notes, self.nlp, id=job.id, text=job.text, layers=job.layers,
                 threshold=job.threshold, only=job.only, no_text=job.no_text,
-                processed_at=job.processed_at, faults=piece.faults,
+                processed_at=job.processed_at, faults=faults,
             )  # fmt: skip
         found = keep_entities(found, job.conditions)
         texts = texts_of(piece.notes.column(job.text))
@@ -101,6 +103,25 @@ class Worker:
             },
             FORMATS[job.format].make(found, texts, job.options),
         )
+
+
+def faults_of(piece: Piece, job: Job) -> list[str | None]:
+    """Why notes cannot be read, or not be written in the format.
+
+    piece (Piece), job (Job): The notes, and what is asked.
+    RETURNS (list[str | None]): By note.
+    RAISES (ClinnerError): It is the first piece, and none of its ids can be written.
+    """
+    ids = as_strings(piece.notes.column(job.id)).to_pylist()
+    said = {name: FORMATS[job.format].fault_of_id(name) for name in ids}
+    usable = [name for name, fault in zip(ids, piece.faults, strict=True) if fault is None]
+    if piece.number == 0 and usable and all(said[name] for name in usable):
+        raise ClinnerError(
+            f"--format {job.format}: the note id {usable[0]!r} {said[usable[0]]}, nor is any other "
+            f"of the first {len(ids)} notes. Choose the column that has such ids by --id."
+        )
+    of_ids = (said[name] and f"the id {said[name]}" for name in ids)
+    return [fault or told for fault, told in zip(piece.faults, of_ids, strict=True)]
 
 
 def keep_entities(found: Tables, conditions: tuple[Condition, ...]) -> Tables:

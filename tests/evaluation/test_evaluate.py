@@ -95,6 +95,9 @@ def test_scores_are_told_by_section_and_by_kind_of_note(tmp_path):
     told = (out / "metrics.md").read_text()
     for heading in ("## Layers", "## Labels", "## Sections", "## Kinds of note"):
         assert heading in told
+    (tmp_path / "kinds.csv").write_text("note_id,kind\n0,ward\n")
+    with pytest.raises(ClinnerError, match=r"kinds\.csv: none of its ids is of a note"):
+        evaluate(some, tmp_path / "test.spacy", out, kinds=tmp_path / "kinds.csv")
     (tmp_path / "kinds.csv").write_text("id,type\n")
     with pytest.raises(ClinnerError, match="needs the columns note_id and kind"):
         evaluate(some, tmp_path / "test.spacy", out, kinds=tmp_path / "kinds.csv")

@@ -1,5 +1,6 @@
 import hashlib
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pyarrow as pa
 import pytest
@@ -175,13 +176,52 @@ def test_other_columns_are_passed_through_with_their_types(nlp):
         ({"text": ["fever"]}, "no column 'note_id'"),
         ({"note_id": ["a"], "text": ["fever"], "status": ["x"]}, "columns status, which is a name"),
         ({"note_id": [["a"]], "text": ["fever"]}, "ids are of type list.*cannot be written"),
-        ({"note_id": [b"\xff"], "text": ["fever"]}, "ids are of type binary.*cannot be written"),
+        ({"note_id": ["a"], "text": ["fever"], "STATUS": ["x"]}, "columns STATUS, which is a name"),
+        ({"note_id": ["a"], "text": [""], "w": [1], "W": [2]}, "w, W, which are one name to a dat"),
         ({"note_id": ["a", None], "text": ["", ""]}, "Of the ids 1 are null"),
     ],
 )
 def test_a_batch_that_cannot_be_read_is_refused(nlp, notes, says):
     with pytest.raises(ClinnerError, match=says):
         annotate(pa.RecordBatch.from_pydict(notes), nlp)
+
+
+def test_ids_of_bytes_and_uuids_are_written_as_strings(nlp):
+    one = UUID("12345678-1234-5678-1234-567812345678")
+    for ids, written in [
+        (pa.array([b"a\xff"], pa.binary()), "a\ufffd"),
+        (pa.array([b"a\xff"], pa.binary_view()), "a\ufffd"),
+        (pa.array([one.bytes], pa.binary(16)), str(one)),
+        (pa.array([one.bytes], pa.uuid()), str(one)),
+        (pa.array([b"abc"], pa.binary(3)), "abc"),
+        (pa.array(["a"]).dictionary_encode(), "a"),
+    ]:
+        notes = pa.RecordBatch.from_pydict({"note_id": ids, "text": ["fever"]})
+        found = annotate(notes, nlp)
+        assert found.notes["note_id"].to_pylist() == [written]
+        assert found.entities["note_id"].to_pylist() == [written]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"layers": "ents"}, r"layers must be a list of names, such as \['ents'\]"),
+        ({"only": "problem"}, "only must be a list of names"),
+        ({"layers": []}, "layers names nothing"),
+        ({"only": []}, "only names nothing"),
+        ({"layers": ["clincal"]}, "The model has no layer 'clincal'; it has ents"),
+    ],
+)
+def test_a_choice_that_would_find_nothing_is_refused(nlp, options, says):
+    with pytest.raises(ClinnerError, match=says):
+        annotate(batch(["fever"]), nlp, **options)
+
+
+def test_layers_may_come_one_by_one_and_a_component_of_ones_own_may_write_any(layered):
+    found = annotate(
+        batch(["fever aspirin 5mg"]), layered, layers=(name for name in ["nowhere", "clinical"])
+    )
+    assert set(found.entities["layer"].to_pylist()) == {"clinical"}
 
 
 @settings(max_examples=20)

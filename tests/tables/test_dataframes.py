@@ -49,6 +49,50 @@ def test_a_frame_without_ids_is_numbered():
     assert from_dataframe(pa.table({"text": pa.array([], pa.string())})).num_rows == 0
 
 
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_frame_with_the_names_of_notes_is_taken_as_it_is(kind):
+    notes = from_dataframe(kind({"text": TEXTS, "note_id": ["a", "b"], "id": [1, 2]}))
+    assert notes.column("note_id").to_pylist() == ["a", "b"]
+    assert notes.column("id").to_pylist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "says"),
+    [
+        ({"id": [1], "note_id": [2], "text": ["x"]}, {"id": "id"}, "two columns note_id"),
+        ({"body": ["x"], "text": ["y"]}, {"text": "body"}, "two columns text"),
+        ({"text": ["x"]}, {"id": "text"}, "id and text both name 'text'"),
+        ({"text": ["fever"], "ward": [b"x"]}, {"id": "key"}, "no column key"),
+    ],
+)
+def test_columns_that_would_have_one_name_are_refused(columns, options, says):
+    with pytest.raises(ClinnerError, match=says):
+        from_dataframe(pd.DataFrame(columns), **options)
+
+
+def test_a_column_of_several_types_is_named_and_no_word_of_it(nlp):
+    for mixed in (["fever", 7], [7, "fever"], [7, "fever \ud83d"]):
+        with pytest.raises(ClinnerError, match="The column 'text' has values of several") as told:
+            from_dataframe(pd.DataFrame({"text": mixed}))
+        assert "fever" not in str(told.value)
+    notes = from_dataframe(pd.DataFrame({"text": ["fever \ud83d", None]}, dtype=object))
+    assert notes.column("text").to_pylist() == ["fever \ufffd", None]
+
+
+def test_types_of_pandas_stay():
+    columns = {
+        "text": TEXTS,
+        "day": pd.to_datetime(["2026-01-01", None]).tz_localize("UTC"),
+        "n": pd.array([1, None], "Int64"),
+        "ward": pd.Categorical(["A", None]),
+        "share": [0.5, None],
+    }
+    frame = pd.DataFrame(columns)
+    expected = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    notes = pa.Table.from_batches([from_dataframe(frame)]).drop_columns("note_id")
+    assert notes.equals(expected)
+
+
 def test_what_is_no_frame_or_lacks_a_column_is_refused(nlp):
     with pytest.raises(ClinnerError, match="list is no data frame"):
         from_dataframe(["fever"])
@@ -58,3 +102,7 @@ def test_what_is_no_frame_or_lacks_a_column_is_refused(nlp):
         to_dataframe([], library="dask")
     with pytest.raises(ClinnerError, match="more documents than ids, of which 1"):
         to_dataframe(nlp.pipe(TEXTS), ids=["a"])
+    with pytest.raises(ClinnerError, match="layers must be a list of names"):
+        to_dataframe(nlp.pipe(TEXTS), layers="ents")
+    with pytest.raises(ClinnerError, match="no layer 'clincal'"):
+        to_dataframe(nlp.pipe(TEXTS), layers=["clincal"], nlp=nlp)

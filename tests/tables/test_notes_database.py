@@ -168,6 +168,40 @@ def test_what_cannot_be_read_is_told(notes, request_, says):
         read(notes, **request_)
 
 
+FAILING = {
+    "duckdb": (
+        "json_extract(body, '$.a')", "strptime(body, '%Y')", "error(body)", "CAST(body AS INTEGER)",
+        "regexp_matches('a', '[' || body)",
+    ),
+    "postgresql": (
+        "CAST(body AS integer)", "CAST(body AS date)", "CAST(body AS json)", "told(body)",
+        "body ~ ('[' || body)",
+    ),
+    "sqlite": ("json_extract(body, '$.a')", "json_extract('{}', body)"),
+}  # fmt: skip
+TOLD = (
+    "CREATE FUNCTION told(t text) RETURNS text AS "
+    "$$ BEGIN RAISE EXCEPTION '%%', t; END $$ LANGUAGE plpgsql"
+)
+
+
+def test_what_a_query_does_with_a_note_does_not_quote_it(notes):
+    kind = next(kind for kind in FAILING if kind in notes)
+    if kind == "postgresql":
+        fill(notes, TOLD)
+    fill(notes, "UPDATE notes SET body = 'Denies chest\n\"pain' WHERE note_id = 2")
+    for failing in FAILING[kind]:
+        with pytest.raises(ClinnerError, match="cannot read the notes") as told:
+            read(notes, query=f"SELECT note_id, {failing} AS body FROM notes WHERE note_id = 2")
+        assert not [word for word in ("Denies", "chest", "pain") if word in str(told.value)]
+
+
+def test_what_is_wrong_with_a_query_is_told(notes):
+    for query, says in [("SELECT * FROM nothing", "nothing"), ("SELEC 1", 'near "1"')]:
+        with pytest.raises(ClinnerError, match=rf"cannot read the notes \(.*{says}"):
+            read(notes, query=query)
+
+
 def test_a_server_that_is_not_there_is_told_without_the_password():
     with pytest.raises(ClinnerError, match="cannot read the notes") as told:
         read("postgresql+psycopg://me:secret@127.0.0.1:9/x", table="notes")

@@ -216,7 +216,7 @@ def test_terms_without_a_time_are_refused_and_those_without_a_model_name_none():
 def test_tables_of_the_user_give_concepts(tmp_path):
     codes, sections = tmp_path / "codes.csv", tmp_path / "sections.csv"
     codes.write_text(
-        "text,label,concept_id,source_concept_id\nChest  Pain,,77670,0\nchest pain,TEST,1,2\n",
+        "text,label,concept_id,source_concept_id\nChest  Pain,,77670,0\nchest pain,test,1,2\n",
         encoding="utf8",
     )
     sections.write_text("section,concept_id\nplan,45876130\n", encoding="utf8")

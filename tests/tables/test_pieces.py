@@ -84,6 +84,26 @@ def test_only_notes_that_fit_are_in_pieces(notes):
     assert found[0].notes.schema.names == ["note_id", "text"]
 
 
+def test_rows_that_cannot_be_read_are_in_pieces_whatever_is_asked_of_their_columns(tmp_path):
+    (tmp_path / "n.csv").write_text("note_id,text,year\n1,fever,2020\n2,broken\n3,cough,2019\n")
+    [piece] = cut(tmp_path / "n.csv", where=[read_condition("year>=2020")], keep=("year",))
+    assert piece.notes.column("note_id").to_pylist() == ["1", "2"]
+    assert piece.faults == [None, "the row has 2 fields, the header 3"]
+
+
+def test_ids_of_bytes_and_uuids_cost_no_note(notes):
+    for kind, ids in [(pa.binary(), [b"a", b"\xff"]), (pa.uuid(), [b"a" * 16, b"b" * 16])]:
+        [piece] = cut(notes({"note_id": pa.array(ids, kind), "text": ["", ""]}))
+        assert piece.faults == [None, None]
+
+
+def test_an_empty_id_is_none(tmp_path):
+    (tmp_path / "n.csv").write_text("note_id,text\n,fever\n,cough\n3,x\n")
+    [piece] = cut(tmp_path / "n.csv")
+    assert piece.notes.column("note_id").to_pylist() == ["(row 1)", "(row 2)", "3"]
+    assert piece.faults == ["the id is empty", "the id is empty", None]
+
+
 def test_strings_that_are_no_utf8_in_parquet_are_rows(notes):
     _, offsets, _ = pa.array(["abc", "def"]).buffers()
     spoilt = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"a\xe9cdef")])

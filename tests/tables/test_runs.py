@@ -237,6 +237,9 @@ def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):
         (["{model}", "n.parquet", "out", "--keep", "x"], "no column 'x'"),
         (["{model}", "n.parquet", "out", "--where", "x=1"], "no column 'x'"),
         (["{model}", "n.parquet", "out", "--where", "x"], "not of the form COLUMN=VALUE"),
+        (["{model}", "n.parquet", "out", "--only", ""], "--only '' names nothing"),
+        (["{model}", "n.parquet", "out", "--layers", " ,"], "--layers ' ,' names nothing"),
+        (["{model}", "n.parquet", "out", "--layers", "clincal"], "no layer 'clincal'; it has ents"),
         (["{model}", "n.parquet", "out", "--engine", "dask"], "--engine 'dask': unknown"),
         (["{model}", "n.parquet", "out", "--format", "x"], "--format 'x': unknown"),
         (["{model}", "n.parquet", "out", "--files", "x"], "--files 'x': unknown"),
@@ -254,6 +257,8 @@ def test_notes_that_fail_are_rows_and_exit_code_is_1(tmp_path):
             ["{model}", "n.parquet", "--to", "sqlite:///x", "--files", "csv"],
             "--files is for a folder OUT",
         ),
+        (["{model}", "n.parquet", "--to", "sqlite://"], "sqlite://: a database in memory"),
+        (["{model}", "n.parquet", "--to", "duckdb:///:memory:"], "a database in memory"),
         (["{model}", "n.parquet", "."], ".: holds files, but no run of this command"),
         (["{model}", "n.parquet", "n.parquet"], "n.parquet: File exists"),
     ],
@@ -268,6 +273,7 @@ def test_what_could_not_run_is_one_message_and_exit_code_2(model, notes, tmp_pat
     ("columns", "says"),
     [
         ({"note_id": ["a"], "status": ["x"]}, "columns status, which is a name"),
+        ({"note_id": ["a"], "STATUS": ["x"]}, "columns STATUS, which is a name"),
         ({"note_id": [["a"]], "status": ["x"]}, "cannot be written as strings"),
     ],
 )
@@ -275,8 +281,16 @@ def test_a_column_that_cannot_be_used_stops_the_run_before_it_starts(
     model, tmp_path, columns, says
 ):
     pq.write_table(pa.table({**columns, "text": ["fever"]}), tmp_path / "n.parquet")
-    annotate(tmp_path, model, "n.parquet", "out", "--keep", "status", says=[says], code=2)
+    keep = next(name for name in columns if name != "note_id")
+    annotate(tmp_path, model, "n.parquet", "out", "--keep", keep, says=[says], code=2)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_column_whose_name_has_a_comma_is_kept_in_quotes(model, tmp_path):
+    columns = {"note_id": ["a"], "text": ["fever"], "ward, bed": ["A, 1"], "day": [1]}
+    pq.write_table(pa.table(columns), tmp_path / "n.parquet")
+    annotate(tmp_path, model, "n.parquet", "out", "--keep", 'day, "ward, bed"')
+    assert table(tmp_path / "out", "notes")["ward, bed"].to_pylist() == ["A, 1"]
 
 
 def test_the_same_command_does_nothing_when_all_is_done(model, notes, tmp_path):
@@ -391,6 +405,16 @@ def test_after_kill_9_the_same_command_gives_the_same_bytes(
     assert 5 <= lines(killed) < 51
     annotate(tmp_path, *arguments[:2], killed, *arguments[2:4], *WHEN, code=1)
     assert files(killed) == files(whole)
+
+
+def test_what_is_interrupted_says_how_to_go_on(model, notes, tmp_path):
+    running = start(tmp_path, model, notes, "out", "--piece", 1, "--processes", 1)
+    while lines(tmp_path / "out") < 3 and running.poll() is None:
+        time.sleep(0.005)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate()
+    assert running.returncode == 2
+    assert told.decode().strip() == "✘ Stopped. The same command goes on where it was."
 
 
 def test_two_processes_do_not_write_to_one_folder(model, notes, tmp_path):

@@ -1,6 +1,7 @@
 import csv
 import gzip
 import json
+import re
 
 import pyarrow as pa
 import pytest
@@ -210,6 +211,9 @@ def test_text_files_are_notes_with_their_path_as_id(tmp_path):
     assert read(tmp_path / "*" / "*.txt")["note_id"].to_pylist() == ["a/1", "b/2"]
     assert read(tmp_path / "**" / "*.txt")["note_id"].to_pylist() == ["3", "a/1", "b/2"]
     assert read(tmp_path / "a" / "1.txt")["note_id"].to_pylist() == ["1"]
+    (tmp_path / "a").rename(tmp_path / "n[1]")
+    assert read(tmp_path / "n[1]")["note_id"].to_pylist() == ["1"]
+    assert read(tmp_path / "n[1]" / "1.txt")["note_id"].to_pylist() == ["1"]
 
 
 def test_files_of_a_folder_or_glob_are_read_in_the_order_of_their_names(tmp_path):
@@ -231,7 +235,7 @@ def test_files_of_a_folder_or_glob_are_read_in_the_order_of_their_names(tmp_path
         ("n.csv", b"", {}, "n.csv: the file is empty"),
         ("n.csv", b"note_id,t\xe9xt\n", {}, "n.csv:1: the header is not UTF-8"),
         ("n.csv", b'note_id,text\n1,"a\n', {}, r"n.csv:2: not CSV \(unexpected end of data\)"),
-        ("n.jsonl", b"", {}, "n.jsonl:1: no JSON object"),
+        ("n.jsonl", b"\n[1]\n", {}, "n.jsonl:1: no JSON object"),
         ("n.jsonl", b'{"id": 1}\n', {}, "n.jsonl:1: no column 'note_id'. It has id"),
         ("n.parquet", b"PAR1", {}, "n.parquet: no Parquet file"),
         ("n.doc", b"", {}, "n.doc: what is read are files that end in"),
@@ -243,6 +247,52 @@ def test_what_cannot_be_read_is_named_before_the_start(tmp_path, name, content, 
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ClinnerError, match=says):
         read(tmp_path / name, **options)
+
+
+def test_files_without_a_line_have_no_notes(tmp_path):
+    for name, content in [("a.jsonl", ""), ("b.jsonl", "\n \n"), ("a.csv", ""), ("b.csv", "\n\n")]:
+        (tmp_path / name).write_text(content)
+    assert len(read(tmp_path / "a.jsonl", keep=("ward",))) == 0
+    assert len(read(tmp_path / "*.jsonl")) == 0
+    written(tmp_path / "c.csv")
+    assert rows_of(read(tmp_path / "*.csv", keep=("ward",))) == ROWS
+    late = tmp_path / "late.csv"
+    late.write_text("\n\nnote_id,text\n1,fever\n")
+    assert read(late)["text"].to_pylist() == ["fever"]
+
+
+def test_quotes_that_are_wrong_cost_a_row_and_those_that_never_end_the_file(tmp_path):
+    path = tmp_path / "n.csv"
+    path.write_text('note_id,text\n1,fever\n3,"x"y\n4,"two\nlines"z\n5,"a ""b"" c"\n')
+    table = read(path)
+    assert table["note_id"].to_pylist() == ["1", "3", "4", "5"]
+    assert table["text"].to_pylist() == ["fever", None, None, 'a "b" c']
+    assert table[FAULT].to_pylist() == [
+        None, "no CSV in line 3 of n.csv", "no CSV in line 5 of n.csv", None,
+    ]  # fmt: skip
+    path.write_text('note_id,text\n1,fever\n3,"says "no" and\nfever, cough"\n4,x\n')
+    with pytest.raises(ClinnerError, match=r"n.csv:3: not CSV"):
+        read(path)
+
+
+def test_what_the_command_wrote_is_no_note(tmp_path):
+    written(tmp_path / "n.csv")
+    (tmp_path / "found/notes").mkdir(parents=True)
+    (tmp_path / "found/_ledger.jsonl").touch()
+    (tmp_path / "found/notes/part-000000.parquet").touch()
+    assert rows_of(read(tmp_path, keep=("ward",))) == ROWS
+    (tmp_path / "found/notes/part-000000.parquet").unlink()
+    written(tmp_path / "found/notes/part-000000.csv")
+    assert rows_of(read(tmp_path / "**/*.csv", keep=("ward",))) == ROWS
+    # Of itself, it is a source as any other.
+    assert len(read(tmp_path / "found/notes")) == len(ROWS)
+
+
+def test_the_first_line_of_a_file_without_a_header_is_not_told(tmp_path):
+    (tmp_path / "n.csv").write_text('17,"Denies chest pain. John Smith, MRN 123."\n')
+    with pytest.raises(ClinnerError, match=r"no column 'note_id'\. It has 2 columns, and") as e:
+        read(tmp_path / "n.csv")
+    assert not {"17", "chest", "Smith", "MRN"} & {*re.findall(r"\w+", str(e.value))}
 
 
 def test_no_file_several_kinds_or_types_are_named(tmp_path):

@@ -65,6 +65,22 @@ def test_the_command_writes_note_nlp(annotate, tmp_path):
     assert [(note["note_id"], note["status"], note["error"]) for note in told] == STATUSES
 
 
+def test_a_note_whose_id_note_cannot_have_fails_and_costs_no_other(annotate, tmp_path):
+    rows = "1,Has fever.\nx7,Has fever.\n,Has fever.\n4,Has fever.\n"
+    (tmp_path / "ids.csv").write_text(f"note_id,text\n{rows}", encoding="utf8")
+    done = annotate("--format", "omop", source="ids.csv")
+    assert done.returncode == 1, done.stderr
+    table = ds.dataset(tmp_path / "out/note_nlp").to_table()
+    assert table["note_id"].to_pylist() == [1, 4]
+    notes = ds.dataset(tmp_path / "out/note_nlp_notes").to_table()
+    assert [*zip(*(notes[name].to_pylist() for name in ("note_id", "error")), strict=True)] == [
+        ("1", None),
+        ("x7", "the id is no whole number of 64 bits, as NOTE has them"),
+        ("(row 3)", "the id is empty"),
+        ("4", None),
+    ]
+
+
 def test_the_command_writes_a_bundle_a_line(annotate, tmp_path):
     done = annotate("--format", "fhir", "--patient", "person")
     assert done.returncode == 1, done.stderr

@@ -2,8 +2,10 @@ import sqlite3
 from contextlib import closing
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import spacy
+from pyarrow import parquet as pq
 from spacy.tokens import Span
 from spacy.training import Example
 from typer.testing import CliRunner
@@ -142,3 +144,28 @@ def test_a_pipeline_without_calibrated_confidence_has_nothing_to_suggest(tmp_pat
     nlp.to_disk(tmp_path / "model")
     with pytest.raises(ClinnerError, match="no clinner_ner"):
         suggest(str(tmp_path / "model"), [("a", "b")], tmp_path / "out", "jsonl")
+
+
+def suggested(model, notes, out):
+    done = CliRunner().invoke(app, ["suggest", str(model), str(notes), str(out), "--to", "jsonl"])
+    assert done.exit_code == 0, done.output
+    return done.output, {note.id: note.text for note in read_jsonl(out / SUGGESTED)}
+
+
+def test_suggestions_are_made_for_text_files_as_they_are_written(model, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/a.txt").write_bytes("Denies fever.\nNo café.".encode())
+    (tmp_path / "notes/b.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "notes/c.txt").write_bytes(b" \n")
+    told, found = suggested(model, tmp_path / "notes", tmp_path / "out")
+    assert found == {"a": "Denies fever.\nNo café."}
+    assert "2 notes have no id of their own or no text to read, and were left out" in told
+
+
+def test_suggestions_leave_out_and_count_what_cannot_be_read(model, tmp_path):
+    texts = pa.array([b"Denies fever.", b"\xff", None, b"cough", b"asthma"], pa.binary())
+    ids = pa.array([b"a", b"b", b"c", None, b"a"], pa.binary())
+    pq.write_table(pa.table({"note_id": ids, "text": texts}), tmp_path / "n.parquet")
+    told, found = suggested(model, tmp_path / "n.parquet", tmp_path / "out")
+    assert found == {"a": "Denies fever."}
+    assert "4 notes have no id of their own or no text" in told

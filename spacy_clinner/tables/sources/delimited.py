@@ -2,6 +2,7 @@
 not null. Quoted line ends, commas and NUL are part of the value."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from spacy_clinner.tables.sources.rows import Read, as_batches, checked, strings
 from spacy_clinner.tables.sources.source import Request, check_there
 
 LONGEST_FIELD = 2**31 - 1
+# What names a column. In a file without a header, the first line is a note.
+NAME = re.compile(r"[^\W\d][\w.-]{0,39}")
 
 
 def schema(paths: Sequence[Path], request: Request, delimiter: str) -> pa.Schema:
@@ -22,18 +25,25 @@ def schema(paths: Sequence[Path], request: Request, delimiter: str) -> pa.Schema
     request (Request): Names them.
     delimiter (str): What stands between values.
     RETURNS (pa.Schema): All strings.
-    RAISES (ClinnerError): A file has no header, or lacks one of them.
+    RAISES (ClinnerError): No file has a header, or one lacks one of them.
     """
+    empty = True
     for path in paths:
         with opened(path) as file:
-            header = next(_rows(file, path, delimiter), [])
+            header, fault = next(_rows(file, path, delimiter), ([], None))
+        if fault is not None:
+            raise ClinnerError(f"{path}: the header is {fault}. Correct its quotes.")
         if any(not_utf8(name) for name in header):
             raise ClinnerError(
                 f"{path}:1: the header is not UTF-8 text. Convert the file to UTF-8."
             )
-        if not header:
-            raise ClinnerError(f"{path}: the file is empty. Its first line must name the columns.")
-        check_there(request.columns, header, str(path))
+        if header:
+            empty = False
+            named = all(NAME.fullmatch(name) for name in header)
+            shown = None if named else f"{len(header)} columns, and a first line that may be a note"
+            check_there(request.columns, header, str(path), shown)
+    if empty:
+        raise ClinnerError(f"{paths[0]}: the file is empty. Its first line must name the columns.")
     return strings(request)
 
 
@@ -51,24 +61,44 @@ def rows(path: Path, request: Request, delimiter: str) -> Iterator[pa.RecordBatc
 def _read(path: Path, request: Request, delimiter: str) -> Iterator[Read]:
     with opened(path) as file:
         lines = _rows(file, path, delimiter)
-        header = next(lines)
-        places = [header.index(name) for name in request.columns]
-        for row in lines:
-            # What the csv module makes of a blank line.
-            if row:
-                values = [row[place] if place < len(row) else None for place in places]
-                yield checked(values, request, _fault(row, header))
+        header, _ = next(lines, ([], None))
+        places = [header.index(name) for name in request.columns if header]
+        for row, fault in lines:
+            values = [row[place] if place < len(row) else None for place in places]
+            yield checked(values, request, fault or _fault(row, header))
 
 
-def _rows(file: Iterator[str], path: Path, delimiter: str) -> Iterator[list[str]]:
+def _rows(
+    file: Iterator[str], path: Path, delimiter: str
+) -> Iterator[tuple[list[str], str | None]]:
+    """Rows, and what is wrong with the quotes of one; blank lines are none."""
     csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise ClinnerError(
-            f"{path}:{reader.line_num}: not CSV ({error}). Correct the quotes there or before."
-        ) from None
+    lines: list[str] = []
+    reader = csv.reader(_taken_down(file, lines), delimiter=delimiter, strict=True)
+    while True:
+        lines.clear()
+        fault = None
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if sum(line.count('"') for line in lines) % 2:
+                # Where the row ends, nobody knows.
+                raise ClinnerError(
+                    f"{path}:{reader.line_num}: not CSV ({error}). Correct the quotes there or "
+                    f"before."
+                ) from None
+            row = next(csv.reader([*lines], delimiter=delimiter))
+            fault = f"no CSV in line {reader.line_num} of {path.name}"
+        if row:
+            yield row, fault
+
+
+def _taken_down(file: Iterator[str], lines: list[str]) -> Iterator[str]:
+    for line in file:
+        lines.append(line)
+        yield line
 
 
 def _fault(row: list[str], header: list[str]) -> str | None:

@@ -25,8 +25,8 @@ def schema(paths: Sequence[Path], request: Request) -> pa.Schema:
     paths (Sequence[Path]): The files, of which some may be empty.
     request (Request): Names them.
     RETURNS (pa.Schema): All strings.
-    RAISES (ClinnerError): Of the first thousand lines of a file none is an object, or none has the
-        id or the text; or of no file one has a column that is kept.
+    RAISES (ClinnerError): Of the first thousand lines of a file that has some none is an object, or
+        none has the id or the text; or of no file one has a column that is kept.
     """
     there: dict[str, None] = {}
     for path in paths:
@@ -38,8 +38,9 @@ def schema(paths: Sequence[Path], request: Request) -> pa.Schema:
         if lines:
             check_there([request.id, request.text], list(found), where)
         there.update(found)
+    # Without a line, there is no note that could lack a column.
     if not there:
-        raise ClinnerError(f"{paths[0]}:1: {NO_OBJECT}")
+        return strings(request)
     whole = where if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more files"
     check_there(request.columns, list(there), whole)
     return strings(request)

@@ -39,6 +39,8 @@ CSV, TSV = (
     Reader(partial(delimited.schema, delimiter=mark), partial(delimited.rows, delimiter=mark))
     for mark in (",", "\t")
 )
+# In a folder that this command wrote: what was found, and no notes.
+LEDGER = "_ledger.jsonl"
 READERS = {
     ".parquet": PARQUET,
     ".pq": PARQUET,
@@ -93,8 +95,8 @@ def open_files(request: Request) -> Source:
 
 
 def find(location: str) -> list[Path]:
-    """The files of a location, in the order of their names; hidden ones and those that begin with
-    an underscore are none.
+    """The files of a location, in the order of their names; hidden ones, those that begin with an
+    underscore and, within a folder, those of a folder that `clinner annotate` wrote are none.
 
     location (str): A file, a folder or a glob.
     RETURNS (list[Path]): At least one file.
@@ -111,10 +113,14 @@ def find(location: str) -> list[Path]:
         # Path.glob takes no pattern that begins at the root.
         found = [Path(name) for name in glob.glob(location, recursive=True)]  # noqa: PTH207
     folder = folder_of(location)
+    within = {parent for file in found for parent in file.parents if folder in parent.parents}
+    written = {parent for parent in within if (parent / LEDGER).is_file()}
     found = [
         file
         for file in found
-        if file.is_file() and not any(p[0] in "._" for p in file.relative_to(folder).parts)
+        if file.is_file()
+        and not any(p[0] in "._" for p in file.relative_to(folder).parts)
+        and written.isdisjoint(file.parents)
     ]
     if unknown := [file for file in found if _kind(file) not in READERS]:
         raise ClinnerError(f"{min(unknown)}: {_unknown()}")
@@ -124,11 +130,12 @@ def find(location: str) -> list[Path]:
 
 
 def folder_of(location: str) -> Path:
-    """RETURNS (Path): What stands before the first sign of a glob; the folder of a file."""
-    parts = Path(location).parts
-    plain = itertools.takewhile(lambda part: not glob.has_magic(part), parts)
-    folder = Path(*plain)
-    return folder.parent if folder.is_file() else folder
+    """RETURNS (Path): A folder itself; what stands before the first sign of a glob; the folder of
+    a file."""
+    path = Path(location)
+    if path.exists():
+        return path if path.is_dir() else path.parent
+    return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
 
 
 def _kind(path: Path) -> str:

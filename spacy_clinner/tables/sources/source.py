@@ -51,19 +51,22 @@ class Source(Protocol):
         row may be null where `FAULT` says why it cannot be read."""
 
 
-def check_there(wanted: Sequence[str], there: Sequence[str], where: str) -> None:
+def check_there(
+    wanted: Sequence[str], there: Sequence[str], where: str, shown: str | None = None
+) -> None:
     """Check that a table has the columns that are meant, each once.
 
     wanted (Sequence[str]): Their names.
     there (Sequence[str]): The names of all columns.
     where (str): The table, for the message.
+    shown (str | None): What the message says that it has; None for the names.
     RAISES (ClinnerError): One is missing or there twice.
     """
     for name in wanted:
         if name not in there:
             raise ClinnerError(
-                f"{where}: no column {name!r}. It has {', '.join(there) or 'none'}. Name the "
-                f"columns with --id, --text and --keep."
+                f"{where}: no column {name!r}. It has {shown or ', '.join(there) or 'none'}. Name "
+                f"columns that are there (--id, --text, --keep, --where)."
             )
         if list(there).count(name) > 1:
             raise ClinnerError(f"{where}: two columns {name!r}. Rename one.")
