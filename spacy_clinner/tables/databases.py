@@ -1,6 +1,5 @@
 """Tables in databases: opened by an SQLAlchemy URL, made by an Arrow schema, filled from Arrow."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,14 +9,28 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.types import UserDefinedType
 
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.tables.database_errors import reason
 from spacy_clinner.tables.database_urls import needs_extra, without_password
+from spacy_clinner.tables.plain_json import as_json
+
+
+class AsGiven(UserDefinedType[Any]):
+    """A column of SQLite that stores whole numbers and strings as they come, and makes no floating
+    point number of either."""
+
+    cache_ok = True
+
+    def get_col_spec(self) -> str:
+        """RETURNS (str): The type in the DDL."""
+        return "BLOB"
+
 
 KINDS: tuple[tuple[Callable[[pa.DataType], bool], Any], ...] = (
     (pa.types.is_boolean, sa.Boolean()),
-    (pa.types.is_uint64, sa.Numeric(20)),
+    (pa.types.is_uint64, sa.Numeric(20).with_variant(AsGiven(), "sqlite")),
     (pa.types.is_int64, sa.BigInteger()),
     (pa.types.is_uint32, sa.BigInteger()),
     (pa.types.is_integer, sa.Integer()),
@@ -27,6 +40,8 @@ KINDS: tuple[tuple[Callable[[pa.DataType], bool], Any], ...] = (
     (pa.types.is_binary, sa.LargeBinary()),
     (pa.types.is_large_binary, sa.LargeBinary()),
 )
+# The greatest number of SQLite; what is greater it gets as a string.
+GREATEST = 2**63 - 1
 NUL, INSTEAD = "\0", "\ufffd"
 
 
@@ -90,7 +105,7 @@ def _kind(field: pa.Field) -> Any:
     if pa.types.is_timestamp(kind):
         return sa.DateTime(timezone=kind.tz is not None)
     if pa.types.is_decimal(kind):
-        return sa.Numeric(kind.precision, kind.scale)
+        return sa.Numeric(kind.precision, kind.scale).with_variant(sa.Text(), "sqlite")
     for is_kind, column in KINDS:
         if is_kind(kind):
             return column
@@ -114,8 +129,26 @@ def insert(connection: Connection, table: sa.Table, rows: pa.Table) -> None:
         return
     if connection.dialect.name == "duckdb":
         _insert_arrow(connection, table, rows)
+    elif connection.dialect.name == "sqlite":
+        connection.execute(table.insert(), _for_sqlite(_storable(rows)))
     else:
         connection.execute(table.insert(), _storable(rows).to_pylist())
+
+
+def _for_sqlite(rows: pa.Table) -> list[dict[str, Any]]:
+    """Rows for a database that knows no zones, no decimals and no number over `GREATEST`: times are
+    UTC, and those numbers strings."""
+    columns: dict[str, list[Any]] = {}
+    for field, column in zip(rows.schema, rows.columns, strict=True):
+        if pa.types.is_timestamp(field.type) and field.type.tz:
+            column = column.cast(pa.timestamp(field.type.unit, "UTC"))
+        values = column.to_pylist()
+        if pa.types.is_decimal(field.type):
+            values = [None if value is None else f"{value:f}" for value in values]
+        elif pa.types.is_uint64(field.type):
+            values = [str(v) if v is not None and v > GREATEST else v for v in values]
+        columns[field.name] = values
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _insert_arrow(connection: Connection, table: sa.Table, rows: pa.Table) -> None:
@@ -134,7 +167,8 @@ def _storable(rows: pa.Table) -> pa.Table:
         if pa.types.is_dictionary(field.type):
             column = column.cast(field.type.value_type)
         if pa.types.is_nested(column.type):
-            column = pa.array([_json(value) for value in column.to_pylist()], pa.string())
+            told = [None if value is None else as_json(value) for value in column.to_pylist()]
+            column = pa.array(told, pa.string())
         elif pa.types.is_duration(column.type):
             told = [None if value is None else str(value) for value in column.to_pylist()]
             column = pa.array(told, pa.string())
@@ -142,7 +176,3 @@ def _storable(rows: pa.Table) -> pa.Table:
             column = pc.replace_substring(column, NUL, INSTEAD)
         rows = rows.set_column(at, field.name, column)
     return rows
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, default=str)

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pyarrow as pa
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.annotate import as_strings
 from spacy_clinner.tables.concepts import Codes, find
 from spacy_clinner.tables.judgement import Judgement, judge
 from spacy_clinner.tables.schemas import FAILED
@@ -66,7 +67,7 @@ def bundles(
         subject of each resource is unknown.
     RETURNS (pyarrow.Table): `bundle`, JSON in one line, and `note_id`, with the schema `BUNDLES`: a
         row for each note that did not fail.
-    RAISES (ClinnerError): The time of an entity is null.
+    RAISES (ClinnerError): The time of an entity is null, or ids of patients cannot be strings.
     """
     found, linked = defaultdict(list), defaultdict(list)
     for entity in entities.to_pylist():
@@ -74,12 +75,12 @@ def bundles(
     for link in sorted(links.to_pylist(), key=lambda link: (link["start"], link["end"])):
         linked[link["note_id"], link["entity_id"]].append(link)
     rows = []
-    for note in notes.to_pylist():
-        if note["status"] != FAILED:
-            name = note["note_id"]
+    ids, statuses = (notes[name].to_pylist() for name in ("note_id", "status"))
+    patients = [None] * len(ids) if patient is None else _patients(notes[patient])
+    for name, status, of_patient in zip(ids, statuses, patients, strict=True):
+        if status != FAILED:
             mine = [(entity, linked[name, entity["entity_id"]]) for entity in found[name]]
-            subject = _subject(None if patient is None else note[patient])
-            bundle = _bundle(name, mine, subject, codes or {})
+            bundle = _bundle(name, mine, _subject(of_patient), codes or {})
             rows.append({"note_id": name, "bundle": _line(bundle)})
     return pa.Table.from_pylist(rows, schema=BUNDLES)
 
@@ -327,19 +328,39 @@ def _clean(text: str) -> str:
 
 
 def _document(note_id: str) -> Resource:
+    if not note_id.strip():
+        return {"type": "DocumentReference", **_unknown()}
     return _reference("DocumentReference", note_id)
 
 
-def _subject(patient: Any) -> Resource:
-    if patient is None:
-        return {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
-    return _reference("Patient", str(patient))
+def _patients(column: pa.ChunkedArray) -> list[str | None]:
+    kind = column.type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return [None if v is None else v.decode("utf8", "replace") for v in column.to_pylist()]
+    try:
+        ids: list[str | None] = as_strings(column).to_pylist()
+    except ClinnerError:
+        raise ClinnerError(
+            f"The ids of patients are of type {kind}, and cannot be written as strings. Name "
+            f"another column (--patient), or make it one of numbers or strings."
+        ) from None
+    return ids
+
+
+def _subject(patient: str | None) -> Resource:
+    if patient is None or not patient.strip():
+        return _unknown()
+    return _reference("Patient", patient)
+
+
+def _unknown() -> Resource:
+    return {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
 
 
 def _reference(kind: str, name: str) -> Resource:
     if ID.fullmatch(name):
         return {"reference": f"{kind}/{name}"}
-    return {"type": kind, "identifier": {"value": name}}
+    return {"type": kind, "identifier": {"value": CONTROL.sub(" ", name)}}
 
 
 def _instant(entity: Mapping[str, Any]) -> str:

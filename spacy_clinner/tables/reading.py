@@ -14,6 +14,8 @@ BUFFERED = 128
 CHARACTERS = 2_000_000
 # How spaCy calls what runs a component over a stream, and what cuts a text into tokens.
 RUNS_COMPONENT, RUNS_TOKENIZER = "_pipe", ("_ensure_doc", "make_doc")
+# Where `clinner_llm`, which raises nothing, says of a document that it got no answer about it.
+REPORT, ERROR = "clinner_llm", "error"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Failure:
 
 
 DROPPED = Failure("dropped by an error handler", "the pipeline")
+UNANSWERED = Failure("RequestFailed", REPORT)
 
 
 def read(nlp: Language, texts: Sequence[str]) -> Iterator[Doc | Failure]:
@@ -38,7 +41,8 @@ def read(nlp: Language, texts: Sequence[str]) -> Iterator[Doc | Failure]:
 
     nlp (Language): The pipeline.
     texts (Sequence[str]): The texts.
-    YIELDS (Doc | Failure): One for each text, in order.
+    YIELDS (Doc | Failure): One for each text, in order. A failure, too, where `clinner_llm` left a
+        document as it was.
     """
     todo = [*_stretches(texts)][::-1]
     while todo:
@@ -48,7 +52,7 @@ def read(nlp: Language, texts: Sequence[str]) -> Iterator[Doc | Failure]:
         try:
             for doc, at in stream:
                 yield from (DROPPED for _ in range(done, at))
-                yield doc
+                yield UNANSWERED if ERROR in doc.user_data.get(REPORT, {}) else doc
                 done = at + 1
         except Exception as error:
             if end - done == 1:

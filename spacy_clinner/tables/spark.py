@@ -74,7 +74,8 @@ def annotate(
     """
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-    there = to_arrow_schema(dataframe.schema)
+    zone = dataframe.sparkSession.conf.get("spark.sql.session.timeZone")
+    there = to_arrow_schema(dataframe.schema, timezone=zone)
     kept = check_columns(there, id, text)
     check_free(kept, [*NESTED])
     options = {
@@ -152,21 +153,33 @@ def _annotate_all(
     options: dict[str, Any],
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
     """What a worker does with its part of the data frame."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    partition = context.partitionId() if context else 0
     nlp = _loaded(model, threads)
+    done = 0
     for batch in batches:
+        ids = as_strings(batch.column(id))
+        # No id of two partitions is the same, though none knows how many rows the others have.
+        names = [
+            f"(partition {partition}, row {done + at + 1})" if name is None else name
+            for at, name in enumerate(ids.to_pylist())
+        ]
+        faults = [None if there else "the id is null" for there in ids.is_valid().to_pylist()]
+        done += len(batch)
         with nlp.memory_zone():
-            yield _annotate_one(batch, nlp, id, text, options)
+            told = pa.array(names, pa.string())
+            yield _annotate_one(batch, nlp, id, text, {**options, "faults": faults}, told)
 
 
 def _annotate_one(
-    batch: pa.RecordBatch, nlp: Language, id: str, text: str, options: dict[str, Any]
+    batch: pa.RecordBatch, nlp: Language, id: str, text: str, options: dict[str, Any], ids: pa.Array
 ) -> pa.RecordBatch:
-    ids = as_strings(batch.column(id))
-    # By their place in the batch: ids may be null, or twice there.
+    # By their place in the batch: ids may be twice there.
     places = pa.array(range(len(batch)), pa.int32())
     numbered = batch.set_column(batch.schema.get_field_index(id), id, places)
-    faults = [None if there else "the id is null" for there in ids.is_valid().to_pylist()]
-    found = annotate_batch(numbered, nlp, id=id, text=text, faults=faults, **options)
+    found = annotate_batch(numbered, nlp, id=id, text=text, **options)
     notes = found.notes.set_column(0, found.notes.schema.field(0), ids)
     columns = [pa.concat_arrays(column.chunks) for column in notes.columns]
     columns += [_nested(table, ids, len(batch)) for table in (found.entities, found.links)]

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pyarrow as pa
 import pytest
+import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipelines import BAD, failing, rules
@@ -389,3 +390,17 @@ def test_tokens_of_entities_are_those_of_spacy(tags):
     kept = [span for at, span in enumerate(spans) if at == 0 or spans[at - 1][1] <= span[0]]
     doc.set_ents([Span(doc, start, min(end, len(doc)), "X") for start, end in kept])
     assert _ents(doc) == {(ent.start, ent.end, ent.label) for ent in doc.ents}
+
+
+def test_a_note_that_no_language_model_read_is_failed_and_not_without_findings():
+    pytest.importorskip("httpx", reason='needs pip install "spacy-clinner[llm]"')
+    nlp = spacy.blank("en")
+    # Nothing listens at port 1.
+    nlp.add_pipe(
+        "clinner_llm", config={"base_url": "http://127.0.0.1:1/v1", "model": "m", "tries": 1}
+    )
+    found = annotate(batch(["Denies fever.", ""]), nlp).notes.to_pylist()
+    assert [(note["status"], note["error"]) for note in found] == [
+        ("failed", "RequestFailed in clinner_llm"),
+        ("empty", None),
+    ]

@@ -1,5 +1,7 @@
+import math
 import re
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import note_nlp_ddl
 import pyarrow as pa
@@ -84,6 +86,39 @@ def test_columns_that_are_passed_through_keep_their_types(engine):
         '{"a": [1]}', None, "select",
     )  # fmt: skip
     assert tuple(second) == (*[None] * 9, "from")
+
+
+def test_what_sqlite_has_no_type_for_is_stored_as_it_is_and_not_nearly(tmp_path):
+    engine = open_database(f"sqlite:///{tmp_path}/notes.sqlite")
+    zoned = pa.array([datetime(2020, 1, 1, 15, tzinfo=UTC)] * 2, pa.timestamp("us", "UTC"))
+    rows = pa.table(
+        {
+            "at": zoned.cast(pa.timestamp("us", "America/New_York")),
+            "n": pa.array([9007199254740993, 2**64 - 1], pa.uint64()),
+            "exact": pa.array([Decimal("12345678901234567890.12"), None]),
+        }
+    )
+    table = table_of("notes", rows.schema)
+    with engine.begin() as connection:
+        create(connection, table)
+        insert(connection, table, rows)
+        stored = connection.exec_driver_sql("SELECT * FROM notes").all()
+    engine.dispose()
+    assert stored == [
+        ("2020-01-01 15:00:00.000000", 9007199254740993, "12345678901234567890.12"),
+        ("2020-01-01 15:00:00.000000", "18446744073709551615", None),
+    ]
+
+
+def test_lists_and_the_like_are_the_json_that_files_have(engine):
+    seen = [{"at": datetime(2026, 3, 1, 12), "raw": b"a\xff", "share": [math.nan, 0.5]}, None]
+    rows = pa.table({"seen": seen})
+    table = table_of("notes", rows.schema)
+    with engine.begin() as connection:
+        create(connection, table)
+        insert(connection, table, rows)
+        stored = set(connection.execute(table.select()).scalars())
+    assert stored == {'{"at": "2026-03-01T12:00:00", "raw": "a\ufffd", "share": [null, 0.5]}', None}
 
 
 def test_rows_are_there_with_their_transaction_or_not_at_all(engine):

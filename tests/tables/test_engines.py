@@ -143,6 +143,14 @@ def test_spark_gives_the_rows_of_the_function(spark, model, notes, expected):
     from spacy_clinner.tables.spark import annotate as annotate_frame
     from spacy_clinner.tables.spark import tables
 
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    seen = spark.createDataFrame(
+        [("a", "fever", WHEN), ("b", "fever", None)], "note_id string, text string, seen timestamp"
+    )
+    kept = annotate_frame(seen.coalesce(1), str(model), processed_at=WHEN)
+    times = kept.selectExpr("unix_micros(seen)", "unix_micros(entities[0].processed_at)").collect()
+    when = int(WHEN.timestamp() * 1e6)
+    assert [tuple(row) for row in times] == [(when, when), (None, when)]
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     # What a worker leaves on disk is its user's alone.
     masks = spark.sparkContext.parallelize([0], 1).map(lambda _: os.umask(0o077)).collect()
@@ -165,7 +173,7 @@ def test_spark_gives_the_rows_of_the_function(spark, model, notes, expected):
     )
     got = annotate_frame(twice.coalesce(1), str(model), only=["problem"], no_text=True).collect()
     assert [(row["note_id"], row["error"], len(row["entities"])) for row in got] == [
-        (None, "the id is null", 0),
+        ("(partition 0, row 1)", "the id is null", 0),
         ("a", None, 1),
         ("a", None, 1),
     ]

@@ -1,5 +1,6 @@
 import json
 
+import pyarrow as pa
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 from fhir_resources import code, is_active_condition, resources
@@ -18,6 +19,14 @@ PRESENT = {
     "experiencer": "patient",
 }
 FAMILY = {"assertion": "associated_with_someone_else", "experiencer": "family"}
+UNKNOWN = {
+    "extension": [
+        {
+            "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+            "valueCode": "unknown",
+        }
+    ]
+}
 STATUS = {"refuted", "unconfirmed"}
 
 
@@ -213,6 +222,38 @@ def test_patients_and_codes_are_the_users(tmp_path):
         "coding": [{"system": "http://snomed.info/sct", "code": "29857009"}],
         "text": "chest pain",
     }
+
+
+@pytest.mark.parametrize(
+    ("person", "subject"),
+    [
+        (pa.array([123.0]), {"reference": "Patient/123"}),
+        (pa.array([b"p1"]), {"reference": "Patient/p1"}),
+        (pa.array([b"\x01\xff"]), {"type": "Patient", "identifier": {"value": " \ufffd"}}),
+        (pa.array(["A  1"]), {"type": "Patient", "identifier": {"value": "A  1"}}),
+        (pa.array(["p1"]).dictionary_encode(), {"reference": "Patient/p1"}),
+        (pa.array([""]), UNKNOWN),
+        (pa.array([" "]), UNKNOWN),
+        (pa.array([None]), UNKNOWN),
+    ],
+)
+def test_the_id_of_a_patient_is_written_as_ids_are(person, subject):
+    note = notes("1").append_column("person", person)
+    assert resource_of({}, note=note, patient="person")["subject"] == subject
+
+
+def test_a_column_that_holds_no_ids_of_patients_is_refused():
+    note = notes("1").append_column("person", pa.array([["p1"]]))
+    with pytest.raises(ClinnerError, match=r"ids of patients .* list"):
+        resource_of({}, note=note, patient="person")
+
+
+def test_a_document_without_an_id_is_an_unknown_one():
+    row = entity(**PRESENT, note_id="")
+    found, provenance = resources(bundle_of(row, note=notes("")))
+    document = {"type": "DocumentReference", **UNKNOWN}
+    assert found["extension"][0]["extension"][0]["valueReference"] == document
+    assert provenance["entity"][0]["what"] == document
 
 
 def test_an_id_that_fhir_does_not_allow_is_an_identifier():

@@ -139,6 +139,7 @@ def test_kept_columns_of_any_type_are_written_as_anything(model, tmp_path):
         "day": pa.array([datetime.date(2026, 1, 1), None]),
         "raw": pa.array([b"\xffa", None]),
         "codes": pa.array([[1, 2], None]),
+        "odd": pa.array([[1.0, float("nan"), float("inf")], None]),
     }
     notes = {"note_id": [1, 2], "text": ["fever", "fever"], **kept}
     pq.write_table(pa.table(notes), tmp_path / "n.parquet")
@@ -161,11 +162,13 @@ def test_kept_columns_of_any_type_are_written_as_anything(model, tmp_path):
         "day": "2026-01-01",
         "raw": "\ufffda",
         "codes": [1, 2],
+        "odd": [1.0, None, None],
     }
     assert set(second.values()) == {None}
     written = (tmp_path / "csv/notes/part-000000.csv").read_text().splitlines(keepends=True)
     row = next(python_csv.DictReader(written))
-    same = {name: str(value) for name, value in first.items() if name != "share"}
+    same = {name: str(value) for name, value in first.items() if name not in ("share", "odd")}
+    assert row["odd"] == "[1.0, null, null]"
     assert {name: row[name] for name in same} == same
 
 

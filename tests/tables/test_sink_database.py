@@ -46,6 +46,28 @@ def test_a_run_begins_and_goes_on(opened, database):
     assert [row["start"] for row in stored(database, "entities", ENTITIES)] == [7, 30]
 
 
+def test_a_run_that_did_no_piece_does_not_stand_in_the_way_of_another(opened, database):
+    opened().start(RUN)
+    other = RUN | {"version": "0.3.0"}
+    sink = opened()
+    assert sink.start(other) == (other, [])
+    sink.write(*piece(0, entity()))
+    sink.close()
+    assert opened().start(RUN) == (other, [{"piece": 0}])
+
+
+def test_a_run_that_another_process_began_anew_writes_nothing(opened, database):
+    if "duckdb" in database:
+        pytest.skip("DuckDB lets one process write")
+    first, second = opened(), opened()
+    first.start(RUN)
+    second.start(RUN | {"version": "0.3.0"})
+    with pytest.raises(ClinnerError, match="another process began this run"):
+        first.write(*piece(0, entity()))
+    second.write(*piece(0, entity()))
+    assert len(stored(database, "entities", ENTITIES)) == 1
+
+
 def test_runs_of_other_notes_or_formats_stand_in_the_same_database(opened, database):
     for run in (RUN, RUN | {"source": "b"}, RUN | {"settings": {"format": "omop"}}):
         sink = opened()

@@ -7,6 +7,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.database_urls import without_password
 from spacy_clinner.tables.databases import create, insert, named_errors, open_database, table_of
 from spacy_clinner.tables.numbering import numbered, numbered_field
 from spacy_clinner.tables.sinks.sink import Entry
@@ -34,6 +36,7 @@ class Database:
         self.engine = open_database(url)
         self.settings: Entry = {}
         self.run = ""
+        self.begun: Entry = {}
         self.made: dict[str, sa.Table] = {}
         self.connection: Connection | None = None
 
@@ -50,15 +53,20 @@ class Database:
                 create(self.connection, LEDGER)
                 mine = LEDGER.select().where(LEDGER.c.run == self.run).order_by(LEDGER.c.piece)
                 entries = [json.loads(row.entry) for row in self.connection.execute(mine)]
-                if not entries:
+                if len(entries) <= 1:
+                    # What began and did nothing may have failed by what it was asked.
+                    self.connection.execute(LEDGER.delete().where(LEDGER.c.run == self.run))
                     self._enter(self.connection, RUN, run)
-        return (entries[0], entries[1:]) if entries else (run, [])
+                    entries = [run]
+        self.begun = entries[0]
+        return entries[0], entries[1:]
 
     def write(self, entry: Entry, tables: Mapping[str, pa.Table]) -> None:
         """Write a piece; see `Sink`. Tables are made where they are missing; what counts up goes on
         from the last row that is there, whoever wrote it."""
         assert self.connection is not None
         with named_errors(self.engine, DOING), self.connection.begin():
+            self._check_run(self.connection)
             for name, rows in tables.items():
                 table = self._table(self.connection, name, rows.schema)
                 if field := numbered_field(rows.schema):
@@ -79,6 +87,13 @@ class Database:
             create(connection, table)
             self.made[name] = table
         return self.made[name]
+
+    def _check_run(self, connection: Connection) -> None:
+        """Another process may have begun the run anew before its first piece was there."""
+        mine = sa.select(LEDGER.c.entry).where(LEDGER.c.run == self.run, LEDGER.c.piece == RUN)
+        if [json.loads(entry) for entry in connection.scalars(mine)] != [self.begun]:
+            where = without_password(self.engine.url.render_as_string())
+            raise ClinnerError(f"{where}: another process began this run. Wait for it.")
 
     def _enter(self, connection: Connection, piece: int, entry: Entry) -> None:
         row = {"run": self.run, "piece": piece, "entry": json.dumps(entry, ensure_ascii=False)}

@@ -1,14 +1,13 @@
 """Tables as files: a line for each kind."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 from pyarrow import parquet as pq
+
+from spacy_clinner.tables.plain_json import as_json, as_string
 
 ROWS_AT_ONCE = 1024
 # In the metadata of a table's first column, whose strings are JSON.
@@ -31,11 +30,11 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 def write_jsonl(table: pa.Table, path: Path) -> None:
     """An object a line, with null for what is null or no number that JSON has."""
-    columns = [_finite(_plain_column(column)) for column in table.columns]
+    columns = [_plain_column(column) for column in table.columns]
     table = pa.Table.from_arrays(columns, names=table.column_names)
     with path.open("w", encoding="utf8", newline="") as file:
         for row in table.to_pylist():
-            file.write(_json(row) + "\n")
+            file.write(as_json(row) + "\n")
 
 
 def write_csv(table: pa.Table, path: Path) -> None:
@@ -78,25 +77,9 @@ def _plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if not pa.types.is_floating(column.type):
-        return column
-    return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
-
-
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if any(is_kind(column.type) for is_kind in IN_CSV):
         return column
-    write = _json if pa.types.is_nested(column.type) else _plain
+    write = as_json if pa.types.is_nested(column.type) else as_string
     values = [None if value is None else write(value) for value in column.to_pylist()]
     return pa.chunked_array([pa.array(values, pa.string())])
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_plain)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf8", "replace")
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -10,8 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.annotate import as_strings
 from spacy_clinner.tables.database_urls import without_password
 from spacy_clinner.tables.databases import named_errors, open_database
+from spacy_clinner.tables.plain_json import as_json
 from spacy_clinner.tables.sources.opening import not_utf8, storable
 from spacy_clinner.tables.sources.rows import CHARACTERS_AT_ONCE
 from spacy_clinner.tables.sources.source import FAULT, ROWS_AT_ONCE, Request, Source, check_there
@@ -25,6 +27,9 @@ TYPES: tuple[tuple[type, pa.DataType], ...] = (
     (datetime, pa.timestamp("us")),
     (date, pa.date32()),
 )
+# What PostgreSQL may say of a time that Python does not have, such as infinity or 24:00.
+TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
+DO_NOT_FIT = (pa.ArrowException, TypeError, OverflowError)
 DOING = "cannot read the notes"
 
 
@@ -60,8 +65,9 @@ def open_notes(request: Request) -> Source:
 
     request (Request): Its location is an SQLAlchemy URL. Of its options, `query` is an SQL query
         and `table` the name of a table or view, SCHEMA.NAME or NAME.
-    RETURNS (Source): The notes. Columns that are kept have the types of the first rows: truth
-        values, numbers, days and times; strings for all else.
+    RETURNS (Source): The notes. Ids are strings. Columns that are kept have the types of the first
+        rows: truth values, numbers, days and times; strings for all else, of lists and structs
+        JSON.
     RAISES (ClinnerError): The database cannot be read, or a column is missing.
     """
     engine = open_database(request.location)
@@ -73,8 +79,9 @@ def open_notes(request: Request) -> Source:
     check_there(request.columns, there, where)
     sort = not _has_order(engine, request.options.get(TABLE))
     first = next(_rows(engine, _select(request, sort).limit(ROWS_AT_ONCE)), [])
+    kept = {*request.keep} - {request.id, request.text}
     fields = [
-        pa.field(name, pa.string() if name == request.text else _type([row[at] for row in first]))
+        pa.field(name, _type([row[at] for row in first]) if name in kept else pa.string())
         for at, name in enumerate(request.columns)
     ]
     return Database(request, pa.schema([*fields, pa.field(FAULT, pa.string())]), sort)
@@ -115,7 +122,7 @@ def _rows(engine: Engine, select: sa.Select[Any]) -> Iterator[list[Sequence[Any]
     """Rows, in lists that fit in memory."""
     options = {"stream_results": True, "yield_per": ROWS_AT_ONCE}
     with named_errors(engine, DOING), engine.connect() as connection:
-        _keep_bytes(connection)
+        _take_anything(connection)
         with connection.execution_options(**options).execute(select) as result:
             waiting: list[Sequence[Any]] = []
             size = 0
@@ -129,28 +136,57 @@ def _rows(engine: Engine, select: sa.Select[Any]) -> Iterator[list[Sequence[Any]
                 yield waiting
 
 
-def _keep_bytes(connection: Connection) -> None:
-    """SQLite checks no text that it stores; one that is no UTF-8 must cost no other note."""
+def _take_anything(connection: Connection) -> None:
+    """A value that Python does not have must cost no other note: SQLite checks no text that it
+    stores, and PostgreSQL has more times."""
+    raw: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
-        raw: Any = connection.connection.driver_connection
         raw.text_factory = lambda data: data.decode("utf8", "surrogateescape")
+    elif connection.dialect.driver == "psycopg":
+        for name in TIMES:
+            loader = raw.adapters.get_loader(raw.adapters.types[name].oid, 0)
+            raw.adapters.register_loader(name, _or_string(loader))
+
+
+def _or_string(loader: Any) -> Any:
+    """What reads a type of PostgreSQL, and gives a string where it cannot."""
+    from psycopg import DataError
+    from psycopg.adapt import Loader
+
+    class OrString(Loader):
+        def __init__(self, oid: int, context: Any = None) -> None:
+            super().__init__(oid, context)
+            self.inner = loader(oid, context)
+
+        def load(self, data: Any) -> Any:
+            try:
+                return self.inner.load(data)
+            except DataError:
+                return bytes(data).decode("utf8", "replace")
+
+    return OrString
 
 
 def _batch(rows: list[Sequence[Any]], request: Request, schema: pa.Schema) -> pa.RecordBatch:
     at = {name: place for place, name in enumerate(request.columns)}
     read = [_text(row[at[request.text]]) for row in rows]
-    arrays = []
-    for field in list(schema)[:-1]:
-        values = [row[at[field.name]] for row in rows]
-        arrays.append(
-            pa.array([text for text, _ in read], pa.string())
-            if field.name == request.text
-            else _array(values, field)
-        )
     faults = [
         "the id is null" if row[at[request.id]] is None else fault
         for row, (_, fault) in zip(rows, read, strict=True)
     ]
+    arrays = []
+    for field in list(schema)[:-1]:
+        values = [row[at[field.name]] for row in rows]
+        if field.name == request.text:
+            arrays.append(pa.array([text for text, _ in read], pa.string()))
+        elif field.name == request.id:
+            arrays.append(pa.array([_id(value) for value in values], pa.string()))
+        else:
+            array, wrong = _array(values, field.type)
+            arrays.append(array)
+            for row in wrong:
+                told = f"column {field.name!r} is no {field.type}, as in the first rows"
+                faults[row] = faults[row] or told
     return pa.RecordBatch.from_arrays([*arrays, pa.array(faults, pa.string())], schema=schema)
 
 
@@ -175,17 +211,34 @@ def _type(values: list[Any]) -> pa.DataType:
     return pa.string()
 
 
-def _array(values: list[Any], field: pa.Field) -> pa.Array:
-    if pa.types.is_string(field.type):
-        return pa.array([None if value is None else _string(value) for value in values], field.type)
+def _id(value: Any) -> str | None:
+    """An id as Arrow writes a column of such values."""
+    if isinstance(value, bool | float | date):
+        told: str = as_strings(pa.array([value], _type([value])))[0].as_py()
+        return told
+    return None if value is None else _string(value)
+
+
+def _array(values: list[Any], kind: pa.DataType) -> tuple[pa.Array, list[int]]:
+    """Values of a column, and the places of those that are of another type, which are null."""
+    if pa.types.is_string(kind):
+        return pa.array([None if value is None else _string(value) for value in values], kind), []
     try:
-        return pa.array(values, field.type)
-    except (pa.ArrowException, TypeError, OverflowError):
-        raise ClinnerError(
-            f"The column {field.name!r} has values that are no {field.type}, as those before are. "
-            f"Cast it to one type, in a --query."
-        ) from None
+        return pa.array(values, kind), []
+    except DO_NOT_FIT:
+        wrong = [at for at, value in enumerate(values) if not _fits(value, kind)]
+        return pa.array([None if at in wrong else v for at, v in enumerate(values)], kind), wrong
+
+
+def _fits(value: Any, kind: pa.DataType) -> bool:
+    try:
+        pa.array([value], kind)
+    except DO_NOT_FIT:
+        return False
+    return True
 
 
 def _string(value: Any) -> str:
+    if isinstance(value, dict | list | tuple):
+        value = as_json(value)
     return storable(value.decode("utf8", "replace") if isinstance(value, bytes) else str(value))
