@@ -19,8 +19,8 @@ def decide(found: Iterable[Annotated], annotator: str) -> Iterator[Note]:
 
     found (Iterable[tuple[str | None, Note]]): The notes of all annotators.
     annotator (str): Whose count, as `is_of` knows them, or "vote" for what most of them have.
-    YIELDS (Note): In the order of the first of each; one that the annotator did not annotate has
-        no spans, and a problem.
+    YIELDS (Note): In the order of the first of each; one that the annotator did not annotate is
+        marked as such, and has no spans, and a problem.
     """
     alike: dict[str, list[Annotated]] = {}
     for who, note in found:
@@ -35,12 +35,21 @@ def of_project(found: Sequence[tuple[Path, Note]]) -> Iterator[Annotated]:
 
     found (Sequence[tuple[Path, Note]]): The notes, with their files.
     YIELDS (tuple[str | None, Note]): The name of the file without its ending, and the note; that of
-        a document that nobody opened (`INITIAL_CAS`) only where there is no other.
+        a document that nobody opened (`INITIAL_CAS`) only where there is no other, as one that
+        nobody annotated.
     """
     opened = {file.parent for file, _ in found if file.stem != INITIAL}
     for file, note in found:
-        if file.stem != INITIAL or file.parent not in opened:
+        if file.stem != INITIAL:
             yield file.stem, note
+        elif file.parent not in opened:
+            yield file.stem, unannotated(note)
+
+
+def unannotated(note: Note) -> Note:
+    """The note as one that nobody annotated, with a problem that says so."""
+    nothing = Problem(note.source, NO_ANNOTATION)
+    return replace(note, annotated=False, problems=(*note.problems, nothing))
 
 
 def first(notes: Sequence[Annotated]) -> Note:
@@ -69,14 +78,12 @@ def _chosen(notes: Sequence[Annotated], annotator: str) -> Note:
     if own:
         return first([own[-1], *(pair for pair in notes if pair not in own)])
     (_, note), *_ = notes
-    nobody = Note(
-        note.id, note.text, source=note.source, problems=(Problem(note.source, NO_ANNOTATION),)
-    )
-    return first([(None, nobody), *notes])
+    return first([(None, unannotated(Note(note.id, note.text, source=note.source))), *notes])
 
 
 def _voted(notes: Sequence[Annotated]) -> Note:
-    # Who annotated a note again meant the last.
-    last = {at if who is None else who: note for at, (who, note) in enumerate(notes)}
-    voters = [note for who, note in last.items() if who not in (INITIAL, CURATED)]
-    return vote(voters or list(last.values()))
+    # Who annotated a note again meant the last; who curated decides for all, and votes with none.
+    known = enumerate(notes)
+    last = {at if who is None else who: note for at, (who, note) in known if note.annotated}
+    voters = [note for who, note in last.items() if who != CURATED] or [*last.values()]
+    return vote(voters) if voters else notes[0][1]

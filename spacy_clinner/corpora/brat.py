@@ -95,7 +95,8 @@ def _read_note(
     if not text:
         raise ClinnerError(f"{source}: the file is empty.")
     if read_ann is None:
-        return Note(name, text, source=source, problems=(Problem(source, NO_ANNOTATION),))
+        nothing = (Problem(source, NO_ANNOTATION),)
+        return Note(name, text, annotated=False, source=source, problems=nothing)
     source = f"{path}/{name}.ann"
     problems: list[Problem] = []
     placed = list(_annotations(decode(read_ann(), source), source, problems))
@@ -114,6 +115,7 @@ def _read_note(
         normalizations=tuple(a for a in annotations if isinstance(a, Normalization)),
         comments=tuple(a for a in annotations if isinstance(a, Comment)),
         labels=whole.get("labels"),
+        annotated=whole.get("annotated", True),
         source=source,
         problems=(*problems, *unreadable, *unresolved(placed)),
     )

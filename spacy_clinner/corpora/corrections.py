@@ -23,7 +23,7 @@ class Corrections:
     """What became of suggestions.
 
     notes, unchanged (int): Notes that came back, and those of them that nobody changed.
-    missing (int): Notes that were suggested and did not come back.
+    missing (int): Notes that were suggested and did not come back, or that nobody annotated.
     spans (dict[str, Counter[str]]): By label, how many were accepted, changed (in their offsets
         or their label), deleted or added; by the label as suggested, of those added as corrected.
     changes (Counter[str]): "PROBLEM -> TEST" for each label that became another.
@@ -77,7 +77,7 @@ def compare(suggested: Iterable[Note], corrected: Sequence[Note]) -> Corrections
     done = Corrections()
     for note in suggested:
         back = by_id.get(note.id) or by_text.get(note.text)
-        if back is None:
+        if back is None or not back.annotated:
             done.missing += 1
             continue
         if [*note.text.split()] != [*back.text.split()]:
@@ -93,7 +93,7 @@ def compare(suggested: Iterable[Note], corrected: Sequence[Note]) -> Corrections
     if not done.notes:
         raise ClinnerError(
             "none of the notes that were suggested is in what came back: neither ids nor texts "
-            "are the same."
+            "are the same, or nobody annotated them."
         )
     return done
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spacy_clinner.corpora.checks import COMMENTS_LEFT_OUT, NO_ANNOTATION
+from spacy_clinner.corpora.checks import COMMENTS_LEFT_OUT
 from spacy_clinner.corpora.draft import Draft, Record, dicts, list_, record_
 from spacy_clinner.corpora.suggestions import ASSERTION, LINK, Palette, Suggestion
 from spacy_clinner.errors import ClinnerError
@@ -85,7 +85,7 @@ def read_doccano(record: Record, draft: Draft) -> None:
     keys = ("entities", "label", "labels", "annotations")
     key = next((key for key in keys if key in record), None)
     if key is None:
-        draft.add_problem(NO_ANNOTATION)
+        draft.set_unannotated()
     for item in list_(record[key], draft.where) if key else []:
         if isinstance(item, list) and len(item) == 3:
             draft.add_span(*item)

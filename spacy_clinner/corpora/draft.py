@@ -6,6 +6,7 @@ from typing import Any
 from spacy_clinner.corpora.checks import (
     LINE_ENDS,
     LINE_ENDS_LOST,
+    NO_ANNOTATION,
     SURFACE_DIFFERS,
     Annotation,
     check_fragments,
@@ -24,6 +25,7 @@ class Draft:
     """A note in the making.
 
     labels (tuple[str, ...] | None): The labels that were looked for, where these are not all.
+    annotated (bool): Whether somebody annotated it.
     names (dict[str, str]): The record's own id of a span to ours.
     """
 
@@ -34,6 +36,7 @@ class Draft:
     attributes: list[Attribute] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     labels: tuple[str, ...] | None = None
+    annotated: bool = True
     names: dict[str, str] = field(default_factory=dict)
 
     def add_span(self, start: Any, end: Any, label: Any, key: Any = None, text: Any = None) -> None:
@@ -79,6 +82,11 @@ class Draft:
     def add_problem(self, reason: str) -> None:
         self.problems.append(Problem(self.where, reason))
 
+    def set_unannotated(self) -> None:
+        """Nobody annotated the note."""
+        self.annotated = False
+        self.add_problem(NO_ANNOTATION)
+
     def note(self, name: str) -> Note:
         annotations: list[Annotation] = [*self.spans, *self.relations, *self.attributes]
         return Note(
@@ -88,6 +96,7 @@ class Draft:
             tuple(self.relations),
             tuple(self.attributes),
             labels=self.labels,
+            annotated=self.annotated,
             source=self.where,
             problems=(*self.problems, *unresolved((self.where, a) for a in annotations)),
         )

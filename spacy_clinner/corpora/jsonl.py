@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_clinner.corpora.annotators import Annotated, decide, first
-from spacy_clinner.corpora.checks import NO_ANNOTATION, check_fragments, flag_duplicate_ids
+from spacy_clinner.corpora.checks import check_fragments, flag_duplicate_ids
 from spacy_clinner.corpora.doccano import by_user, read_doccano
 from spacy_clinner.corpora.draft import Draft, Record, record_
 from spacy_clinner.corpora.label_studio import finished, read_annotation, text_of
@@ -208,7 +208,7 @@ def _label_studio(record: Record, draft: Draft, name: str) -> list[Annotated]:
         read_annotation(annotation, own)
         found.append((who, own.note(name)))
     if not found:
-        draft.add_problem(NO_ANNOTATION)
+        draft.set_unannotated()
         found.append((None, draft.note(name)))
     return found
 
