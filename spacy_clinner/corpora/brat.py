@@ -1,5 +1,5 @@
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +33,7 @@ from spacy_clinner.corpora.note import (
     Problem,
     Relation,
 )
-from spacy_clinner.corpora.standoff import Placed, parse_line, restore, write_lines
+from spacy_clinner.corpora.standoff import Placed, brat_names, parse_line, restore, write_lines
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import folder_written_whole
 
@@ -197,7 +197,7 @@ def _checked(where: str, annotation: Annotation, text: str, problems: list[Probl
     return where, span
 
 
-def write_brat(notes: Iterable[Note], folder: Path) -> None:
+def write_brat(notes: Iterable[Note], folder: Path, labels: Iterable[str] = ()) -> None:
     """Write notes as a brat corpus that `read_brat` reads back without loss.
 
     What brat has no place for (codes, labels with spaces, other ids than T1) is kept in comments
@@ -205,17 +205,21 @@ def write_brat(notes: Iterable[Note], folder: Path) -> None:
 
     notes (Iterable[Note]): The notes.
     folder (Path): A folder that is empty or not there yet; it appears once it is whole.
-    RAISES (ClinnerError): The folder holds something, or a text cannot be written as UTF-8.
+    labels (Iterable[str]): What annotators will choose from. Of what they give a span, brat's
+        spelling of one of these is read back as the label.
+    RAISES (ClinnerError): The folder holds something, a text cannot be written as UTF-8, or brat
+        would write two labels alike.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ClinnerError(f"{folder}: is there already. Delete it, or name another folder.")
+    spelled = brat_names(labels)
     with folder_written_whole(folder) as partial:
         names: set[str] = set()
         for note in notes:
-            _write_note(note, _file_name(note.id, names), partial)
+            _write_note(note, _file_name(note.id, names), partial, spelled)
 
 
-def _write_note(note: Note, name: str, folder: Path) -> None:
+def _write_note(note: Note, name: str, folder: Path, spelled: Mapping[str, str]) -> None:
     place = folder / name
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -227,7 +231,7 @@ def _write_note(note: Note, name: str, folder: Path) -> None:
             f"cannot be written as UTF-8. Correct the source {note.source}."
         ) from None
     place.with_name(f"{place.name}.txt").write_bytes(text)
-    ann = "".join(f"{line}\n" for line in write_lines(note, name))
+    ann = "".join(f"{line}\n" for line in write_lines(note, name, spelled))
     place.with_name(f"{place.name}.ann").write_bytes(ann.encode())
 
 

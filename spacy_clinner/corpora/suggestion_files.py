@@ -7,6 +7,7 @@ from pathlib import Path
 from spacy_clinner.corpora import doccano, inception, label_studio, prodigy
 from spacy_clinner.corpora.brat import write_brat
 from spacy_clinner.corpora.jsonl import write_jsonl
+from spacy_clinner.corpora.standoff import brat_label, brat_names
 from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import folder_written_whole
@@ -29,9 +30,10 @@ def write_suggestions(
     tool (str): A key of `WRITERS`.
     model (str): Name and version of the model.
     RETURNS (list[str]): The names of the files.
-    RAISES (ClinnerError): As `check_output`.
+    RAISES (ClinnerError): As `check_output` and `check_labels`.
     """
     check_output(out, tool)
+    check_labels(palette, tool)
     with folder_written_whole(out) as folder:
         # Before the first file is in it: tools' files get their own modes at the end.
         folder.chmod(0o700)
@@ -56,6 +58,23 @@ def check_output(out: Path, tool: str) -> None:
     if changed := _changed(out):
         raise ClinnerError(
             f"{changed}: was written since {out} was, and would be lost. Name another folder."
+        )
+
+
+def check_labels(palette: Palette, tool: str) -> None:
+    """Stop before anything is suggested with labels that a tool cannot tell apart.
+
+    palette (Palette): What annotators choose from.
+    tool (str): A key of `WRITERS`.
+    RAISES (ClinnerError): The tool would take a label for two, or two for one.
+    """
+    if tool == "brat":
+        brat_names(palette.labels)
+    parted = {"prodigy": palette.labels, "label-studio": palette.judged}.get(tool, ())
+    if broken := [label for label in parted if "," in label]:
+        raise ClinnerError(
+            f"{tool} parts labels at commas, and {broken[0]!r} has one. Rename it, or correct in "
+            f"another tool."
         )
 
 
@@ -115,9 +134,13 @@ def _brat(
     folder: Path,
     model: str,  # noqa: ARG001
 ) -> None:
-    write_brat((suggestion.note for suggestion in suggestions), folder / "notes")
+    notes = (suggestion.note for suggestion in suggestions)
+    write_brat(notes, folder / "notes", palette.labels)
     (folder / "notes/annotation.conf").write_text(annotation_conf(palette), encoding="utf8")
-    colors = [f"{label}\tbgColor:{color}, fgColor:black" for label, color in palette.colors.items()]
+    colors = [
+        f"{brat_label(label)}\tbgColor:{color}, fgColor:black"
+        for label, color in palette.colors.items()
+    ]
     drawing = ["[labels]", "[drawing]", "SPAN_DEFAULT\tborderColor:darken", *colors]
     (folder / "notes/visual.conf").write_text("\n".join(drawing) + "\n", encoding="utf8")
 
@@ -128,11 +151,17 @@ def annotation_conf(palette: Palette) -> str:
     palette (Palette): What annotators choose from.
     RETURNS (str): The content of `annotation.conf`.
     """
+
+    def any_of(labels: Iterable[str]) -> str:
+        return "|".join(map(brat_label, labels))
+
     links = [
-        f"{LINK}\tArg1:{head}, Arg2:{'|'.join(tails)}" for head, tails in palette.pairs.items()
+        f"{LINK}\tArg1:{brat_label(head)}, Arg2:{any_of(tails)}"
+        for head, tails in palette.pairs.items()
     ]
-    said = f"{ASSERTION}\tArg:{'|'.join(palette.judged)}, Value:{'|'.join(ASSERTIONS)}"
-    lines = ["[entities]", *palette.labels, "[relations]", *links, "[events]", "[attributes]", said]
+    said = f"{ASSERTION}\tArg:{any_of(palette.judged)}, Value:{'|'.join(ASSERTIONS)}"
+    labels = map(brat_label, palette.labels)
+    lines = ["[entities]", *labels, "[relations]", *links, "[events]", "[attributes]", said]
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from spacy.language import Language
 
-from spacy_clinner.corpora.suggestion_files import check_output, write_suggestions
+from spacy_clinner.corpora.suggestion_files import check_labels, check_output, write_suggestions
 from spacy_clinner.corpora.suggestions import Palette, Suggestion, palette, suggestion
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.loading import load_pipeline
@@ -49,6 +49,7 @@ def suggest(
     nlp = load_pipeline(model)
     shown = shown_layers(nlp, layers)
     labels = palette_of(nlp, shown)
+    check_labels(labels, tool)
     drawn_notes = drawn(((name, text) for name, text in notes if text.strip()), pool, seed)
     if not drawn_notes:
         raise ClinnerError("there is no note with a text to suggest anything for.")
