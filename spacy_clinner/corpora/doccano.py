@@ -18,7 +18,7 @@ def record(suggestion: Suggestion, first_id: int) -> dict[str, Any]:
     """
     note = suggestion.note
     ids = {span.id: first_id + at for at, span in enumerate(note.spans)}
-    places = {span.id: [span.start, span.end] for span in note.spans}
+    places = {span.id: [span.start, span.end, span.label] for span in note.spans}
     return {
         "text": note.text,
         "note_id": note.id,
@@ -102,9 +102,11 @@ def read_doccano(record: Record, draft: Draft) -> None:
                 draft.add_span(start, end, label, item.get("id"), item.get("text"))
     for relation in dicts(record.get("relations"), draft.where):
         draft.add_relation(relation.get("type"), relation.get("from_id"), relation.get("to_id"))
-    places = {span.fragments[0]: span.id for span in reversed(draft.spans)}
+    places = {(span.start, span.end, span.label): span.id for span in reversed(draft.spans)}
     for said in list_(record.get(ASSERTION), draft.where):
-        if isinstance(said, list) and len(said) == 3 and tuple(said[:2]) in places:
-            draft.add_attribute(ASSERTION, places[tuple(said[:2])], said[2])
+        if isinstance(said, list) and len(said) == 4:
+            *place, value = said
+            if target := places.get(tuple(place)):
+                draft.add_attribute(ASSERTION, target, value)
     if record.get("Comments") or record.get("comments"):
         draft.add_problem(COMMENTS_LEFT_OUT)

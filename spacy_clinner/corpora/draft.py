@@ -7,11 +7,10 @@ from spacy_clinner.corpora.checks import (
     LINE_ENDS,
     LINE_ENDS_LOST,
     NO_ANNOTATION,
+    RELATION_LEFT_OUT,
     SURFACE_DIFFERS,
-    Annotation,
     check_fragments,
     surface_fault,
-    unresolved,
 )
 from spacy_clinner.corpora.line_ends import recount
 from spacy_clinner.corpora.note import Attribute, Fragment, Note, NoteSpan, Problem, Relation
@@ -71,7 +70,11 @@ class Draft:
             self.problems.append(Problem(self.where, fault, span))
 
     def add_relation(self, label: Any, head: Any, tail: Any) -> None:
-        head, tail = (self.names.get(str(end), str(end)) for end in (head, tail))
+        """A link between spans by the record's own ids of them; a problem where one is no span."""
+        head, tail = (self.names.get(str(end)) for end in (head, tail))
+        if head is None or tail is None:
+            self.add_problem(RELATION_LEFT_OUT)
+            return
         name = label if isinstance(label, str) and label else "relation"
         self.relations.append(Relation(f"R{len(self.relations) + 1}", name, head, tail))
 
@@ -88,7 +91,6 @@ class Draft:
         self.add_problem(NO_ANNOTATION)
 
     def note(self, name: str) -> Note:
-        annotations: list[Annotation] = [*self.spans, *self.relations, *self.attributes]
         return Note(
             name,
             self.text,
@@ -98,7 +100,7 @@ class Draft:
             labels=self.labels,
             annotated=self.annotated,
             source=self.where,
-            problems=(*self.problems, *unresolved((self.where, a) for a in annotations)),
+            problems=tuple(self.problems),
         )
 
 

@@ -14,7 +14,6 @@ from spacy_clinner.corpora.checks import (
     RELATION_LEFT_OUT,
     RESULT_LEFT_OUT,
     SURFACE_DIFFERS,
-    UNRESOLVED,
 )
 from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Relation
@@ -111,8 +110,8 @@ def test_doccano_entities_and_relations_are_read(file):
     }
     note = only(file(record))
     assert found(note) == [(*ASPIRIN, "DRUG"), (*DOSE, "DOSAGE")]
-    assert [(r.head, r.tail) for r in note.relations] == [("T1", "T2"), ("T1", "99")]
-    assert reasons(note) == [COMMENTS_LEFT_OUT, UNRESOLVED]
+    assert [(r.head, r.tail) for r in note.relations] == [("T1", "T2")]
+    assert reasons(note) == [RELATION_LEFT_OUT, COMMENTS_LEFT_OUT]
 
 
 def region(id, offsets, label, **more):
@@ -310,3 +309,24 @@ def test_spans_may_be_lists_and_a_type_is_the_one_label_that_was_looked_for(file
     assert found(first) == found(second) == [(*ASPIRIN, "DRUG")]
     assert (first.labels, second.labels) == (("DRUG",), None)
     assert "1 'without a type'" in caplog.text
+
+
+def test_a_link_to_a_region_that_is_no_span_is_reported_and_not_another_link(file):
+    unlabelled = region("T2", DOSE, "DOSAGE")
+    unlabelled["value"]["labels"] = []
+    results = [region("T1", ASPIRIN, "DRUG"), unlabelled, region("T3", (0, 2), "NEGATION")]
+    link = {"type": "relation", "from_id": "T1", "to_id": "T2", "direction": "right"}
+    note = only(file(task(*results, link)))
+    assert found(note) == [(*ASPIRIN, "DRUG"), (0, 2, "NEGATION")]
+    assert note.relations == ()
+    assert RELATION_LEFT_OUT in reasons(note)
+
+
+def test_a_prodigy_relation_is_between_spans_with_its_labels(file):
+    spans = [prodigy_span(ASPIRIN, "DRUG"), prodigy_span(ASPIRIN, "Chemical")]
+    ends = {"head_span": spans[1], "child_span": prodigy_span((0, 2), "NEGATION")}
+    relation = {"head": 0, "child": 1, **ends, "label": "x"}
+    cue = prodigy_span((0, 2), "CUE")
+    note = only(file({"text": TEXT, "spans": [*spans, cue], "relations": [relation]}))
+    # The cue had another label when it was linked, and no other span is there.
+    assert note.relations == (Relation("R1", "x", "T2", "T3"),)
