@@ -102,11 +102,11 @@ def read_doccano(record: Record, draft: Draft) -> None:
                 draft.add_span(start, end, label, item.get("id"), item.get("text"))
     for relation in dicts(record.get("relations"), draft.where):
         draft.add_relation(relation.get("type"), relation.get("from_id"), relation.get("to_id"))
-    places = {(span.start, span.end, span.label): span.id for span in reversed(draft.spans)}
+    places = {str([span.start, span.end, span.label]): span.id for span in reversed(draft.spans)}
     for said in list_(record.get(ASSERTION), draft.where):
         if isinstance(said, list) and len(said) == 4:
             *place, value = said
-            if target := places.get(tuple(place)):
+            if target := places.get(str(place)):
                 draft.add_attribute(ASSERTION, target, value)
     if record.get("Comments") or record.get("comments"):
         draft.add_problem(COMMENTS_LEFT_OUT)

@@ -85,7 +85,7 @@ def read_prodigy(record: Record, draft: Draft) -> None:
     """
     if isinstance(record.get("type"), str):
         draft.labels = (record["type"],)
-    at: dict[tuple[Any, Any], list[Any]] = {}
+    at: dict[str, list[Any]] = {}
     for span in list_(record["spans"], draft.where):
         if isinstance(span, list) and len(span) == 3:
             draft.add_span(*span)
@@ -93,7 +93,7 @@ def read_prodigy(record: Record, draft: Draft) -> None:
         span = record_(span, draft.where)
         start, end, label = (span.get(key) for key in ("start", "end", "label"))
         draft.add_span(start, end, label, (start, end, label), span.get("text"))
-        at.setdefault((start, end), []).append(label)
+        at.setdefault(f"{start}-{end}", []).append(label)
         if span.get(ASSERTION):
             draft.add_attribute(ASSERTION, draft.spans[-1].id, span[ASSERTION])
     for relation in dicts(record.get("relations"), draft.where):
@@ -104,9 +104,9 @@ def read_prodigy(record: Record, draft: Draft) -> None:
             draft.add_problem(RELATION_LEFT_OUT)
 
 
-def _key(end: Record, at: Mapping[tuple[Any, Any], Sequence[Any]]) -> tuple[Any, ...]:
-    """Offsets and label of the span at the end of a relation; the relation may have an earlier label
-    of it, where no other span is."""
-    place = (end.get("start"), end.get("end"))
-    labels = at.get(place, ())
-    return (*place, labels[0] if len(labels) == 1 else end.get("label"))
+def _key(given: Record, at: Mapping[str, Sequence[Any]]) -> tuple[Any, Any, Any]:
+    """Offsets and label of the span at the end of a relation, which may have an earlier label of it
+    where no other span is."""
+    start, end, label = (given.get(key) for key in ("start", "end", "label"))
+    labels = at.get(f"{start}-{end}", ())
+    return start, end, labels[0] if len(labels) == 1 else label

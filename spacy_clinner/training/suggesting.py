@@ -1,5 +1,6 @@
 """`clinner suggest`: the notes that teach a model most, with what it finds in them."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def suggest(
     drawn_notes = drawn(((name, text) for name, text in notes if text.strip()), pool, seed)
     if not drawn_notes:
         raise ClinnerError("there is no note with a text to suggest anything for.")
+    names = numbered([name for name, _ in drawn_notes])
     texts = [text for _, text in drawn_notes]
     if by == "random":
         looks = Looks(np.zeros(len(texts)), np.zeros((len(texts), 1)))
@@ -63,7 +65,7 @@ def suggest(
     found = [
         suggestion(
             doc,
-            drawn_notes[at][0],
+            names[at],
             shown,
             labels.judged,
             None if by == "random" else float(looks.errors[at]),
@@ -73,6 +75,23 @@ def suggest(
     name = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
     write_suggestions(found, labels, out, tool, name)
     return found
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Ids that are all different.
+
+    names (Sequence[str]): The ids.
+    RETURNS (list[str]): The same, with a number behind each that stood there before: "7", "7-2".
+    """
+    taken = {*names}
+    found: dict[str, None] = {}
+    for name in names:
+        new = name
+        if name in found:
+            new = next(n for at in itertools.count(2) if (n := f"{name}-{at}") not in taken)
+        taken.add(new)
+        found[new] = None
+    return [*found]
 
 
 def shown_layers(nlp: Language, layers: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from spacy.training import Example
 from typer.testing import CliRunner
 
 from spacy_clinner.cli import app
+from spacy_clinner.corpora.corrections import compare
 from spacy_clinner.corpora.jsonl import read_jsonl
 from spacy_clinner.corpora.suggestion_files import SUGGESTED
 from spacy_clinner.errors import ClinnerError
@@ -142,3 +143,12 @@ def test_a_pipeline_without_calibrated_confidence_has_nothing_to_suggest(tmp_pat
     nlp.to_disk(tmp_path / "model")
     with pytest.raises(ClinnerError, match="no clinner_ner"):
         suggest(str(tmp_path / "model"), [("a", "b")], tmp_path / "out", "jsonl")
+
+
+def test_ids_that_occur_twice_are_numbered(model, tmp_path):
+    notes = [("1", TEXTS[0]), ("1-2", TEXTS[1]), ("1", TEXTS[2]), ("1", TEXTS[3])]
+    found = suggest(str(model), notes, tmp_path / "out", "brat")
+    assert {s.note.id: s.note.text for s in found} == dict(
+        zip(["1", "1-2", "1-3", "1-4"], TEXTS[:4], strict=True)
+    )
+    assert compare(read_jsonl(tmp_path / "out" / SUGGESTED), [s.note for s in found]).unchanged == 4
