@@ -52,8 +52,7 @@ class Draft:
         surface = text if isinstance(text, str) else None
         fragments: tuple[Fragment, ...] = ((start, end),)
         fault = None
-        # Label Studio writes "\n" out, and squeezes white space.
-        given = (surface or "").replace("\\n", " ")
+        given = plain(surface or "")
         if surface and surface_fault(given, self.text, fragments) == SURFACE_DIFFERS:
             moved = recount(self.text, fragments, given)
             fault = LINE_ENDS if moved else SURFACE_DIFFERS
@@ -102,6 +101,11 @@ class Draft:
             source=self.where,
             problems=tuple(self.problems),
         )
+
+
+def plain(words: str) -> str:
+    """The words of a span: Label Studio writes "\\n" out, and squeezes white space."""
+    return words.replace("\\n", " ")
 
 
 def record_(item: Any, where: str) -> Record:

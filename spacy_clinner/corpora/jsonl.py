@@ -13,7 +13,7 @@ from spacy_clinner.corpora.annotators import Annotated, decide, first
 from spacy_clinner.corpora.checks import check_fragments, flag_duplicate_ids
 from spacy_clinner.corpora.doccano import by_user, read_doccano
 from spacy_clinner.corpora.draft import Draft, Record, record_
-from spacy_clinner.corpora.label_studio import finished, read_annotation, text_of
+from spacy_clinner.corpora.label_studio import NOTE_ID, finished, is_task, read_annotation, text_key
 from spacy_clinner.corpora.lines import read_lines
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.prodigy import read_prodigy
@@ -97,7 +97,8 @@ def _notes(path: Path) -> Iterator[list[Annotated]]:
     stem = path.name.split(".")[0]
     left_out: Counter[str] = Counter()
     number = 0
-    for number, (where, record) in enumerate(_records(path), 1):
+    records, key = _with_text_key(_records(path))
+    for number, (where, record) in enumerate(records, 1):
         answer = record.get("answer", "accept")
         if answer != "accept":
             left_out[str(answer)] += 1
@@ -106,7 +107,7 @@ def _notes(path: Path) -> Iterator[list[Annotated]]:
         elif OWN in record:
             yield [(None, _own(record, where))]
         else:
-            yield _read(record, Draft(where, _text(record, where)), f"{stem}-{number}")
+            yield _read(record, Draft(where, _text(record, where, key)), f"{stem}-{number}")
     if not number:
         raise ClinnerError(f"{path}: an empty list, no record in it.")
     if left_out:
@@ -114,10 +115,22 @@ def _notes(path: Path) -> Iterator[list[Annotated]]:
         logger.warning("%s: examples not accepted, left out: %s", path, counts)
 
 
+def _with_text_key(
+    records: Iterator[tuple[str, Record]],
+) -> tuple[Iterable[tuple[str, Record]], str | None]:
+    """The records, and for tasks of Label Studio the name of their text."""
+    for where, record in records:
+        if is_task(record):
+            tasks = [(where, record), *records]
+            return tasks, text_key(task for task in tasks if is_task(task[1]))
+        return chain([(where, record)], records), None
+    return [], None
+
+
 def _read(record: Record, draft: Draft, unnamed: str) -> list[Annotated]:
     """The notes of a record of a tool."""
     name = _id(record) or unnamed
-    if "annotations" in record and isinstance(record.get("data"), dict):
+    if is_task(record):
         return _label_studio(record, draft, name)
     if "spans" in record:
         read_prodigy(record, draft)
@@ -184,11 +197,11 @@ def _own(record: Record, where: str) -> Note:
     return replace(note, source=note.source or where)
 
 
-def _text(record: Record, where: str) -> str:
-    """The text: `text`, in `data` for Label Studio, where it may have another name; old versions
-    of doccano have it as `data`."""
+def _text(record: Record, where: str, key: str | None) -> str:
+    """The text: `text`, in `data` for Label Studio, where it may have another name (`key`); old
+    versions of doccano have it as `data`."""
     data = record.get("data")
-    text = record.get("text", text_of(record, where) if isinstance(data, dict) else data)
+    text = record.get("text", data.get(key or "text") if isinstance(data, dict) else data)
     if not isinstance(text, str):
         raise ClinnerError(
             f"{where}: no text. Known are clinner's own records, Prodigy (`text`, `spans`), "
@@ -230,6 +243,6 @@ def _id(record: Record) -> str | None:
     """What `clinner suggest` gave the tool as `note_id`, or else the tool's own number."""
     places = [record, *(record.get(key) for key in ("data", "meta"))]
     known = [place for place in places if isinstance(place, dict)]
-    found = [place["note_id"] for place in known if place.get("note_id") is not None]
+    found = [place[NOTE_ID] for place in known if place.get(NOTE_ID) is not None]
     found += [record.get("id"), *(p.get("id") for p in known[1:] if p is record.get("meta"))]
     return next((str(name) for name in found if name is not None), None)
