@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from spacy_clinner.corpora import doccano, inception, label_studio, prodigy
+from spacy_clinner.corpora import doccano, inception, inception_layers, label_studio, prodigy
 from spacy_clinner.corpora.brat import write_brat
 from spacy_clinner.corpora.jsonl import write_jsonl
 from spacy_clinner.corpora.standoff import brat_label, brat_names
@@ -174,7 +174,7 @@ def _inception(
     notes = folder / "notes"
     notes.mkdir()
     inception.write_cas(suggestions, notes)
-    layers = json.dumps(inception.layers(palette), indent=1)
+    layers = json.dumps(inception_layers.layers(palette), indent=1)
     (folder / inception.LAYERS).write_text(layers, encoding="ascii")
 
 

@@ -223,6 +223,6 @@ def test_a_document_that_nobody_opened_accepts_nothing(tmp_path, annotator):
     other = replace(note_of([PAIN]), id="n2", text="No chest pain at all.")
     write_cas([Suggestion(other, ((0, 2),), ((0, 21),))], tmp_path)
     (folder / "n2.txt").mkdir()
-    (tmp_path / "00001.json").rename(folder / "n2.txt/INITIAL_CAS.json")
+    (tmp_path / "n2.json").rename(folder / "n2.txt/INITIAL_CAS.json")
     found = {note.text: note.annotated for note in read(tmp_path, "inception", annotator)}
     assert found == {TEXT: True, other.text: False}
