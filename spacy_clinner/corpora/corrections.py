@@ -9,8 +9,8 @@ from typing import Any
 
 import srsly
 
-from spacy_clinner.corpora.annotators import is_of
-from spacy_clinner.corpora.label_studio import annotator_of
+from spacy_clinner.corpora.draft import Draft
+from spacy_clinner.corpora.label_studio import finished, is_task
 from spacy_clinner.corpora.note import Fragment, Note
 from spacy_clinner.corpora.votes import VOTE
 from spacy_clinner.errors import ClinnerError
@@ -211,7 +211,8 @@ def minutes_of(path: Path, annotator: str | None = None) -> float | None:
     """How long annotators took, by Label Studio's own clock.
 
     path (Path): Its export in JSON.
-    annotator (str | None): Whose time counts; None or "vote" for everybody's.
+    annotator (str | None): Whose time counts; "vote" for everybody's, None for the first
+        annotation of each task, or its ground truth.
     RETURNS (float | None): Minutes; None for what other tools export, which measure nothing.
     """
     if path.suffix != ".json":
@@ -221,12 +222,14 @@ def minutes_of(path: Path, annotator: str | None = None) -> float | None:
     except ValueError:
         # Records line by line are no export of Label Studio.
         return None
-    seconds = [
-        float(annotation["lead_time"])
-        for task in (tasks if isinstance(tasks, list) else ())
-        for annotation in (task.get("annotations") or () if isinstance(task, dict) else ())
-        if isinstance(annotation, dict)
-        and isinstance(annotation.get("lead_time"), int | float)
-        and (annotator in (None, VOTE) or is_of(annotator_of(annotation), str(annotator)))
-    ]
+    times = []
+    for task in tasks if isinstance(tasks, list) else ():
+        if isinstance(task, dict) and is_task(task):
+            done = finished(task, Draft(str(path), ""))
+            if annotator is None:
+                done = done[:1]
+            elif annotator != VOTE:
+                done = [(who, made) for who, made in done if who == annotator]
+            times += [made.get("lead_time") for _, made in done]
+    seconds = [float(time) for time in times if isinstance(time, int | float)]
     return round(sum(seconds) / 60, 1) if seconds else None

@@ -38,8 +38,8 @@ NUMBERS = {
 }
 # Where an annotation is, and what it links.
 BUILT_IN = {"begin", "end", "sofa", *ENDS}
-# The settings of a project, beside its documents, and what `clinner suggest` gives it; folders of these as they were annotated, and as
-# they were imported.
+# Beside the documents of a project, its settings, and the layers that `clinner suggest` writes;
+# folders of documents as they were annotated, and as they were imported.
 PROJECT, LAYERS = "exportedproject", "layers.json"
 PROJECT_FOLDERS, SOURCE = ("annotation", "curation"), "source"
 

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from spacy_clinner.corpora.annotators import Annotated, decide, first
+from spacy_clinner.corpora.annotators import Annotated, Session, decide, first
 from spacy_clinner.corpora.checks import check_fragments, flag_duplicate_ids
 from spacy_clinner.corpora.doccano import by_user, read_doccano
 from spacy_clinner.corpora.draft import Draft, Record, record_
@@ -47,10 +47,9 @@ def read_jsonl(path: Path, annotator: str | None = None) -> Iterator[Note]:
     RAISES (ClinnerError): The file is missing, empty, not UTF-8 or not JSON, a record is of no
         known shape, or a span has no label or impossible offsets.
     """
-    records = (record for file in _files(path) for record in _notes(file))
-    if annotator is None:
-        return flag_duplicate_ids(map(first, records))
-    return flag_duplicate_ids(decide(chain.from_iterable(records), annotator))
+    if annotator is not None:
+        return flag_duplicate_ids(decide(jsonl_by_annotator(path), annotator))
+    return flag_duplicate_ids(first(notes) for file in _files(path) for notes in _notes(file))
 
 
 def jsonl_by_annotator(path: Path) -> Iterator[Annotated]:
@@ -62,11 +61,13 @@ def jsonl_by_annotator(path: Path) -> Iterator[Annotated]:
     without its ending, as in what doccano exports of a project with several annotators.
 
     path (Path): As `read_jsonl` takes it.
-    YIELDS (tuple[str | None, Note]): The annotator, and the note as this one left it.
+    YIELDS (tuple[str | None, Note]): The annotator, and the note as this one left it; of records
+        that have no id, those with one text have one.
     RAISES (ClinnerError): As `read_jsonl`.
     """
+    alike: dict[str, str] = {}
     for file in _files(path):
-        for record in _notes(file):
+        for record in _notes(file, alike):
             for who, note in record:
                 yield who or (file.name.split(".")[0] if path.is_dir() else None), note
 
@@ -92,8 +93,12 @@ def write_jsonl(notes: Iterable[Note], path: Path) -> None:
         partial.write_text("".join(lines), encoding="ascii", newline="\n")
 
 
-def _notes(path: Path) -> Iterator[list[Annotated]]:
-    """Of each record the note, or those of its annotators."""
+def _notes(path: Path, alike: dict[str, str] | None = None) -> Iterator[list[Annotated]]:
+    """Of each record the note, or those of its annotators.
+
+    alike (dict[str, str] | None): By text the id of records that have none, changed in place; None
+        where each gets another.
+    """
     stem = path.name.split(".")[0]
     left_out: Counter[str] = Counter()
     number = 0
@@ -107,7 +112,11 @@ def _notes(path: Path) -> Iterator[list[Annotated]]:
         elif OWN in record:
             yield [(None, _own(record, where))]
         else:
-            yield _read(record, Draft(where, _text(record, where, key)), f"{stem}-{number}")
+            draft = Draft(where, _text(record, where, key))
+            name = f"{stem}-{number}"
+            yield _read(
+                record, draft, name if alike is None else alike.setdefault(draft.text, name)
+            )
     if not number:
         raise ClinnerError(f"{path}: an empty list, no record in it.")
     if left_out:
@@ -134,7 +143,8 @@ def _read(record: Record, draft: Draft, unnamed: str) -> list[Annotated]:
         return _label_studio(record, draft, name)
     if "spans" in record:
         read_prodigy(record, draft)
-        return [(_annotator(record, PRODIGY), draft.note(name))]
+        who = _annotator(record, PRODIGY)
+        return [(None if who is None else Session(who), draft.note(name))]
     found = []
     for user, own in by_user(record):
         of_user = Draft(draft.where, draft.text)

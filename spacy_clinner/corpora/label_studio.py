@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 from spacy_clinner.corpora.checks import (
     CANCELLED,
+    OTHER_ANNOTATOR,
     RESULT_LEFT_OUT,
     SURFACE_DIFFERS,
     surface_fault,
@@ -76,33 +77,43 @@ def _add(choices: ET.Element, values: Iterable[str]) -> None:
         ET.SubElement(choices, "Choice", value=value)
 
 
-def finished(record: Record, draft: Draft) -> list[tuple[str, Record]]:
+def finished(record: Record, draft: Draft) -> list[tuple[str | None, Record]]:
     """The annotations of a task that count.
 
     record (dict[str, Any]): The task.
-    draft (Draft): Its note, which gets a problem for each annotation that was cancelled.
-    RETURNS (list[tuple[str, dict[str, Any]]]): Who made each, by e-mail address or number, and
-        the annotation; one that is marked as ground truth comes first.
+    draft (Draft): Its note, which gets a problem for each other annotation: one that was cancelled,
+        or that its annotator made anew.
+    RETURNS (list[tuple[str | None, dict[str, Any]]]): Who made each, by e-mail address or number,
+        and the annotation; one that is marked as ground truth comes first.
     """
-    done = []
+    done: list[tuple[str | None, Record]] = []
     for annotation in dicts(record["annotations"], draft.where):
         if annotation.get("was_cancelled"):
             draft.add_problem(CANCELLED)
         else:
             done.append((annotator_of(annotation), annotation))
-    return sorted(done, key=lambda pair: not pair[1].get("ground_truth"))
+    # Of one annotator the ground truth counts, or else what was made last.
+    done.sort(key=_is_truth)
+    last = {at if who is None else who: (who, made) for at, (who, made) in enumerate(done)}
+    for _ in range(len(done) - len(last)):
+        draft.add_problem(OTHER_ANNOTATOR)
+    return sorted(last.values(), key=_is_truth, reverse=True)
 
 
-def annotator_of(annotation: Record) -> str:
+def _is_truth(pair: tuple[str | None, Record]) -> bool:
+    return bool(pair[1].get("ground_truth"))
+
+
+def annotator_of(annotation: Record) -> str | None:
     """Who made an annotation.
 
     annotation (dict[str, Any]): The annotation.
-    RETURNS (str): The e-mail address where the export has it, or else the number.
+    RETURNS (str | None): The e-mail address where the export has it, or else the number.
     """
     by = annotation.get("completed_by")
     if isinstance(by, dict):
         by = by.get("email") or by.get("id")
-    return str(by)
+    return None if by is None else str(by)
 
 
 def is_task(record: Record) -> bool:

@@ -94,7 +94,7 @@ def test_one_of_several_annotators_is_chosen_or_most_of_them_decide(tmp_path):
     assert labels(path, "vote") == [NO, CHEST_PAIN]
     (found,) = read_jsonl(path, "nobody")
     assert [p.reason for p in found.problems][:1] == ["no annotation for the text"]
-    assert minutes_of(path) == minutes_of(path, "vote") == 1.5
+    assert minutes_of(path, "vote") == 1.5
     assert minutes_of(path, "b@example.org") == 0.5
 
 
@@ -148,3 +148,12 @@ def test_white_space_that_a_format_does_not_keep_is_no_correction():
     before = Note("n1", "No  pain. Fever.", (NoteSpan("T1", "PROBLEM", ((10, 15),)),))
     after = Note("n1", "No pain.\nFever.", (NoteSpan("T1", "PROBLEM", ((9, 14),)),))
     assert compare([before], [after]).unchanged == 1
+
+
+def test_minutes_are_of_the_annotations_that_are_compared(tmp_path):
+    skipped = {**annotation(9, seconds=600.0), "was_cancelled": True}
+    path = exported(tmp_path, skipped, annotation(7, NO), annotation(8, NO, seconds=60.0))
+    assert minutes_of(path) == 0.5
+    assert minutes_of(path, "vote") == 1.5
+    truth = {**annotation(8, NO, seconds=60.0), "ground_truth": True}
+    assert minutes_of(exported(tmp_path, annotation(7, NO), truth)) == 1.0
