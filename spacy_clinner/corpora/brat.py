@@ -216,7 +216,7 @@ def write_brat(notes: Iterable[Note], folder: Path, labels: Iterable[str] = ()) 
     with folder_written_whole(folder) as partial:
         names: set[str] = set()
         for note in notes:
-            _write_note(note, file_name(note.id, names), partial, spelled)
+            _write_note(note, _file_name(note.id, names), partial, spelled)
 
 
 def _write_note(note: Note, name: str, folder: Path, spelled: Mapping[str, str]) -> None:
@@ -235,13 +235,18 @@ def _write_note(note: Note, name: str, folder: Path, spelled: Mapping[str, str])
     place.with_name(f"{place.name}.ann").write_bytes(ann.encode())
 
 
-def file_name(note_id: str, taken: set[str]) -> str:
-    """A name for the files of a note, also where "A" and "a" are one file.
+def file_names(ids: Iterable[str]) -> Iterator[str]:
+    """Names for the files of notes, different ones also where "A" and "a" are one file.
 
-    note_id (str): The note's id.
-    taken (set[str]): The names that others have, changed in place.
-    RETURNS (str): The id where it can be a name, or else one that resembles it.
+    ids (Iterable[str]): The ids of the notes.
+    YIELDS (str): Each id where it can be a name, or else one that resembles it.
     """
+    taken: set[str] = set()
+    for note_id in ids:
+        yield _file_name(note_id, taken)
+
+
+def _file_name(note_id: str, taken: set[str]) -> str:
     name = note_id
     if len(name) > LONGEST_NAME or not FILE_NAME.fullmatch(name):
         name = re.sub(r"[^0-9A-Za-z]+", "_", name)[:60].strip("_") or "note"

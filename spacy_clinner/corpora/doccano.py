@@ -29,7 +29,8 @@ def record(suggestion: Suggestion, first_id: int) -> dict[str, Any]:
                 "start_offset": span.start,
                 "end_offset": span.end,
             }
-            for span in note.spans
+            # Where a project takes no spans that overlap, the first is kept.
+            for span in sorted(note.spans, key=lambda span: span.start - span.end)
         ],
         "relations": [
             {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy_clinner.corpora.annotators import Annotated, of_project
-from spacy_clinner.corpora.brat import file_name
+from spacy_clinner.corpora.brat import file_names
 from spacy_clinner.corpora.checks import (
     FEATURE_LEFT_OUT,
     RESULT_LEFT_OUT,
@@ -261,10 +261,15 @@ def write_cas(suggestions: Iterable[Suggestion], folder: Path) -> None:
     cassis = _cassis()
     types = cassis_types()
     mode = cassis.typesystem.TypeSystemMode.MINIMAL
-    taken: set[str] = set()
-    for suggestion in suggestions:
-        name = file_name(suggestion.note.id.replace("/", "_"), taken)
+    suggestions = list(suggestions)
+    names = document_names(suggestion.note.id for suggestion in suggestions)
+    for name, suggestion in zip(names, suggestions, strict=True):
         cas_of(suggestion, types).to_json(folder / f"{name}.json", type_system_mode=mode)
+
+
+def document_names(ids: Iterable[str]) -> Iterator[str]:
+    """The names of documents without their ending, as `file_names` has them, all in one folder."""
+    return file_names(name.replace("/", "_") for name in ids)
 
 
 def cassis_types() -> Any:

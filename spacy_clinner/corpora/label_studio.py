@@ -64,17 +64,14 @@ def config(palette: Palette) -> str:
     for label, color in palette.colors.items():
         ET.SubElement(labels, "Label", value=label, background=color)
     ET.SubElement(view, "Text", name="text", value="$text")
-    asked = {"perRegion": "true", "choice": "single-radio", "whenTagName": "label"}
-    asked["whenLabelValue"] = ",".join(palette.judged)
-    choices = ET.SubElement(view, "Choices", {"name": ASSERTION, "toName": "text", **asked})
-    _add(choices, ASSERTIONS)
+    if palette.judged:
+        asked = {"perRegion": "true", "choice": "single-radio", "whenTagName": "label"}
+        asked["whenLabelValue"] = ",".join(palette.judged)
+        choices = ET.SubElement(view, "Choices", {"name": ASSERTION, "toName": "text", **asked})
+        for value in ASSERTIONS:
+            ET.SubElement(choices, "Choice", value=value)
     ET.indent(view)
     return ET.tostring(view, encoding="unicode") + "\n"
-
-
-def _add(choices: ET.Element, values: Iterable[str]) -> None:
-    for value in values:
-        ET.SubElement(choices, "Choice", value=value)
 
 
 def finished(record: Record, draft: Draft) -> list[tuple[str | None, Record]]:

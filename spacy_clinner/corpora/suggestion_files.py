@@ -1,12 +1,13 @@
 """Suggestions as the files that each tool imports, with the configuration that it needs."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from spacy_clinner.corpora import doccano, inception, inception_layers, label_studio, prodigy
-from spacy_clinner.corpora.brat import write_brat
-from spacy_clinner.corpora.jsonl import write_jsonl
+from spacy_clinner.corpora.brat import file_names, write_brat
+from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
 from spacy_clinner.corpora.standoff import brat_label, brat_names
 from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
 from spacy_clinner.errors import ClinnerError
@@ -14,6 +15,14 @@ from spacy_clinner.files import folder_written_whole
 
 # The notes as they were suggested, to tell later what was corrected.
 SUGGESTED = "suggested.jsonl"
+# What is written beside it, whatever the notes are; the rest is named by these.
+NAMES = re.compile(
+    r"(suggested|examples|notes(-\d+)?)\.jsonl|(tasks(-\d+)?|labels|relations|layers)\.json|"
+    r"config\.xml|(command|import)\.txt|notes/(annotation|visual)\.conf"
+)
+DOCCANO = """When you create the project, choose "Allow overlapping spans" and "Use relation labeling":
+without them doccano keeps one of spans that overlap, and no link.
+"""
 # Characters of a file at most: a browser uploads it, and the tools keep it in memory.
 FILE_SIZE = 20_000_000
 
@@ -55,9 +64,10 @@ def check_output(out: Path, tool: str) -> None:
         raise ClinnerError(f"no tool {tool!r}; known are {', '.join(WRITERS)}.")
     if out.exists() and not (out / SUGGESTED).is_file() and (out.is_file() or any(out.iterdir())):
         raise ClinnerError(f"{out}: holds something else. Name another folder.")
-    if changed := _changed(out):
+    if (out / SUGGESTED).is_file() and (file := _of_others(out)):
         raise ClinnerError(
-            f"{changed}: was written since {out} was, and would be lost. Name another folder."
+            f"{file}: was written since {out} was, or by somebody else, and would be lost. Name "
+            f"another folder."
         )
 
 
@@ -78,14 +88,18 @@ def check_labels(palette: Palette, tool: str) -> None:
         )
 
 
-def _changed(out: Path) -> Path | None:
-    """A file in the folder of earlier suggestions that came later than these, if there is any."""
-    suggested = out / SUGGESTED
-    if not suggested.is_file():
-        return None
-    written = suggested.stat().st_mtime_ns
-    files = (path for path in sorted(out.rglob("*")) if path.is_file())
-    return next((path for path in files if path.stat().st_mtime_ns > written), None)
+def _of_others(out: Path) -> Path | None:
+    """A file in a folder of suggestions that was not written with them, or later, if there is any."""
+    written = (out / SUGGESTED).stat().st_mtime_ns
+    ids = [note.id for note in read_jsonl(out / SUGGESTED)]
+    own = {f"notes/{name}.json" for name in inception.document_names(ids)}
+    own |= {f"notes/{name}{ending}" for name in file_names(ids) for ending in (".txt", ".ann")}
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        name = path.relative_to(out).as_posix()
+        known = name in own or NAMES.fullmatch(name)
+        if not known or path.stat().st_mtime_ns > written:
+            return path
+    return None
 
 
 def _label_studio(
@@ -124,6 +138,7 @@ def _doccano(
 
     for name, lines in _in_parts(records(), "notes", ".jsonl"):
         (folder / name).write_text("\n".join(lines) + "\n", encoding="ascii")
+    (folder / "import.txt").write_text(DOCCANO, encoding="ascii")
     for name, labels in zip(("labels", "relations"), doccano.labels(palette), strict=True):
         (folder / f"{name}.json").write_text(json.dumps(labels, indent=1), encoding="ascii")
 
@@ -160,8 +175,9 @@ def annotation_conf(palette: Palette) -> str:
         for head, tails in palette.pairs.items()
     ]
     said = f"{ASSERTION}\tArg:{any_of(palette.judged)}, Value:{'|'.join(ASSERTIONS)}"
+    asked = [said] if palette.judged else []
     labels = map(brat_label, palette.labels)
-    lines = ["[entities]", *labels, "[relations]", *links, "[events]", "[attributes]", said]
+    lines = ["[entities]", *labels, "[relations]", *links, "[events]", "[attributes]", *asked]
     return "\n".join(lines) + "\n"
 
 

@@ -290,3 +290,35 @@ def test_labels_that_a_tool_cannot_tell_apart_are_refused(tmp_path, tool, labels
             [], Palette(dict.fromkeys(labels, "#fff"), {}), tmp_path / "out", tool, ""
         )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("tool", WRITERS)
+def test_a_folder_of_suggestions_with_a_file_of_somebody_else_is_not_written_over(tmp_path, tool):
+    out = tmp_path / "out"
+    for other in WRITERS:
+        write_suggestions([PLAIN], PALETTE, out, other, "en_toy 1.0")
+    write_suggestions([PLAIN], PALETTE, out, tool, "en_toy 1.0")
+    for name in ("guideline.txt", "notes/other.ann", "corrected/1.ann"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("mine")
+        os.utime(out / name, (0, 0))
+        with pytest.raises(ClinnerError, match=rf"{name}: .*would be lost"):
+            write_suggestions([PLAIN], PALETTE, out, "jsonl", "en_toy 1.0")
+        (out / name).unlink()
+
+
+def test_doccano_gets_longer_spans_first_and_is_told_to_allow_overlaps(tmp_path):
+    write_suggestions([PLAIN], PALETTE, tmp_path / "out", "doccano", "en_toy 1.0")
+    (line,) = (tmp_path / "out/notes.jsonl").read_text().splitlines()
+    entities = json.loads(line)["entities"]
+    lengths = [found["end_offset"] - found["start_offset"] for found in entities]
+    assert lengths == sorted(lengths, reverse=True)
+    assert "Allow overlapping spans" in (tmp_path / "out/import.txt").read_text()
+
+
+def test_nothing_is_asked_of_labels_that_modify_others(tmp_path):
+    palette = Palette({"NEGATION": "#aa9cfc", "SEVERITY": "#7aecec"}, {}, {"NEGATION", "SEVERITY"})
+    write_suggestions([suggested([])], palette, tmp_path / "ls", "label-studio", "en_toy 1.0")
+    assert "Choices" not in (tmp_path / "ls/config.xml").read_text()
+    write_suggestions([suggested([])], palette, tmp_path / "brat", "brat", "en_toy 1.0")
+    assert "assertion" not in (tmp_path / "brat/notes/annotation.conf").read_text()
