@@ -40,6 +40,7 @@ RELATION_LEFT_OUT = "a relation without its two spans, left out"
 RESULT_LEFT_OUT = "a result that is no span, relation or property of a span, left out"
 SURFACE_DIFFERS = "the text given for the span is not the text at its offsets"
 UNRESOLVED = "refers to an id that is not in the document"
+UTF16 = "offsets count characters beyond the basic plane as two, repaired"
 WHITE_SPACE_DIFFERS = "the text given for the span differs from the text in white space"
 
 # Everything that some reader takes for the end of a line, and the tab that separates columns.

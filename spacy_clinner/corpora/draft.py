@@ -9,10 +9,11 @@ from spacy_clinner.corpora.checks import (
     NO_ANNOTATION,
     RELATION_LEFT_OUT,
     SURFACE_DIFFERS,
+    UTF16,
     check_fragments,
     surface_fault,
 )
-from spacy_clinner.corpora.line_ends import recount
+from spacy_clinner.corpora.line_ends import from_utf16, recount
 from spacy_clinner.corpora.note import Attribute, Fragment, Note, NoteSpan, Problem, Relation
 from spacy_clinner.errors import ClinnerError
 
@@ -54,9 +55,11 @@ class Draft:
         fault = None
         given = plain(surface or "")
         if surface and surface_fault(given, self.text, fragments) == SURFACE_DIFFERS:
-            moved = recount(self.text, fragments, given)
-            fault = LINE_ENDS if moved else SURFACE_DIFFERS
-            fragments = moved or fragments
+            fault = SURFACE_DIFFERS
+            for count, reason in ((recount, LINE_ENDS), (from_utf16, UTF16)):
+                if moved := count(self.text, fragments, given):
+                    fragments, fault = moved, reason
+                    break
         check_fragments(fragments, self.text, self.where)
         if fault == SURFACE_DIFFERS and "\r\n" in self.text:
             self.add_problem(LINE_ENDS_LOST)

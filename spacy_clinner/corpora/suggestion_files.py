@@ -20,8 +20,8 @@ NAMES = re.compile(
     r"(suggested|examples|notes(-\d+)?)\.jsonl|(tasks(-\d+)?|labels|relations|layers)\.json|"
     r"config\.xml|(command|import)\.txt|notes/(annotation|visual)\.conf"
 )
-DOCCANO = """When you create the project, choose "Allow overlapping spans" and "Use relation labeling":
-without them doccano keeps one of spans that overlap, and no link.
+DOCCANO = """Create the project with "Allow overlapping spans" and "Use relation labeling".
+Without them doccano keeps one of spans that overlap, and no link.
 """
 # Characters of a file at most: a browser uploads it, and the tools keep it in memory.
 FILE_SIZE = 20_000_000
@@ -89,7 +89,7 @@ def check_labels(palette: Palette, tool: str) -> None:
 
 
 def _of_others(out: Path) -> Path | None:
-    """A file in a folder of suggestions that was not written with them, or later, if there is any."""
+    """A file in a folder of suggestions that was not written with them, if there is any."""
     written = (out / SUGGESTED).stat().st_mtime_ns
     ids = [note.id for note in read_jsonl(out / SUGGESTED)]
     own = {f"notes/{name}.json" for name in inception.document_names(ids)}

@@ -14,6 +14,7 @@ from spacy_clinner.corpora.checks import (
     unresolved,
 )
 from spacy_clinner.corpora.inception import PROJECT_FOLDERS, document_id, label_feature
+from spacy_clinner.corpora.line_ends import code_points
 from spacy_clinner.corpora.lines import decode
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Problem, Relation
 from spacy_clinner.errors import ClinnerError
@@ -222,7 +223,7 @@ def _plain(value: str) -> str:
 
 def _built(found: _Document, features: Mapping[str, Sequence[str]], file: Path) -> Note:
     text = "".join(found.text)
-    offset = _code_points(text)
+    offset = code_points(text)
     spans: list[NoteSpan] = []
     attributes: list[Attribute] = []
     ids: dict[tuple[str, str], str] = {}
@@ -253,11 +254,3 @@ def _built(found: _Document, features: Mapping[str, Sequence[str]], file: Path) 
         source=str(file),
         problems=(*found.problems, *lost),
     )
-
-
-def _code_points(text: str) -> list[int]:
-    """By offset as Java counts it, the offset as Python does."""
-    found = []
-    for at, character in enumerate(text):
-        found += [at] * _units(character)
-    return [*found, len(text)]

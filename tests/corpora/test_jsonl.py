@@ -14,6 +14,7 @@ from spacy_clinner.corpora.checks import (
     RELATION_LEFT_OUT,
     RESULT_LEFT_OUT,
     SURFACE_DIFFERS,
+    UTF16,
 )
 from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Relation
@@ -361,3 +362,11 @@ def test_a_text_that_holds_no_span_is_not_what_was_annotated(file):
 
 def test_the_id_of_a_note_is_not_its_text(file):
     assert only(file(body_task(1, "All well today.", note_id="n1"))).text == "All well today."
+
+
+def test_offsets_that_count_utf16_are_repaired(file):
+    record = task(region("a", (7, 17), "PROBLEM", text="chest pain"))
+    record["data"]["text"] = "🦵🦵 - chest pain 🦵 chest pain"
+    note = only(file(record))
+    assert found(note) == [(5, 15, "PROBLEM")]
+    assert reasons(note) == [UTF16]
