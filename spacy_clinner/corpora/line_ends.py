@@ -23,7 +23,7 @@ def from_utf16(
     text: str, fragments: Sequence[Fragment], surface: str
 ) -> tuple[Fragment, ...] | None:
     """Count offsets anew, as if they counted units of UTF-16; as `recount`."""
-    return _moved(code_points(text), text, fragments, surface)
+    return _moved(code_points(text)[:-1], text, fragments, surface)
 
 
 def code_points(text: str) -> list[int]:
