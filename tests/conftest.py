@@ -42,15 +42,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--long"):
         left_out = pytest.mark.skip(reason="takes minutes: python -m pytest --long")
         for item in items:
-            if "long" in item.keywords:
+            if item.get_closest_marker("long"):
                 item.add_marker(left_out)
     # The long ones first, so that the other worker has something to do meanwhile.
-    items.sort(key=lambda item: "slow" not in item.keywords)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     missing = [name for name in CORPORA if not (ASSETS / name).is_dir()]
     if missing:
         absent = pytest.mark.skip(reason=f"assets/ lacks {', '.join(missing)}")
         for item in items:
-            if "corpora" in item.keywords:
+            if item.get_closest_marker("corpora"):
                 item.add_marker(absent)
 
 

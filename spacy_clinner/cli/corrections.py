@@ -46,6 +46,6 @@ def command(
     for change, count in found["label_changes"].items():
         typer.echo(f"{count} × {change}")
     if done.missing:
-        typer.echo(f"{done.missing} notes did not come back.")
+        typer.echo(f"{done.missing} notes did not come back, or nobody annotated them.")
     if done.minutes is not None:
         typer.echo(f"{done.minutes} minutes, {done.minutes / done.notes:.1f} a note")

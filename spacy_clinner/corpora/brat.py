@@ -1,5 +1,5 @@
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +34,7 @@ from spacy_clinner.corpora.note import (
     Relation,
 )
 from spacy_clinner.corpora.note_files import encode, file_name
-from spacy_clinner.corpora.standoff import Placed, parse_line, restore, write_lines
+from spacy_clinner.corpora.standoff import Placed, brat_names, parse_line, restore, write_lines
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import check_folder, folder_written_whole
 
@@ -93,7 +93,8 @@ def _read_note(
     if not text:
         raise ClinnerError(f"{source}: the file is empty.")
     if read_ann is None:
-        return Note(name, text, source=source, problems=(Problem(source, NO_ANNOTATION),))
+        nothing = (Problem(source, NO_ANNOTATION),)
+        return Note(name, text, annotated=False, source=source, problems=nothing)
     source = f"{path}/{name}.ann"
     problems: list[Problem] = []
     placed = list(_annotations(decode(read_ann(), source), source, problems))
@@ -112,6 +113,7 @@ def _read_note(
         normalizations=tuple(a for a in annotations if isinstance(a, Normalization)),
         comments=tuple(a for a in annotations if isinstance(a, Comment)),
         labels=whole.get("labels"),
+        annotated=whole.get("annotated", True),
         source=source,
         problems=(*problems, *unreadable, *unresolved(placed)),
     )
@@ -193,7 +195,7 @@ def _checked(where: str, annotation: Annotation, text: str, problems: list[Probl
     return where, span
 
 
-def write_brat(notes: Iterable[Note], folder: Path) -> None:
+def write_brat(notes: Iterable[Note], folder: Path, labels: Iterable[str] = ()) -> None:
     """Write notes as a brat corpus that `read_brat` reads back without loss.
 
     What brat has no place for (codes, labels with spaces, other ids than T1) is kept in comments
@@ -201,18 +203,22 @@ def write_brat(notes: Iterable[Note], folder: Path) -> None:
 
     notes (Iterable[Note]): The notes.
     folder (Path): A folder that is empty or not there yet; it appears once it is whole.
-    RAISES (ClinnerError): The folder holds something, or a text cannot be written as UTF-8.
+    labels (Iterable[str]): What annotators will choose from. Of what they give a span, brat's
+        spelling of one of these is read back as the label.
+    RAISES (ClinnerError): The folder holds something, a text cannot be written as UTF-8, or brat
+        would write two labels alike.
     """
     check_folder(folder)
+    spelled = brat_names(labels)
     with folder_written_whole(folder) as partial:
         names: set[str] = set()
         for note in notes:
-            _write_note(note, file_name(note.id, names), partial)
+            _write_note(note, file_name(note.id, names), partial, spelled)
 
 
-def _write_note(note: Note, name: str, folder: Path) -> None:
+def _write_note(note: Note, name: str, folder: Path, spelled: Mapping[str, str]) -> None:
     place = folder / name
     place.parent.mkdir(parents=True, exist_ok=True)
     place.with_name(f"{place.name}.txt").write_bytes(encode(note.text, note))
-    ann = "".join(f"{line}\n" for line in write_lines(note, name))
+    ann = "".join(f"{line}\n" for line in write_lines(note, name, spelled))
     place.with_name(f"{place.name}.ann").write_bytes(ann.encode())

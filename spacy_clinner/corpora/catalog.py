@@ -163,7 +163,8 @@ def _storable(note: Note) -> Note:
 
 
 def _held_out(notes: list[Note], corpus: Corpus) -> dict[str, str]:
-    unused = sorted({note.id for note in notes}, key=lambda i: sha256(i.encode()).hexdigest())
+    ids = {note.id for note in notes if note.annotated}
+    unused = sorted(ids, key=lambda i: sha256(i.encode()).hexdigest())
     if sum(corpus.holdout.values()) >= len(unused) > 0:
         raise ClinnerError(
             f"{corpus.name}: holdout asks for {sum(corpus.holdout.values())} of the "

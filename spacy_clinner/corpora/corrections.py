@@ -3,18 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import srsly
 
-from spacy_clinner.corpora.annotators import is_of
-from spacy_clinner.corpora.label_studio import annotator_of
+from spacy_clinner.corpora.draft import Draft
+from spacy_clinner.corpora.label_studio import finished, is_task
 from spacy_clinner.corpora.note import Fragment, Note
 from spacy_clinner.corpora.votes import VOTE
 from spacy_clinner.errors import ClinnerError
 
 OUTCOMES = ("accepted", "changed", "deleted", "added")
+# Where a span is, in characters that are no white space, and its label.
 Key = tuple[Fragment, str]
 
 
@@ -23,7 +25,7 @@ class Corrections:
     """What became of suggestions.
 
     notes, unchanged (int): Notes that came back, and those of them that nobody changed.
-    missing (int): Notes that were suggested and did not come back.
+    missing (int): Notes that were suggested and did not come back, or that nobody annotated.
     spans (dict[str, Counter[str]]): By label, how many were accepted, changed (in their offsets
         or their label), deleted or added; by the label as suggested, of those added as corrected.
     changes (Counter[str]): "PROBLEM -> TEST" for each label that became another.
@@ -68,22 +70,16 @@ def compare(suggested: Iterable[Note], corrected: Sequence[Note]) -> Corrections
     """Compare corrected notes with what was suggested for them.
 
     suggested (Iterable[Note]): `suggested.jsonl` of `clinner suggest`.
-    corrected (Sequence[Note]): What the tool exported, with the same ids or the same texts.
+    corrected (Sequence[Note]): What the tool exported, with the same texts but for white space;
+        of texts that occur often with the same ids, or in the same order.
     RETURNS (Corrections): The counts.
     RAISES (ClinnerError): Not one note came back, or the text of one is another.
     """
-    by_id = {note.id: note for note in corrected}
-    by_text = {note.text: note for note in corrected}
     done = Corrections()
-    for note in suggested:
-        back = by_id.get(note.id) or by_text.get(note.text)
-        if back is None:
+    for note, back in _pairs([*suggested], corrected):
+        if back is None or not back.annotated:
             done.missing += 1
             continue
-        if [*note.text.split()] != [*back.text.split()]:
-            raise ClinnerError(
-                f"{back.source}: note {note.id} has another text than the one that was suggested."
-            )
         before = (done.total(), done.links.copy(), done.said.copy())
         _count(note, back, done)
         done.notes += 1
@@ -93,9 +89,46 @@ def compare(suggested: Iterable[Note], corrected: Sequence[Note]) -> Corrections
     if not done.notes:
         raise ClinnerError(
             "none of the notes that were suggested is in what came back: neither ids nor texts "
-            "are the same."
+            "are the same, or nobody annotated them."
         )
     return done
+
+
+def _pairs(suggested: Sequence[Note], corrected: Sequence[Note]) -> list[tuple[Note, Note | None]]:
+    """Each note that was suggested, with what came back of it."""
+    left: dict[str, dict[str, Note]] = {}
+    for note in corrected:
+        alike = left.setdefault(_squeezed(note.text), {})
+        # What was annotated last counts.
+        if note.annotated or note.id not in alike:
+            alike[note.id] = note
+    own = [left.get(_squeezed(note.text), {}).pop(note.id, None) for note in suggested]
+    found = []
+    for note, back in zip(suggested, own, strict=True):
+        others = left.get(_squeezed(note.text))
+        if back is None and others:
+            back = others.pop(next(iter(others)))
+        found.append((note, back))
+    _check_texts([note for note, back in found if back is None], left, suggested)
+    return found
+
+
+def _check_texts(
+    missing: Sequence[Note], left: Mapping[str, Mapping[str, Note]], suggested: Sequence[Note]
+) -> None:
+    """Stop where the id of a note came back with a text that was not suggested: it may be a
+    number of the tool's own where the text is that of another note."""
+    known = {_squeezed(note.text) for note in suggested}
+    unknown = {n.id: n for text, notes in left.items() if text not in known for n in notes.values()}
+    for note in missing:
+        if back := unknown.get(note.id):
+            raise ClinnerError(
+                f"{back.source}: note {note.id} has another text than the one that was suggested."
+            )
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _count(note: Note, back: Note, done: Corrections) -> None:
@@ -105,26 +138,32 @@ def _count(note: Note, back: Note, done: Corrections) -> None:
     new = [key for key in dict.fromkeys(found.values()) if key not in kept]
     for _, label in kept:
         done.spans.setdefault(label, Counter())["accepted"] += 1
-    # What a span became: the new one that shares most with it.
-    became: dict[Key, Key] = {}
+    became = _became(lost, new)
     for key in lost:
-        label = key[1]
-        counts = done.spans.setdefault(label, Counter())
-        best = max(new, key=lambda other: (_shared(key, other), other[1] == key[1]), default=None)
-        if best is None or not _shared(key, best):
-            counts["deleted"] += 1
-            continue
-        new.remove(best)
-        became[key] = best
-        counts["changed"] += 1
-        if best[1] != label:
-            done.changes[f"{label} -> {best[1]}"] += 1
-    for _, label in new:
-        done.spans.setdefault(label, Counter())["added"] += 1
+        outcome = "changed" if key in became else "deleted"
+        done.spans.setdefault(key[1], Counter())[outcome] += 1
+        if key in became and became[key][1] != key[1]:
+            done.changes[f"{key[1]} -> {became[key][1]}"] += 1
+    for key in {*new} - {*became.values()}:
+        done.spans.setdefault(key[1], Counter())["added"] += 1
     links = {(now(h, became), now(t, became)) for h, t in _links(note, given)}
     done.links.update(_compared(links, _links(back, found)))
     said = {(now(key, became), name): value for (key, name), value in _said(note, given).items()}
     done.said.update(_compared_values(said, _said(back, found)))
+
+
+def _became(lost: Sequence[Key], new: Sequence[Key]) -> dict[Key, Key]:
+    """What spans became: of those that share characters, first those with the same label, then
+    those that share most."""
+    pairs = [(key, other) for key in lost for other in new if _shared(key, other)]
+    pairs.sort(key=lambda pair: (pair[0][1] != pair[1][1], -_shared(*pair)))
+    became: dict[Key, Key] = {}
+    taken: set[Key] = set()
+    for key, other in pairs:
+        if key not in became and other not in taken:
+            became[key] = other
+            taken.add(other)
+    return became
 
 
 def now(key: Key, became: Mapping[Key, Key]) -> Key:
@@ -133,7 +172,9 @@ def now(key: Key, became: Mapping[Key, Key]) -> Key:
 
 
 def _keys(note: Note) -> dict[str, Key]:
-    return {span.id: ((span.start, span.end), span.label) for span in note.spans}
+    # Some formats have other white space between sentences.
+    at = [0, *accumulate(not character.isspace() for character in note.text)]
+    return {span.id: ((at[span.start], at[span.end]), span.label) for span in note.spans}
 
 
 def _shared(key: Key, other: Key) -> int:
@@ -170,7 +211,8 @@ def minutes_of(path: Path, annotator: str | None = None) -> float | None:
     """How long annotators took, by Label Studio's own clock.
 
     path (Path): Its export in JSON.
-    annotator (str | None): Whose time counts; None or "vote" for everybody's.
+    annotator (str | None): Whose time counts; "vote" for everybody's, None for the first
+        annotation of each task, or its ground truth.
     RETURNS (float | None): Minutes; None for what other tools export, which measure nothing.
     """
     if path.suffix != ".json":
@@ -180,12 +222,14 @@ def minutes_of(path: Path, annotator: str | None = None) -> float | None:
     except ValueError:
         # Records line by line are no export of Label Studio.
         return None
-    seconds = [
-        float(annotation["lead_time"])
-        for task in (tasks if isinstance(tasks, list) else ())
-        for annotation in (task.get("annotations") or () if isinstance(task, dict) else ())
-        if isinstance(annotation, dict)
-        and isinstance(annotation.get("lead_time"), int | float)
-        and (annotator in (None, VOTE) or is_of(annotator_of(annotation), str(annotator)))
-    ]
+    times = []
+    for task in tasks if isinstance(tasks, list) else ():
+        if isinstance(task, dict) and is_task(task):
+            done = finished(task, Draft(str(path), ""))
+            if annotator is None:
+                done = done[:1]
+            elif annotator != VOTE:
+                done = [(who, made) for who, made in done if who == annotator]
+            times += [made.get("lead_time") for _, made in done]
+    seconds = [float(time) for time in times if isinstance(time, int | float)]
     return round(sum(seconds) / 60, 1) if seconds else None

@@ -15,7 +15,7 @@ from spacy.vocab import Vocab
 from spacy_clinner.annotation.said import get_relations
 from spacy_clinner.corpora.alignment import LINK_TWICE, RELATION, Aligner, Loss
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
-from spacy_clinner.corpora.duplicates import drop_duplicates, scored_texts
+from spacy_clinner.corpora.duplicates import drop_duplicates, drop_unannotated, scored_texts
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.files import written_whole
@@ -97,7 +97,9 @@ def convert(
     """
     done = Conversion()
     bins = {split: DocBin(store_user_data=True) for split in SPLITS}
-    notes = {part.name: list(read_splits(part)) for part in corpus.parts}
+    notes = {
+        part.name: list(drop_unannotated(read_splits(part), done.losses)) for part in corpus.parts
+    }
     scored = scored_texts(chain.from_iterable(notes.values()))
     for part in corpus.parts:
         aligned = _align(part, notes[part.name], scored, nlp, done)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spacy_clinner.corpora.checks import COMMENTS_LEFT_OUT, NO_ANNOTATION
+from spacy_clinner.corpora.checks import COMMENTS_LEFT_OUT
 from spacy_clinner.corpora.draft import Draft, Record, dicts, list_, record_
 from spacy_clinner.corpora.suggestions import ASSERTION, LINK, Palette, Suggestion
 from spacy_clinner.errors import ClinnerError
@@ -18,7 +18,7 @@ def record(suggestion: Suggestion, first_id: int) -> dict[str, Any]:
     """
     note = suggestion.note
     ids = {span.id: first_id + at for at, span in enumerate(note.spans)}
-    places = {span.id: [span.start, span.end] for span in note.spans}
+    places = {span.id: [span.start, span.end, span.label] for span in note.spans}
     return {
         "text": note.text,
         "note_id": note.id,
@@ -29,7 +29,8 @@ def record(suggestion: Suggestion, first_id: int) -> dict[str, Any]:
                 "start_offset": span.start,
                 "end_offset": span.end,
             }
-            for span in note.spans
+            # Where a project takes no spans that overlap, the first is kept.
+            for span in sorted(note.spans, key=lambda span: span.start - span.end)
         ],
         "relations": [
             {
@@ -85,7 +86,7 @@ def read_doccano(record: Record, draft: Draft) -> None:
     keys = ("entities", "label", "labels", "annotations")
     key = next((key for key in keys if key in record), None)
     if key is None:
-        draft.add_problem(NO_ANNOTATION)
+        draft.set_unannotated()
     for item in list_(record[key], draft.where) if key else []:
         if isinstance(item, list) and len(item) == 3:
             draft.add_span(*item)
@@ -102,9 +103,11 @@ def read_doccano(record: Record, draft: Draft) -> None:
                 draft.add_span(start, end, label, item.get("id"), item.get("text"))
     for relation in dicts(record.get("relations"), draft.where):
         draft.add_relation(relation.get("type"), relation.get("from_id"), relation.get("to_id"))
-    places = {span.fragments[0]: span.id for span in reversed(draft.spans)}
+    places = {str([span.start, span.end, span.label]): span.id for span in reversed(draft.spans)}
     for said in list_(record.get(ASSERTION), draft.where):
-        if isinstance(said, list) and len(said) == 3 and tuple(said[:2]) in places:
-            draft.add_attribute(ASSERTION, places[tuple(said[:2])], said[2])
+        if isinstance(said, list) and len(said) == 4:
+            *place, value = said
+            if target := places.get(str(place)):
+                draft.add_attribute(ASSERTION, target, value)
     if record.get("Comments") or record.get("comments"):
         draft.add_problem(COMMENTS_LEFT_OUT)

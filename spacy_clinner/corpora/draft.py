@@ -6,13 +6,14 @@ from typing import Any
 from spacy_clinner.corpora.checks import (
     LINE_ENDS,
     LINE_ENDS_LOST,
+    NO_ANNOTATION,
+    RELATION_LEFT_OUT,
     SURFACE_DIFFERS,
-    Annotation,
+    UTF16,
     check_fragments,
     surface_fault,
-    unresolved,
 )
-from spacy_clinner.corpora.line_ends import recount
+from spacy_clinner.corpora.line_ends import from_utf16, recount
 from spacy_clinner.corpora.note import Attribute, Fragment, Note, NoteSpan, Problem, Relation
 from spacy_clinner.errors import ClinnerError
 
@@ -24,6 +25,7 @@ class Draft:
     """A note in the making.
 
     labels (tuple[str, ...] | None): The labels that were looked for, where these are not all.
+    annotated (bool): Whether somebody annotated it.
     names (dict[str, str]): The record's own id of a span to ours.
     """
 
@@ -34,6 +36,7 @@ class Draft:
     attributes: list[Attribute] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     labels: tuple[str, ...] | None = None
+    annotated: bool = True
     names: dict[str, str] = field(default_factory=dict)
 
     def add_span(self, start: Any, end: Any, label: Any, key: Any = None, text: Any = None) -> None:
@@ -50,12 +53,13 @@ class Draft:
         surface = text if isinstance(text, str) else None
         fragments: tuple[Fragment, ...] = ((start, end),)
         fault = None
-        # Label Studio writes "\n" out, and squeezes white space.
-        given = (surface or "").replace("\\n", " ")
+        given = plain(surface or "")
         if surface and surface_fault(given, self.text, fragments) == SURFACE_DIFFERS:
-            moved = recount(self.text, fragments, given)
-            fault = LINE_ENDS if moved else SURFACE_DIFFERS
-            fragments = moved or fragments
+            fault = SURFACE_DIFFERS
+            for count, reason in ((recount, LINE_ENDS), (from_utf16, UTF16)):
+                if moved := count(self.text, fragments, given):
+                    fragments, fault = moved, reason
+                    break
         check_fragments(fragments, self.text, self.where)
         if fault == SURFACE_DIFFERS and "\r\n" in self.text:
             self.add_problem(LINE_ENDS_LOST)
@@ -68,7 +72,11 @@ class Draft:
             self.problems.append(Problem(self.where, fault, span))
 
     def add_relation(self, label: Any, head: Any, tail: Any) -> None:
-        head, tail = (self.names.get(str(end), str(end)) for end in (head, tail))
+        """A link between spans by the record's own ids of them; a problem where one is no span."""
+        head, tail = (self.names.get(str(end)) for end in (head, tail))
+        if head is None or tail is None:
+            self.add_problem(RELATION_LEFT_OUT)
+            return
         name = label if isinstance(label, str) and label else "relation"
         self.relations.append(Relation(f"R{len(self.relations) + 1}", name, head, tail))
 
@@ -79,8 +87,12 @@ class Draft:
     def add_problem(self, reason: str) -> None:
         self.problems.append(Problem(self.where, reason))
 
+    def set_unannotated(self) -> None:
+        """Nobody annotated the note."""
+        self.annotated = False
+        self.add_problem(NO_ANNOTATION)
+
     def note(self, name: str) -> Note:
-        annotations: list[Annotation] = [*self.spans, *self.relations, *self.attributes]
         return Note(
             name,
             self.text,
@@ -88,9 +100,15 @@ class Draft:
             tuple(self.relations),
             tuple(self.attributes),
             labels=self.labels,
+            annotated=self.annotated,
             source=self.where,
-            problems=(*self.problems, *unresolved((self.where, a) for a in annotations)),
+            problems=tuple(self.problems),
         )
+
+
+def plain(words: str) -> str:
+    """The words of a span: Label Studio writes "\\n" out, and squeezes white space."""
+    return words.replace("\\n", " ")
 
 
 def record_(item: Any, where: str) -> Record:

@@ -1,12 +1,30 @@
-"""Texts that stand more than once in a corpus, or in several corpora of a mixture."""
+"""Notes to leave out: what nobody annotated, and texts that a corpus or a mixture has twice."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
 from spacy_clinner.corpora.alignment import Loss
+from spacy_clinner.corpora.checks import NO_ANNOTATION
 from spacy_clinner.corpora.note import Note
 
 NOTE = "duplicate note"
+UNANNOTATED = f"note left out: {NO_ANNOTATION}"
 SCORED_FIRST = ("test", "dev", "train")
+
+
+def drop_unannotated(
+    notes: Iterable[tuple[str, Note]], losses: list[Loss]
+) -> Iterator[tuple[str, Note]]:
+    """The notes that somebody annotated: of others nobody said that nothing is in them.
+
+    notes (Iterable[tuple[str, Note]]): Split and note.
+    losses (list[Loss]): A line is appended for every note left out.
+    YIELDS (tuple[str, Note]): Split and note, in the given order.
+    """
+    for split, note in notes:
+        if note.annotated:
+            yield split, note
+        else:
+            losses.append(Loss(note.id, note.source, None, None, None, None, "", UNANNOTATED))
 
 
 def text_key(note: Note) -> str:

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from spacy_clinner.corpora.annotators import Annotated, decide, is_of
+from spacy_clinner.corpora.annotators import Annotated, decide, full_name
 from spacy_clinner.corpora.bioc import read_bioc
 from spacy_clinner.corpora.brat import brat_by_annotator, read_brat, write_brat
 from spacy_clinner.corpora.checks import flag_duplicate_ids
@@ -64,7 +64,7 @@ def _of(path: Path, format: str, annotator: str) -> Iterator[Note]:
         )
     found = list(BY_ANNOTATOR[format](path))
     names = {who for who, _ in found if who is not None}
-    if annotator != VOTE and not any(is_of(who, annotator) for who in names):
+    if annotator != VOTE and full_name(names, annotator) is None:
         raise ClinnerError(
             f"{path}: nothing by an annotator {annotator!r}; there is something by "
             f"{', '.join(sorted(names)) or 'nobody who is named'}."

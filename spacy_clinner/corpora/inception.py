@@ -1,16 +1,23 @@
-"""INCEpTION: CAS in UIMA's JSON or XMI, by dkpro-cassis, and the layers of a project."""
+"""INCEpTION: CAS in UIMA's JSON or XMI, by dkpro-cassis."""
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy_clinner.corpora.annotators import Annotated, of_project
-from spacy_clinner.corpora.checks import RESULT_LEFT_OUT, Annotation, flag_duplicate_ids, unresolved
+from spacy_clinner.corpora.checks import (
+    FEATURE_LEFT_OUT,
+    RESULT_LEFT_OUT,
+    Annotation,
+    flag_duplicate_ids,
+    unresolved,
+)
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Problem, Relation
-from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
+from spacy_clinner.corpora.note_files import file_names
+from spacy_clinner.corpora.suggestions import ASSERTION, Suggestion
 from spacy_clinner.errors import ClinnerError
 
 if TYPE_CHECKING:
@@ -25,16 +32,25 @@ PLAIN = ("uima.", SEGMENTS, METADATA, "de.tudarmstadt.ukp.clarin.webanno.api.typ
 # What a feature that holds the label of a span may be called, the first that is there.
 LABELS = ("label", "value", "identifier", "category")
 ENDS = ("Governor", "Dependent")
-# The settings of a project, beside its documents.
-PROJECT = "exportedproject"
+NUMBERS = {
+    f"uima.cas.{name}"
+    for name in ("Boolean", "Byte", "Short", "Integer", "Long", "Float", "Double")
+}
+# Where an annotation is, and what it links.
+BUILT_IN = {"begin", "end", "sofa", *ENDS}
+# Beside the documents of a project, its settings, and the layers that `clinner suggest` writes;
+# folders of documents as they were annotated, and as they were imported.
+PROJECT, LAYERS = "exportedproject", "layers.json"
+PROJECT_FOLDERS, SOURCE = ("annotation", "curation"), "source"
 
 
 def read_inception(path: Path) -> Iterator[Note]:
     """Read what INCEpTION exports as UIMA CAS: JSON, or XMI with its type system.
 
     Every annotation of a custom layer is a span, with its label from the feature `label` or
-    `value`, or else the only one that holds a word, or the name of the layer; its other features
-    are attributes. Relation layers are relations.
+    `value`, or else the only one of words, or the name of the layer; its other features are
+    attributes, but for references to others and lists. Relation layers are relations. Documents
+    as they were imported, in the folder `source` of a project, are left out.
 
     path (Path): A file (`.json`, `.xmi` or `.zip`), or a folder of them at any depth.
     YIELDS (Note): One per document; its id is the title of the document.
@@ -53,7 +69,7 @@ def inception_by_annotator(path: Path) -> Iterator[Annotated]:
     """
     if not path.exists():
         raise ClinnerError(f"{path}: missing.")
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if _is_cas(p))
+    files = [path] if path.is_file() else _documents(p for p in path.rglob("*") if p.is_file())
     found = [named for file in files for named in _read(file)]
     if not found:
         raise ClinnerError(
@@ -67,6 +83,8 @@ def _read(file: Path) -> Iterator[tuple[Path, Note]]:
     try:
         for name, cas in _loaded(file):
             yield name, note_of(cas, file)
+    except ClinnerError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile,
             SyntaxError, _cassis().typesystem.TypeNotFoundError) as error:  # fmt: skip
         raise ClinnerError(
@@ -75,9 +93,17 @@ def _read(file: Path) -> Iterator[tuple[Path, Note]]:
         ) from None
 
 
-def _is_cas(path: Path) -> bool:
-    settings = path.name == LAYERS or path.name.startswith(PROJECT)
-    return path.suffix in (".json", ".xmi", ".zip") and not settings
+def _documents(files: Iterable[Path]) -> list[Path]:
+    """Those files that are documents as somebody annotated them, not settings of a project, nor
+    what was imported into it."""
+    found = sorted(file for file in files if file.suffix in (".json", ".xmi", ".zip"))
+    projects = {f.parents[2] for f in found if f.parent.parent.name in PROJECT_FOLDERS}
+    return [
+        file
+        for file in found
+        if not (file.name == LAYERS or file.name.startswith(PROJECT))
+        and not (file.parent.name == SOURCE and file.parent.parent in projects)
+    ]
 
 
 def _loaded(file: Path) -> Iterator[tuple[Path, "Cas"]]:
@@ -85,25 +111,36 @@ def _loaded(file: Path) -> Iterator[tuple[Path, "Cas"]]:
     cassis = _cassis()
     if file.suffix == ".zip":
         with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
+            names = [name for name in archive.namelist() if not name.endswith("/")]
             xml = next((n for n in names if n.lower().endswith("typesystem.xml")), None)
             types = xml and cassis.load_typesystem(io.BytesIO(archive.read(xml)))
-            for name in filter(_is_cas, map(Path, names)):
+            for name in _documents(map(Path, names)):
                 data = io.BytesIO(archive.read(name.as_posix()))
                 # A document's folder may hold a zip for each annotator, with the name of this one.
                 place = name if name.parent.name else file.with_name(name.name)
                 if name.suffix == ".xmi":
+                    if types is None:
+                        raise _without_types(file)
                     yield place, cassis.load_cas_from_xmi(data, typesystem=types)
                 elif name.suffix == ".json":
                     yield place, cassis.load_cas_from_json(data)
     elif file.suffix == ".xmi":
         beside = file.with_name("TypeSystem.xml")
+        if not beside.is_file():
+            raise _without_types(file)
         with beside.open("rb") as types_file, file.open("rb") as data_file:
             types = cassis.load_typesystem(types_file)
             yield file, cassis.load_cas_from_xmi(data_file, typesystem=types)
     else:
         with file.open("rb") as data_file:
             yield file, cassis.load_cas_from_json(data_file)
+
+
+def _without_types(file: Path) -> ClinnerError:
+    return ClinnerError(
+        f"{file}: its TypeSystem.xml is missing. Put it beside the .xmi file, as INCEpTION exports "
+        f"it, or export as UIMA CAS JSON, which has its types in it."
+    )
 
 
 def note_of(cas: "Cas", file: Path) -> Note:
@@ -119,17 +156,17 @@ def note_of(cas: "Cas", file: Path) -> Note:
     problems: list[Problem] = []
     ids: dict[int, str] = {}
     text = str(cas.sofa_string or "")
+    where = str(file)
     links = [a for a in found if all(_has(a, end) for end in ENDS)]
     for annotation in sorted(
         (a for a in found if a not in links and _has(a, "begin")), key=lambda a: (a.begin, a.end)
     ):
-        features = _features(annotation)
-        name = next((n for n in LABELS if n in features), None)
-        if name is None and len(features) == 1:
-            (name,) = features
-        label = features.pop(name) if name else str(annotation.type.name).rsplit(".", 1)[-1]
+        features, left_out = _features(annotation)
+        problems += [Problem(where, FEATURE_LEFT_OUT)] * left_out
+        name = label_feature(_words(annotation.type))
+        label = features.pop(name, "") or str(annotation.type.name).rsplit(".", 1)[-1]
         if annotation.begin >= annotation.end:
-            problems.append(Problem(str(file), RESULT_LEFT_OUT))
+            problems.append(Problem(where, RESULT_LEFT_OUT))
             continue
         span = NoteSpan(f"T{len(spans) + 1}", label, ((annotation.begin, annotation.end),))
         spans.append(span)
@@ -140,9 +177,10 @@ def note_of(cas: "Cas", file: Path) -> Note:
     for link in links:
         head, tail = (getattr(link, end) for end in ENDS)
         head, tail = (ids.get(getattr(end, "xmiID", -1), "") for end in (head, tail))
-        label = next(iter(_features(link).values()), "relation")
+        features, left_out = _features(link)
+        label = features.pop(label_feature(_words(link.type)), "") or "relation"
+        problems += [Problem(where, FEATURE_LEFT_OUT)] * (left_out + len(features))
         relations.append(Relation(f"R{len(relations) + 1}", label, head, tail))
-    where = str(file)
     annotations: list[Annotation] = [*spans, *attributes, *relations]
     lost = unresolved((where, annotation) for annotation in annotations)
     return Note(
@@ -159,41 +197,79 @@ def note_of(cas: "Cas", file: Path) -> Note:
 def _title(cas: "Cas") -> str | None:
     for annotation in cas.select_all_annotations():
         if str(annotation.type.name).startswith(METADATA) and _has(annotation, "documentTitle"):
-            title = annotation.documentTitle
-            return str(title).removesuffix(".json").removesuffix(".xmi").removesuffix(".txt")
+            return document_id(str(annotation.documentTitle))
     return None
 
 
-def _features(annotation: Any) -> dict[str, str]:
-    """The features of an annotation that hold a word."""
-    names = (
-        feature.name for feature in annotation.type.all_features if feature.rangeType.name == STRING
-    )
-    values = {name: getattr(annotation, name) for name in names}
-    return {name: str(value) for name, value in values.items() if value}
+def document_id(name: str) -> str:
+    """The id of a note, by the name of its document.
+
+    name (str): The name, as it was imported or is exported.
+    RETURNS (str): The name without its endings.
+    """
+    for ending in (".tsv", ".json", ".xmi", ".txt"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def label_feature(names: Sequence[str]) -> str:
+    """Which feature of a layer holds the label of its spans.
+
+    names (Sequence[str]): The features of words that the layer has.
+    RETURNS (str): One of these, or "" where none can be told from the others.
+    """
+    found = next((name for name in LABELS if name in names), None)
+    return found or (names[0] if len(names) == 1 else "")
+
+
+def _words(kind: Any) -> list[str]:
+    """The features of a type that are words, those of a closed list included."""
+    ranges = {feature.name: feature.rangeType for feature in kind.all_features}
+    return [name for name, of in ranges.items() if of.name == STRING or of.supertype.name == STRING]
+
+
+def _features(annotation: Any) -> tuple[dict[str, str], int]:
+    """What is said of an annotation by its features, and how many others have a value.
+
+    A choice that is false is what all are that nobody made.
+    """
+    words = _words(annotation.type)
+    found: dict[str, str] = {}
+    lost = 0
+    for feature in annotation.type.all_features:
+        value = getattr(annotation, feature.name)
+        if feature.name in BUILT_IN or value in (None, False, ""):
+            continue
+        if feature.name in words or feature.rangeType.name in NUMBERS:
+            found[feature.name] = "true" if value is True else str(value)
+        else:
+            lost += 1
+    return found, lost
 
 
 def _has(annotation: Any, feature: str) -> bool:
     return getattr(annotation, feature, None) is not None
 
 
-LAYERS = "layers.json"
-
-
 def write_cas(suggestions: Iterable[Suggestion], folder: Path) -> None:
     """Write documents with what is suggested for them, as UIMA CAS JSON.
 
     suggestions (Iterable[Suggestion]): What is suggested.
-    folder (Path): The folder, which gets a file for each.
+    folder (Path): The folder, which gets a file for each, with a name like the note's id.
     RAISES (ClinnerError): dkpro-cassis is not installed.
     """
     cassis = _cassis()
     types = cassis_types()
-    for at, suggestion in enumerate(suggestions, 1):
-        cas = cas_of(suggestion, types)
-        cas.to_json(
-            folder / f"{at:05}.json", type_system_mode=cassis.typesystem.TypeSystemMode.MINIMAL
-        )
+    mode = cassis.typesystem.TypeSystemMode.MINIMAL
+    suggestions = list(suggestions)
+    names = document_names(suggestion.note.id for suggestion in suggestions)
+    for name, suggestion in zip(names, suggestions, strict=True):
+        cas_of(suggestion, types).to_json(folder / f"{name}.json", type_system_mode=mode)
+
+
+def document_names(ids: Iterable[str]) -> Iterator[str]:
+    """The names of documents without their ending, as `file_names` has them, all in one folder."""
+    return file_names(name.replace("/", "_") for name in ids)
 
 
 def cassis_types() -> Any:
@@ -244,80 +320,6 @@ def cas_of(suggestion: Suggestion, types: Any) -> "Cas":
         )
         cas.add(made_link)
     return cas
-
-
-def layers(palette: Palette) -> list[dict[str, Any]]:
-    """The layers of a project, for Settings, Layers, Import.
-
-    palette (Palette): What annotators choose from.
-    RETURNS (list[dict[str, Any]]): As INCEpTION exports layers.
-    """
-    labels = _feature("label", _tags("clinner labels", palette.labels))
-    assertion = _feature(ASSERTION, _tags("clinner assertions", ASSERTIONS))
-    found = [_layer(SPAN, "Clinner", "span", [labels, assertion])]
-    if palette.pairs:
-        link = _feature("label", _tags("clinner links", [LINK]))
-        attached = {"attach_type": {"name": SPAN, "project_name": None}}
-        found.append(_layer(RELATION, "Clinner link", "relation", [link]) | attached)
-    return found
-
-
-def _layer(name: str, shown: str, kind: str, features: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "uiName": shown,
-        "type": kind,
-        "features": features,
-        "description": None,
-        "enabled": True,
-        "built_in": False,
-        "readonly": False,
-        "attach_type": None,
-        "attach_feature": None,
-        "allow_stacking": True,
-        "cross_sentence": True,
-        "show_hover": True,
-        "anchoring_mode": "TOKENS",
-        "overlap_mode": "ANY_OVERLAP",
-        "validation_mode": "NEVER",
-        "lock_to_token_offset": False,
-        "multiple_tokens": True,
-        "linked_list_behavior": False,
-        "on_click_javascript_action": None,
-        "traits": None,
-    }
-
-
-def _feature(name: str, tags: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "uiName": name,
-        "type": STRING,
-        "enabled": True,
-        "visible": True,
-        "include_in_hover": False,
-        "required": False,
-        "remember": False,
-        "curatable": True,
-        "description": None,
-        "tag_set": tags,
-        "multi_value_mode": "NONE",
-        "link_mode": "NONE",
-        "link_type_name": None,
-        "link_type_role_feature_name": None,
-        "link_type_target_feature_name": None,
-        "traits": None,
-    }
-
-
-def _tags(name: str, values: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "description": None,
-        "language": "en",
-        "create_tag": False,
-        "tags": [{"tag_name": value, "tag_description": None} for value in values],
-    }
 
 
 def _cassis() -> Any:

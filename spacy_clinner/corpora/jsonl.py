@@ -9,11 +9,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from spacy_clinner.corpora.annotators import Annotated, decide, first
-from spacy_clinner.corpora.checks import NO_ANNOTATION, check_fragments, flag_duplicate_ids
+from spacy_clinner.corpora.annotators import Annotated, Session, decide, first
+from spacy_clinner.corpora.checks import check_fragments, flag_duplicate_ids
 from spacy_clinner.corpora.doccano import by_user, read_doccano
 from spacy_clinner.corpora.draft import Draft, Record, record_
-from spacy_clinner.corpora.label_studio import finished, read_annotation, text_of
+from spacy_clinner.corpora.label_studio import NOTE_ID, finished, is_task, read_annotation, text_key
 from spacy_clinner.corpora.lines import read_lines
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.prodigy import read_prodigy
@@ -47,10 +47,9 @@ def read_jsonl(path: Path, annotator: str | None = None) -> Iterator[Note]:
     RAISES (ClinnerError): The file is missing, empty, not UTF-8 or not JSON, a record is of no
         known shape, or a span has no label or impossible offsets.
     """
-    records = (record for file in _files(path) for record in _notes(file))
-    if annotator is None:
-        return flag_duplicate_ids(map(first, records))
-    return flag_duplicate_ids(decide(chain.from_iterable(records), annotator))
+    if annotator is not None:
+        return flag_duplicate_ids(decide(jsonl_by_annotator(path), annotator))
+    return flag_duplicate_ids(first(notes) for file in _files(path) for notes in _notes(file))
 
 
 def jsonl_by_annotator(path: Path) -> Iterator[Annotated]:
@@ -62,11 +61,13 @@ def jsonl_by_annotator(path: Path) -> Iterator[Annotated]:
     without its ending, as in what doccano exports of a project with several annotators.
 
     path (Path): As `read_jsonl` takes it.
-    YIELDS (tuple[str | None, Note]): The annotator, and the note as this one left it.
+    YIELDS (tuple[str | None, Note]): The annotator, and the note as this one left it; of records
+        that have no id, those with one text have one.
     RAISES (ClinnerError): As `read_jsonl`.
     """
+    alike: dict[str, str] = {}
     for file in _files(path):
-        for record in _notes(file):
+        for record in _notes(file, alike):
             for who, note in record:
                 yield who or (file.name.split(".")[0] if path.is_dir() else None), note
 
@@ -92,12 +93,17 @@ def write_jsonl(notes: Iterable[Note], path: Path) -> None:
         partial.write_text("".join(lines), encoding="ascii", newline="\n")
 
 
-def _notes(path: Path) -> Iterator[list[Annotated]]:
-    """Of each record the note, or those of its annotators."""
+def _notes(path: Path, alike: dict[str, str] | None = None) -> Iterator[list[Annotated]]:
+    """Of each record the note, or those of its annotators.
+
+    alike (dict[str, str] | None): By text the id of records that have none, changed in place; None
+        where each gets another.
+    """
     stem = path.name.split(".")[0]
     left_out: Counter[str] = Counter()
     number = 0
-    for number, (where, record) in enumerate(_records(path), 1):
+    records, key = _with_text_key(_records(path))
+    for number, (where, record) in enumerate(records, 1):
         answer = record.get("answer", "accept")
         if answer != "accept":
             left_out[str(answer)] += 1
@@ -106,7 +112,11 @@ def _notes(path: Path) -> Iterator[list[Annotated]]:
         elif OWN in record:
             yield [(None, _own(record, where))]
         else:
-            yield _read(record, Draft(where, _text(record, where)), f"{stem}-{number}")
+            draft = Draft(where, _text(record, where, key))
+            name = f"{stem}-{number}"
+            yield _read(
+                record, draft, name if alike is None else alike.setdefault(draft.text, name)
+            )
     if not number:
         raise ClinnerError(f"{path}: an empty list, no record in it.")
     if left_out:
@@ -114,14 +124,27 @@ def _notes(path: Path) -> Iterator[list[Annotated]]:
         logger.warning("%s: examples not accepted, left out: %s", path, counts)
 
 
+def _with_text_key(
+    records: Iterator[tuple[str, Record]],
+) -> tuple[Iterable[tuple[str, Record]], str | None]:
+    """The records, and for tasks of Label Studio the name of their text."""
+    for where, record in records:
+        if is_task(record):
+            tasks = [(where, record), *records]
+            return tasks, text_key(task for task in tasks if is_task(task[1]))
+        return chain([(where, record)], records), None
+    return [], None
+
+
 def _read(record: Record, draft: Draft, unnamed: str) -> list[Annotated]:
     """The notes of a record of a tool."""
     name = _id(record) or unnamed
-    if "annotations" in record and isinstance(record.get("data"), dict):
+    if is_task(record):
         return _label_studio(record, draft, name)
     if "spans" in record:
         read_prodigy(record, draft)
-        return [(_annotator(record, PRODIGY), draft.note(name))]
+        who = _annotator(record, PRODIGY)
+        return [(None if who is None else Session(who), draft.note(name))]
     found = []
     for user, own in by_user(record):
         of_user = Draft(draft.where, draft.text)
@@ -186,11 +209,11 @@ def _own(record: Record, where: str) -> Note:
     return replace(note, source=note.source or where)
 
 
-def _text(record: Record, where: str) -> str:
-    """The text: `text`, in `data` for Label Studio, where it may have another name; old versions
-    of doccano have it as `data`."""
+def _text(record: Record, where: str, key: str | None) -> str:
+    """The text: `text`, in `data` for Label Studio, where it may have another name (`key`); old
+    versions of doccano have it as `data`."""
     data = record.get("data")
-    text = record.get("text", text_of(record, where) if isinstance(data, dict) else data)
+    text = record.get("text", data.get(key or "text") if isinstance(data, dict) else data)
     if not isinstance(text, str):
         raise ClinnerError(
             f"{where}: no text. Known are clinner's own records, Prodigy (`text`, `spans`), "
@@ -210,7 +233,7 @@ def _label_studio(record: Record, draft: Draft, name: str) -> list[Annotated]:
         read_annotation(annotation, own)
         found.append((who, own.note(name)))
     if not found:
-        draft.add_problem(NO_ANNOTATION)
+        draft.set_unannotated()
         found.append((None, draft.note(name)))
     return found
 
@@ -232,6 +255,6 @@ def _id(record: Record) -> str | None:
     """What `clinner suggest` gave the tool as `note_id`, or else the tool's own number."""
     places = [record, *(record.get(key) for key in ("data", "meta"))]
     known = [place for place in places if isinstance(place, dict)]
-    found = [place["note_id"] for place in known if place.get("note_id") is not None]
+    found = [place[NOTE_ID] for place in known if place.get(NOTE_ID) is not None]
     found += [record.get("id"), *(p.get("id") for p in known[1:] if p is record.get("meta"))]
     return next((str(name) for name in found if name is not None), None)

@@ -1,13 +1,23 @@
 """Label Studio: tasks with predictions, the configuration of labels, and what comes back."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from spacy_clinner.corpora.checks import CANCELLED, RESULT_LEFT_OUT
-from spacy_clinner.corpora.draft import Draft, Record, dicts, list_
+from spacy_clinner.corpora.checks import (
+    CANCELLED,
+    OTHER_ANNOTATOR,
+    RESULT_LEFT_OUT,
+    SURFACE_DIFFERS,
+    surface_fault,
+)
+from spacy_clinner.corpora.draft import Draft, Record, dicts, list_, plain
 from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
 from spacy_clinner.errors import ClinnerError
+
+# Where a task has the id that `clinner suggest` gave it.
+NOTE_ID = "note_id"
 
 
 def task(suggestion: Suggestion, model: str) -> dict[str, Any]:
@@ -34,7 +44,7 @@ def task(suggestion: Suggestion, model: str) -> dict[str, Any]:
     prediction: dict[str, Any] = {"model_version": model, "result": results}
     if suggestion.expected_errors is not None:
         prediction["score"] = round(1.0 / (1.0 + suggestion.expected_errors), 4)
-    return {"data": {"text": note.text, "note_id": note.id}, "predictions": [prediction]}
+    return {"data": {"text": note.text, NOTE_ID: note.id}, "predictions": [prediction]}
 
 
 def _result(region: str, control: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -54,81 +64,98 @@ def config(palette: Palette) -> str:
     for label, color in palette.colors.items():
         ET.SubElement(labels, "Label", value=label, background=color)
     ET.SubElement(view, "Text", name="text", value="$text")
-    asked = {"perRegion": "true", "choice": "single-radio", "whenTagName": "label"}
-    asked["whenLabelValue"] = ",".join(palette.judged)
-    choices = ET.SubElement(view, "Choices", {"name": ASSERTION, "toName": "text", **asked})
-    _add(choices, ASSERTIONS)
+    if palette.judged:
+        asked = {"perRegion": "true", "choice": "single-radio", "whenTagName": "label"}
+        asked["whenLabelValue"] = ",".join(palette.judged)
+        choices = ET.SubElement(view, "Choices", {"name": ASSERTION, "toName": "text", **asked})
+        for value in ASSERTIONS:
+            ET.SubElement(choices, "Choice", value=value)
     ET.indent(view)
     return ET.tostring(view, encoding="unicode") + "\n"
 
 
-def _add(choices: ET.Element, values: Iterable[str]) -> None:
-    for value in values:
-        ET.SubElement(choices, "Choice", value=value)
-
-
-def finished(record: Record, draft: Draft) -> list[tuple[str, Record]]:
+def finished(record: Record, draft: Draft) -> list[tuple[str | None, Record]]:
     """The annotations of a task that count.
 
     record (dict[str, Any]): The task.
-    draft (Draft): Its note, which gets a problem for each annotation that was cancelled.
-    RETURNS (list[tuple[str, dict[str, Any]]]): Who made each, by e-mail address or number, and
-        the annotation; one that is marked as ground truth comes first.
+    draft (Draft): Its note, which gets a problem for each other annotation: one that was cancelled,
+        or that its annotator made anew.
+    RETURNS (list[tuple[str | None, dict[str, Any]]]): Who made each, by e-mail address or number,
+        and the annotation; one that is marked as ground truth comes first.
     """
-    done = []
+    done: list[tuple[str | None, Record]] = []
     for annotation in dicts(record["annotations"], draft.where):
         if annotation.get("was_cancelled"):
             draft.add_problem(CANCELLED)
         else:
             done.append((annotator_of(annotation), annotation))
-    return sorted(done, key=lambda pair: not pair[1].get("ground_truth"))
+    # Of one annotator the ground truth counts, or else what was made last.
+    done.sort(key=_is_truth)
+    last = {at if who is None else who: (who, made) for at, (who, made) in enumerate(done)}
+    for _ in range(len(done) - len(last)):
+        draft.add_problem(OTHER_ANNOTATOR)
+    return sorted(last.values(), key=_is_truth, reverse=True)
 
 
-def annotator_of(annotation: Record) -> str:
+def _is_truth(pair: tuple[str | None, Record]) -> bool:
+    return bool(pair[1].get("ground_truth"))
+
+
+def annotator_of(annotation: Record) -> str | None:
     """Who made an annotation.
 
     annotation (dict[str, Any]): The annotation.
-    RETURNS (str): The e-mail address where the export has it, or else the number.
+    RETURNS (str | None): The e-mail address where the export has it, or else the number.
     """
     by = annotation.get("completed_by")
     if isinstance(by, dict):
         by = by.get("email") or by.get("id")
-    return str(by)
+    return None if by is None else str(by)
 
 
-def text_of(record: Record, where: str) -> Any:
-    """The text that was annotated, which may have any name in `data`.
+def is_task(record: Record) -> bool:
+    """Whether a record is a task of Label Studio with its annotations."""
+    return "annotations" in record and isinstance(record.get("data"), dict)
 
-    record (dict[str, Any]): The task.
-    where (str): "file:line", for the error.
-    RETURNS (Any): `data.text`, or else the one that holds the words of all spans; None where no
-        value is a text.
+
+def text_key(tasks: Iterable[tuple[str, Record]]) -> str | None:
+    """The name in `data` of the text that was annotated, which may be any.
+
+    tasks (Iterable[tuple[str, dict[str, Any]]]): "file:line" and task, of one project.
+    RETURNS (str | None): The name of the text in which most spans have the words that the export
+        gives for them, `text` among several; None where no value is a text.
     RAISES (ClinnerError): Several could be it.
     """
-    data = record["data"]
-    if "text" in data:
-        return data["text"]
-    texts = {key: value for key, value in data.items() if isinstance(value, str)}
-    fitting = [key for key, text in texts.items() if _holds_spans(text, record)]
-    if len(texts) > 1 and len(fitting) != 1:
+    fitting: Counter[str] = Counter()
+    first = ""
+    for where, record in tasks:
+        first = first or where
+        texts = {k: v for k, v in record["data"].items() if isinstance(v, str) and k != NOTE_ID}
+        places = list(_places(record, where))
+        for key, text in texts.items():
+            fitting[key] += sum(_is_at(*place, text) for place in places)
+    most = max(fitting.values(), default=0)
+    best = [key for key, count in fitting.items() if count == most]
+    if len(best) > 1 and "text" not in best:
         raise ClinnerError(
-            f"{where}: `data` has no `text`, and several that could be it: {', '.join(texts)}. "
+            f"{first}: `data` has no `text`, and several that could be it: {', '.join(best)}. "
             f"Rename the one that was annotated to `text`."
         )
-    return texts[fitting[0]] if len(texts) > 1 else next(iter(texts.values()), None)
+    return "text" if "text" in best else next(iter(best), None)
 
 
-def _holds_spans(text: str, record: Record) -> bool:
-    found = False
-    for annotation in record.get("annotations") or ():
-        for result in annotation.get("result") or ():
-            value = result.get("value") or {}
+def _places(record: Record, where: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and words of the spans of a task that have all three."""
+    for annotation in dicts(record["annotations"], where):
+        for result in dicts(annotation.get("result"), where):
+            value = result["value"] if isinstance(result.get("value"), dict) else {}
             words, start, end = (value.get(key) for key in ("text", "start", "end"))
             if isinstance(words, str) and isinstance(start, int) and isinstance(end, int):
-                found = True
-                if text[start:end] != words:
-                    return False
-    return found
+                yield start, end, words
+
+
+def _is_at(start: int, end: int, words: str, text: str) -> bool:
+    return surface_fault(plain(words), text, [(start, end)]) != SURFACE_DIFFERS
 
 
 def read_annotation(annotation: Record, draft: Draft) -> None:
@@ -155,7 +182,7 @@ def read_annotation(annotation: Record, draft: Draft) -> None:
 
 
 def _labels(value: Record, draft: Draft) -> list[Any]:
-    return list_(value.get("labels") or value.get("hypertextlabels"), draft.where)
+    return list_(value.get("labels"), draft.where)
 
 
 def _add_relations(result: Record, draft: Draft) -> None:

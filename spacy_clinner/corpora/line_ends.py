@@ -1,4 +1,5 @@
-"""Offsets that were counted with other line ends than the text has ("\\r\\n" as one or as two)."""
+"""Offsets that were counted in another way: with other line ends than the text has ("\\r\\n" as one
+or as two), or in units of UTF-16, as JavaScript and Java count."""
 
 from collections.abc import Sequence
 
@@ -15,7 +16,25 @@ def recount(text: str, fragments: Sequence[Fragment], surface: str) -> tuple[Fra
     RETURNS (tuple[tuple[int, int], ...] | None): Offsets that do; None where line ends are not
         the reason.
     """
-    places = _places(text)
+    return _moved(_places(text), text, fragments, surface)
+
+
+def from_utf16(
+    text: str, fragments: Sequence[Fragment], surface: str
+) -> tuple[Fragment, ...] | None:
+    """Count offsets anew, as if they counted units of UTF-16; as `recount`."""
+    return _moved(code_points(text)[:-1], text, fragments, surface)
+
+
+def code_points(text: str) -> list[int]:
+    """By offset in units of UTF-16, up to the end, the offset in characters."""
+    units = (at for at, character in enumerate(text) for _ in range(1 + (character > "\uffff")))
+    return [*units, len(text)]
+
+
+def _moved(
+    places: Sequence[int], text: str, fragments: Sequence[Fragment], surface: str
+) -> tuple[Fragment, ...] | None:
     if not all(0 <= start < end <= len(places) for start, end in fragments):
         return None
     moved = tuple((places[start], places[end - 1] + 1) for start, end in fragments)

@@ -1,6 +1,7 @@
 """Files named after notes: a name for each, and its text as bytes that readers give back."""
 
 import re
+from collections.abc import Iterable, Iterator
 
 from spacy_clinner.corpora.note import Note
 from spacy_clinner.errors import ClinnerError
@@ -26,6 +27,17 @@ def file_name(note_id: str, taken: set[str]) -> str:
         name = f"{stem}-{n}"
     taken.add(name.casefold())
     return name
+
+
+def file_names(ids: Iterable[str]) -> Iterator[str]:
+    """Names for the files of notes, all different.
+
+    ids (Iterable[str]): The ids of the notes.
+    YIELDS (str): As `file_name` gives them.
+    """
+    taken: set[str] = set()
+    for note_id in ids:
+        yield file_name(note_id, taken)
 
 
 def encode(text: str, note: Note) -> bytes:

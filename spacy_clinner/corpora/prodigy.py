@@ -2,6 +2,7 @@
 
 import shlex
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spacy_clinner.corpora.checks import RELATION_LEFT_OUT
@@ -84,19 +85,28 @@ def read_prodigy(record: Record, draft: Draft) -> None:
     """
     if isinstance(record.get("type"), str):
         draft.labels = (record["type"],)
+    at: dict[str, list[Any]] = {}
     for span in list_(record["spans"], draft.where):
         if isinstance(span, list) and len(span) == 3:
             draft.add_span(*span)
             continue
         span = record_(span, draft.where)
-        start, end = span.get("start"), span.get("end")
-        draft.add_span(start, end, span.get("label"), (start, end), span.get("text"))
+        start, end, label = (span.get(key) for key in ("start", "end", "label"))
+        draft.add_span(start, end, label, (start, end, label), span.get("text"))
+        at.setdefault(f"{start}-{end}", []).append(label)
         if span.get(ASSERTION):
             draft.add_attribute(ASSERTION, draft.spans[-1].id, span[ASSERTION])
     for relation in dicts(record.get("relations"), draft.where):
         head, tail = relation.get("head_span"), relation.get("child_span")
         if isinstance(head, dict) and isinstance(tail, dict):
-            ends = ((end.get("start"), end.get("end")) for end in (head, tail))
-            draft.add_relation(relation.get("label"), *ends)
+            draft.add_relation(relation.get("label"), _key(head, at), _key(tail, at))
         else:
             draft.add_problem(RELATION_LEFT_OUT)
+
+
+def _key(given: Record, at: Mapping[str, Sequence[Any]]) -> tuple[Any, Any, Any]:
+    """Offsets and label of the span at the end of a relation, which may have an earlier label of it
+    where no other span is."""
+    start, end, label = (given.get(key) for key in ("start", "end", "label"))
+    labels = at.get(f"{start}-{end}", ())
+    return start, end, labels[0] if len(labels) == 1 else label

@@ -2,14 +2,14 @@ r"""The lines of brat's `.ann` files (standoff annotation), both ways.
 
 brat cannot express every note: labels have no spaces, ids begin with the letter of their kind,
 and there is no place for codes. What had to be changed to fit is said in a comment, as JSON, on
-the annotation concerned: `#7\tclinner T1\t{"codes": ["D003920"]}`. Other tools see a comment; the
-reader here puts things back.
+the annotation concerned: `#7\tclinner T1\t{"codes": ["D003920"], "written": {"codes": []}}`. Other
+tools see a comment; the reader here puts back what still stands as it was written.
 """
 
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import count
 from typing import Any
@@ -27,11 +27,17 @@ from spacy_clinner.corpora.note import (
     Relation,
 )
 from spacy_clinner.corpora.serialization import decode_field, encode
+from spacy_clinner.errors import ClinnerError
 
 UNREADABLE_RESTORATION = "comment of clinner that cannot be read, kept as a comment"
 RESTORATION = "clinner"
 # The target of a restoration that is about the note as a whole.
 WHOLE_NOTE = "note"
+# In a restoration, what stands in the line in place of each value; and of a note, the labels that
+# annotators choose from, by how they are written.
+WRITTEN, NAMES = "written", "names"
+# What cannot stand in a label, or in a list of labels in brat's configuration.
+NO_LABEL = re.compile(r"[\s:|,<>\[\]#!]")
 
 GAP, ITEM, REST = r"[ \t]+", r"([^ \t]+)", r"(?:[ \t](.*))?"
 SPAN = re.compile(
@@ -139,22 +145,24 @@ PARSERS: Mapping[str, Callable[[str], Annotation | None]] = {
 }
 
 
-def write_lines(note: Note, name: str) -> Iterator[str]:
+def write_lines(note: Note, name: str, names: Mapping[str, str] | None = None) -> Iterator[str]:
     """A note as the lines of an `.ann` file.
 
     note (Note): The note.
     name (str): The id that its file name gives it.
+    names (Mapping[str, str] | None): What a label means that an annotator gives a span, as
+        `brat_names` has it.
     YIELDS (str): Lines without their ends.
     """
     annotations = list_annotations(note)
-    names = _brat_ids(annotations)
+    brat_ids = _brat_ids(annotations)
     written: dict[str, str] = {}
-    for annotation, brat_id in zip(annotations, names, strict=True):
+    for annotation, brat_id in zip(annotations, brat_ids, strict=True):
         if not isinstance(annotation, Equivalence):
             written.setdefault(annotation.id, brat_id)
     no_surfaces = bool(note.spans) and all(span.surface is None for span in note.spans)
     changes: dict[str, dict[str, Any]] = {}
-    for annotation, brat_id in zip(annotations, names, strict=True):
+    for annotation, brat_id in zip(annotations, brat_ids, strict=True):
         line = _line(annotation, brat_id, written, note.text)
         yield line
         parsed = parse_line(line)
@@ -166,15 +174,20 @@ def write_lines(note: Note, name: str) -> Iterator[str]:
             if getattr(parsed, field.name) != getattr(annotation, field.name)
         }
         if changed:
-            changes[brat_id] = changed
+            stands = {key: encode(getattr(parsed, key)) for key in changed}
+            changes[brat_id] = {**changed, WRITTEN: stands}
     whole: dict[str, Any] = {"id": note.id} if note.id != name else {}
     if note.labels is not None:
         whole["labels"] = encode(note.labels)
+    if not note.annotated:
+        whole["annotated"] = False
+    if names:
+        whole[NAMES] = dict(names)
     if no_surfaces:
         whole["surface"] = None
     if whole:
         changes[WHOLE_NOTE] = whole
-    taken = set(names)
+    taken = set(brat_ids)
     free = (f"#{n}" for n in count(1) if f"#{n}" not in taken)
     for target, changed in changes.items():
         yield f"{next(free)}\t{RESTORATION} {target}\t{json.dumps(changed)}"
@@ -217,7 +230,7 @@ def _line(annotation: Annotation, name: str, names: dict[str, str], text: str) -
     def to(target: str) -> str:
         return names.get(target) or _word(target)
 
-    label = _word(annotation.label).replace(":", "_")
+    label = brat_label(annotation.label)
     match annotation:
         case NoteSpan(fragments=fragments, surface=surface):
             offsets = ";".join(f"{start} {end}" for start, end in fragments)
@@ -226,10 +239,10 @@ def _line(annotation: Annotation, name: str, names: dict[str, str], text: str) -
                 surface = " ".join(text[start:end] for start, end in fragments)
             return f"{name}\t{label} {offsets}\t{_rest(surface)}"
         case Event(trigger=trigger, arguments=arguments):
-            roles = (f" {_word(role).replace(':', '_')}:{to(t)}" for role, t in arguments)
+            roles = (f" {brat_label(role)}:{to(t)}" for role, t in arguments)
             return f"{name}\t{label}:{to(trigger)}{''.join(roles)}"
         case Relation(head=head, tail=tail, roles=roles):
-            first, second = (_word(role).replace(":", "_") for role in roles)
+            first, second = map(brat_label, roles)
             return f"{name}\t{label} {first}:{to(head)} {second}:{to(tail)}"
         case Attribute(target=target, value=value):
             return f"{name}\t{label} {to(target)}" + (f" {_rest(value)}" if value else "")
@@ -245,6 +258,28 @@ def _line(annotation: Annotation, name: str, names: dict[str, str], text: str) -
             return f"{name}\t{label} {to(target)}\t{_rest(annotation.text)}"
 
 
+def brat_label(label: str) -> str:
+    """A label as brat can have it."""
+    return NO_LABEL.sub("_", _word(label))
+
+
+def brat_names(labels: Iterable[str]) -> dict[str, str]:
+    """How brat writes labels.
+
+    labels (Iterable[str]): The labels.
+    RETURNS (dict[str, str]): Those that it writes otherwise, by how it writes them.
+    RAISES (ClinnerError): It would write two of them alike.
+    """
+    names: dict[str, str] = {}
+    for label in labels:
+        if (other := names.setdefault(brat_label(label), label)) != label:
+            raise ClinnerError(
+                f"brat would write the labels {other!r} and {label!r} alike. Rename one, or "
+                f"correct in another tool."
+            )
+    return {word: label for word, label in names.items() if word != label}
+
+
 def _word(value: str) -> str:
     return SURROGATE.sub("_", re.sub(r"\s", "_", value)) or "_"
 
@@ -258,8 +293,9 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], dict[str, Any], li
 
     annotations (list[tuple[str, Annotation]]): "file:line" and annotation, of one note.
     RETURNS (tuple[list[tuple[str, Annotation]], dict[str, Any], list[Problem]]): The annotations
-        without the comments that say so; the note's own id, if it is not its file's name, and its
-        labels, if it has any, by their fields; and the comments that could not be read.
+        without the comments that say so; by their fields the note's own id, if it is not its
+        file's name, its labels, if it has any, and whether it is annotated, if it is not; and the
+        comments that could not be read.
     """
     kept: list[Placed] = []
     comments: list[tuple[str, Comment]] = []
@@ -276,6 +312,7 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], dict[str, Any], li
             places.setdefault(name, len(kept))
             kept.append((where, annotation))
     whole: dict[str, Any] = {}
+    names: dict[str, str] = {}
     problems = []
     # That of the note first: what is said of one span goes beyond what is said of all.
     for where, comment in sorted(comments, key=lambda placed: placed[1].target != WHOLE_NOTE):
@@ -284,28 +321,41 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], dict[str, Any], li
             if comment.target == WHOLE_NOTE:
                 whole |= {
                     name: decode_field(Note, name, changes[name])
-                    for name in ("id", "labels")
+                    for name in ("id", "labels", "annotated")
                     if name in changes
                 }
+                names = {word: str(label) for word, label in dict(changes.get(NAMES, {})).items()}
                 if "surface" in changes:
                     kept = [(at, _without_surface(a)) for at, a in kept]
             else:
                 place = places[comment.target]
                 at, annotation = kept[place]
-                kept[place] = at, _changed(annotation, changes)
+                kept[place] = at, _put_back(annotation, changes)
         except (ValueError, TypeError, KeyError, RecursionError):
             problems.append(Problem(where, UNREADABLE_RESTORATION))
             kept.append((where, comment))
-    return kept, whole, problems
+    return [(at, _named(a, names)) for at, a in kept], whole, problems
+
+
+def _named(annotation: Annotation, names: Mapping[str, str]) -> Annotation:
+    if isinstance(annotation, NoteSpan) and annotation.label in names:
+        return replace(annotation, label=names[annotation.label])
+    return annotation
 
 
 def _without_surface(annotation: Annotation) -> Annotation:
     return replace(annotation, surface=None) if isinstance(annotation, NoteSpan) else annotation
 
 
-def _changed(annotation: Annotation, changes: dict[str, Any]) -> Annotation:
+def _put_back(annotation: Annotation, changes: dict[str, Any]) -> Annotation:
+    """An annotation with its values, but for those that somebody changed since it was written."""
+    written = dict(changes.pop(WRITTEN, {}))
     if "fragments" in changes:
         raise TypeError("offsets are on the line itself")
     kind = type(annotation)
     values = {name: decode_field(kind, name, value) for name, value in changes.items()}
-    return replace(annotation, **values)
+    stands = {name: encode(getattr(annotation, name)) for name in values}
+    kept = {
+        name: v for name, v in values.items() if written.get(name, stands[name]) == stands[name]
+    }
+    return replace(annotation, **kept)

@@ -1,18 +1,29 @@
 """Suggestions as the files that each tool imports, with the configuration that it needs."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from spacy_clinner.corpora import doccano, inception, label_studio, prodigy
+from spacy_clinner.corpora import doccano, inception, inception_layers, label_studio, prodigy
 from spacy_clinner.corpora.brat import write_brat
-from spacy_clinner.corpora.jsonl import write_jsonl
+from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
+from spacy_clinner.corpora.note_files import file_names
+from spacy_clinner.corpora.standoff import brat_label, brat_names
 from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import folder_written_whole
 
 # The notes as they were suggested, to tell later what was corrected.
 SUGGESTED = "suggested.jsonl"
+# What is written beside it, whatever the notes are; the rest is named by these.
+NAMES = re.compile(
+    r"(suggested|examples|notes(-\d+)?)\.jsonl|(tasks(-\d+)?|labels|relations|layers)\.json|"
+    r"config\.xml|(command|import)\.txt|notes/(annotation|visual)\.conf"
+)
+DOCCANO = """Create the project with "Allow overlapping spans" and "Use relation labeling".
+Without them doccano keeps one of spans that overlap, and no link.
+"""
 # Characters of a file at most: a browser uploads it, and the tools keep it in memory.
 FILE_SIZE = 20_000_000
 
@@ -29,9 +40,10 @@ def write_suggestions(
     tool (str): A key of `WRITERS`.
     model (str): Name and version of the model.
     RETURNS (list[str]): The names of the files.
-    RAISES (ClinnerError): As `check_output`.
+    RAISES (ClinnerError): As `check_output` and `check_labels`.
     """
     check_output(out, tool)
+    check_labels(palette, tool)
     with folder_written_whole(out) as folder:
         # Before the first file is in it: tools' files get their own modes at the end.
         folder.chmod(0o700)
@@ -53,20 +65,42 @@ def check_output(out: Path, tool: str) -> None:
         raise ClinnerError(f"no tool {tool!r}; known are {', '.join(WRITERS)}.")
     if out.exists() and not (out / SUGGESTED).is_file() and (out.is_file() or any(out.iterdir())):
         raise ClinnerError(f"{out}: holds something else. Name another folder.")
-    if changed := _changed(out):
+    if (out / SUGGESTED).is_file() and (file := _of_others(out)):
         raise ClinnerError(
-            f"{changed}: was written since {out} was, and would be lost. Name another folder."
+            f"{file}: was written since {out} was, or by somebody else, and would be lost. Name "
+            f"another folder."
         )
 
 
-def _changed(out: Path) -> Path | None:
-    """A file in the folder of earlier suggestions that came later than these, if there is any."""
-    suggested = out / SUGGESTED
-    if not suggested.is_file():
-        return None
-    written = suggested.stat().st_mtime_ns
-    files = (path for path in sorted(out.rglob("*")) if path.is_file())
-    return next((path for path in files if path.stat().st_mtime_ns > written), None)
+def check_labels(palette: Palette, tool: str) -> None:
+    """Stop before anything is suggested with labels that a tool cannot tell apart.
+
+    palette (Palette): What annotators choose from.
+    tool (str): A key of `WRITERS`.
+    RAISES (ClinnerError): The tool would take a label for two, or two for one.
+    """
+    if tool == "brat":
+        brat_names(palette.labels)
+    parted = {"prodigy": palette.labels, "label-studio": palette.judged}.get(tool, ())
+    if broken := [label for label in parted if "," in label]:
+        raise ClinnerError(
+            f"{tool} parts labels at commas, and {broken[0]!r} has one. Rename it, or correct in "
+            f"another tool."
+        )
+
+
+def _of_others(out: Path) -> Path | None:
+    """A file in a folder of suggestions that was not written with them, if there is any."""
+    written = (out / SUGGESTED).stat().st_mtime_ns
+    ids = [note.id for note in read_jsonl(out / SUGGESTED)]
+    own = {f"notes/{name}.json" for name in inception.document_names(ids)}
+    own |= {f"notes/{name}{ending}" for name in file_names(ids) for ending in (".txt", ".ann")}
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        name = path.relative_to(out).as_posix()
+        known = name in own or NAMES.fullmatch(name)
+        if not known or path.stat().st_mtime_ns > written:
+            return path
+    return None
 
 
 def _label_studio(
@@ -105,6 +139,7 @@ def _doccano(
 
     for name, lines in _in_parts(records(), "notes", ".jsonl"):
         (folder / name).write_text("\n".join(lines) + "\n", encoding="ascii")
+    (folder / "import.txt").write_text(DOCCANO, encoding="ascii")
     for name, labels in zip(("labels", "relations"), doccano.labels(palette), strict=True):
         (folder / f"{name}.json").write_text(json.dumps(labels, indent=1), encoding="ascii")
 
@@ -115,9 +150,13 @@ def _brat(
     folder: Path,
     model: str,  # noqa: ARG001
 ) -> None:
-    write_brat((suggestion.note for suggestion in suggestions), folder / "notes")
+    notes = (suggestion.note for suggestion in suggestions)
+    write_brat(notes, folder / "notes", palette.labels)
     (folder / "notes/annotation.conf").write_text(annotation_conf(palette), encoding="utf8")
-    colors = [f"{label}\tbgColor:{color}, fgColor:black" for label, color in palette.colors.items()]
+    colors = [
+        f"{brat_label(label)}\tbgColor:{color}, fgColor:black"
+        for label, color in palette.colors.items()
+    ]
     drawing = ["[labels]", "[drawing]", "SPAN_DEFAULT\tborderColor:darken", *colors]
     (folder / "notes/visual.conf").write_text("\n".join(drawing) + "\n", encoding="utf8")
 
@@ -128,11 +167,18 @@ def annotation_conf(palette: Palette) -> str:
     palette (Palette): What annotators choose from.
     RETURNS (str): The content of `annotation.conf`.
     """
+
+    def any_of(labels: Iterable[str]) -> str:
+        return "|".join(map(brat_label, labels))
+
     links = [
-        f"{LINK}\tArg1:{head}, Arg2:{'|'.join(tails)}" for head, tails in palette.pairs.items()
+        f"{LINK}\tArg1:{brat_label(head)}, Arg2:{any_of(tails)}"
+        for head, tails in palette.pairs.items()
     ]
-    said = f"{ASSERTION}\tArg:{'|'.join(palette.judged)}, Value:{'|'.join(ASSERTIONS)}"
-    lines = ["[entities]", *palette.labels, "[relations]", *links, "[events]", "[attributes]", said]
+    said = f"{ASSERTION}\tArg:{any_of(palette.judged)}, Value:{'|'.join(ASSERTIONS)}"
+    asked = [said] if palette.judged else []
+    labels = map(brat_label, palette.labels)
+    lines = ["[entities]", *labels, "[relations]", *links, "[events]", "[attributes]", *asked]
     return "\n".join(lines) + "\n"
 
 
@@ -145,7 +191,7 @@ def _inception(
     notes = folder / "notes"
     notes.mkdir()
     inception.write_cas(suggestions, notes)
-    layers = json.dumps(inception.layers(palette), indent=1)
+    layers = json.dumps(inception_layers.layers(palette), indent=1)
     (folder / inception.LAYERS).write_text(layers, encoding="ascii")
 
 

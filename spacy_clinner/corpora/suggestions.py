@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from spacy.tokens import Doc, Span
 
@@ -40,10 +41,12 @@ class Palette:
 
     colors (dict[str, str]): By label of a span its colour, as "#rrggbb".
     pairs (dict[str, tuple[str, ...]]): By label of an entity the labels that may modify it.
+    modifiers (Collection[str]): The labels of layers that say something of entities.
     """
 
     colors: Mapping[str, str]
     pairs: Mapping[str, Sequence[str]]
+    modifiers: Collection[str] = ()
 
     @property
     def labels(self) -> list[str]:
@@ -53,11 +56,11 @@ class Palette:
     @property
     def judged(self) -> list[str]:
         """The labels of which something is asserted: those that modify nothing."""
-        tails = {tail for tails in self.pairs.values() for tail in tails}
-        return [label for label in self.labels if label not in tails]
+        modifiers = {*self.modifiers, *chain.from_iterable(self.pairs.values())}
+        return [label for label in self.labels if label not in modifiers]
 
 
-def palette(labels: Mapping[str, Iterable[str]], schemes: Mapping[str, Scheme]) -> Palette:
+def palette_of(labels: Mapping[str, Iterable[str]], schemes: Mapping[str, Scheme]) -> Palette:
     """What annotators choose from, of some layers of a model.
 
     labels (Mapping[str, Iterable[str]]): The labels of each layer.
@@ -79,10 +82,17 @@ def palette(labels: Mapping[str, Iterable[str]], schemes: Mapping[str, Scheme]) 
         for head, tails in pairs.items()
         if head in colors
     }
-    return Palette(colors, {head: tails for head, tails in known_pairs.items() if tails})
+    modifiers = [
+        name
+        for layer, names in labels.items()
+        if layer in schemes and not schemes[layer].entities
+        for name in names
+    ]
+    legal = {head: tails for head, tails in known_pairs.items() if tails}
+    return Palette(colors, legal, frozenset(modifiers))
 
 
-def suggestion(
+def suggestion_of(
     doc: Doc,
     name: str,
     layers: Collection[str],

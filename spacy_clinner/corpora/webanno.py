@@ -1,7 +1,7 @@
 """WebAnno TSV 3, which WebAnno and INCEpTION export: a token a line, a layer in some columns."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from spacy_clinner.corpora.checks import (
     flag_duplicate_ids,
     unresolved,
 )
+from spacy_clinner.corpora.inception import PROJECT_FOLDERS, document_id, label_feature
+from spacy_clinner.corpora.line_ends import code_points
 from spacy_clinner.corpora.lines import decode
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Problem, Relation
 from spacy_clinner.errors import ClinnerError
@@ -21,8 +23,6 @@ FORMAT = "#FORMAT=WebAnno TSV 3"
 SPANS, RELATIONS = "#T_SP=", "#T_RL="
 # The column of a relation that says where its other end is.
 BASE = "BT_"
-# The feature that names a span or a relation, where a layer has several.
-LABELS = ("label", "value", "identifier", "category")
 TOKEN = re.compile(r"(\d+)-(\d+)(\.\d+)?")
 PLACE = re.compile(r"(\d+)-(\d+)")
 # "1-3[2_0]": the token of the other end, its number and ours; no numbers where there is one only.
@@ -76,10 +76,17 @@ def read_webanno(path: Path) -> Iterator[Note]:
     slots are left out. What stood between two sentences is not in the file: line breaks there.
 
     path (Path): A file, or a folder of `.tsv` files at any depth.
-    YIELDS (Note): One per file; its id is the file's name.
+    YIELDS (Note): One per file; its id is the file's name, in the folder `annotation` or `curation`
+        of a project the name of the document's folder.
     RAISES (ClinnerError): A file cannot be read, or is not in this format.
     """
-    return flag_duplicate_ids(map(_note, _files(path)))
+    files = _files(path)
+    found = [(file, _note(file)) for file in files]
+    named = [
+        (file, _of_folder(file, note) if file.parent.parent.name in PROJECT_FOLDERS else note)
+        for file, note in found
+    ]
+    return flag_duplicate_ids(note for _, note in of_project(named))
 
 
 def webanno_by_annotator(path: Path) -> Iterator[Annotated]:
@@ -90,9 +97,11 @@ def webanno_by_annotator(path: Path) -> Iterator[Annotated]:
     YIELDS (tuple[str | None, Note]): As `of_project`; the id of a note is the name of the folder.
     RAISES (ClinnerError): As `read_webanno`.
     """
-    found = ((file, _note(file)) for file in _files(path))
-    ids = ((file, file.parent.name.removesuffix(".txt"), note) for file, note in found)
-    yield from of_project([(file, replace(note, id=name)) for file, name, note in ids])
+    yield from of_project([(file, _of_folder(file, _note(file))) for file in _files(path)])
+
+
+def _of_folder(file: Path, note: Note) -> Note:
+    return replace(note, id=document_id(file.parent.name))
 
 
 def _files(path: Path) -> list[Path]:
@@ -130,7 +139,7 @@ def _note(file: Path) -> Note:
                 found.problems.append(Problem(where, JUNK_LINE))
                 continue
             _read_cells(found, layers, cells, (start, end), where)
-    return _built(found, file)
+    return _built(found, {layer.name: layer.features for layer in layers}, file)
 
 
 def _layer(line: str) -> Layer:
@@ -192,8 +201,11 @@ def _read_links(found: _Document, layer: Layer, cells: list[str], token: str, wh
         if other is None:
             found.problems.append(Problem(where, RELATION_LEFT_OUT))
             continue
-        values = [column[at] for column in columns[: len(names)] if at < len(column)]
-        label = next((v for v in values if v not in (NOTHING, UNNAMED)), "relation")
+        cells_of = zip(names, columns, strict=False)
+        values = {name: column[at] for name, column in cells_of if at < len(column)}
+        label = values.get(label_feature(names), NOTHING)
+        if label in (NOTHING, UNNAMED):
+            label = "relation"
         head = other[2] if other[2] not in (None, "0") else other[1]
         tail = other[3] if other[3] not in (None, "0") else token
         found.links.append((_plain(_value(label)[0]), base.removeprefix(BASE), head, tail, where))
@@ -209,18 +221,16 @@ def _plain(value: str) -> str:
     return ESCAPED.sub(lambda match: CHARACTERS.get(match[1], match[1]), value)
 
 
-def _built(found: _Document, file: Path) -> Note:
+def _built(found: _Document, features: Mapping[str, Sequence[str]], file: Path) -> Note:
     text = "".join(found.text)
-    offset = _code_points(text)
+    offset = code_points(text)
     spans: list[NoteSpan] = []
     attributes: list[Attribute] = []
     ids: dict[tuple[str, str], str] = {}
     order = sorted(found.mentions.items(), key=lambda item: (item[1].start, item[1].end))
     for (layer, key), mention in order:
         values = dict(mention.values)
-        name = next((n for n in LABELS if n in values), None)
-        name = next(iter(values)) if name is None and len(values) == 1 else name
-        label = values.pop(name) if name else layer.rsplit(".", 1)[-1]
+        label = values.pop(label_feature(features[layer]), "") or layer.rsplit(".", 1)[-1]
         place = (offset[mention.start], offset[mention.end])
         span = NoteSpan(f"T{len(spans) + 1}", label, (place,), text[slice(*place)])
         spans.append(span)
@@ -236,7 +246,7 @@ def _built(found: _Document, file: Path) -> Note:
     annotations: Iterable[Annotation] = [*spans, *attributes, *relations]
     lost = unresolved((str(file), annotation) for annotation in annotations)
     return Note(
-        file.stem.removesuffix(".txt"),
+        document_id(file.name),
         text,
         tuple(spans),
         tuple(relations),
@@ -244,11 +254,3 @@ def _built(found: _Document, file: Path) -> Note:
         source=str(file),
         problems=(*found.problems, *lost),
     )
-
-
-def _code_points(text: str) -> list[int]:
-    """By offset as Java counts it, the offset as Python does."""
-    found = []
-    for at, character in enumerate(text):
-        found += [at] * _units(character)
-    return [*found, len(text)]

@@ -10,7 +10,7 @@ from spacy.language import Language
 
 from spacy_clinner.corpora.alignment import Aligner, Loss
 from spacy_clinner.corpora.catalog import SPLITS, Corpus, read_splits
-from spacy_clinner.corpora.duplicates import drop_duplicates
+from spacy_clinner.corpora.duplicates import drop_duplicates, drop_unannotated
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
 from spacy_clinner.llm.mentions import Passage
@@ -64,7 +64,8 @@ def instruct(
     for part in corpus.parts:
         aligner = Aligner(nlp, part.schemes, part.view)
         layers = [_as_seen(scheme, part.view) for scheme in part.schemes]
-        for split, note in progress(drop_duplicates(read_splits(part), losses), part.name):
+        annotated = drop_unannotated(read_splits(part), losses)
+        for split, note in progress(drop_duplicates(annotated, losses), part.name):
             doc, _ = aligner.align(note)
             done.notes[split] += 1
             for cut in cutter.cut(doc, layers):

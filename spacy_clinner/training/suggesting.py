@@ -1,17 +1,21 @@
 """`clinner suggest`: the notes that teach a model most, with what it finds in them."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from spacy.language import Language
 
-from spacy_clinner.corpora.suggestion_files import check_output, write_suggestions
-from spacy_clinner.corpora.suggestions import Palette, Suggestion, palette, suggestion
+from spacy_clinner.corpora.suggestion_files import check_labels, check_output, write_suggestions
+from spacy_clinner.corpora.suggestions import Palette, Suggestion, palette_of, suggestion_of
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.progress import Progress, quiet
 from spacy_clinner.training.selection import Looks, check_way, choose, drawn, look, recogniser
+
+logger = logging.getLogger(__name__)
 
 
 def suggest(
@@ -48,10 +52,12 @@ def suggest(
     check_output(out, tool)
     nlp = load_pipeline(model)
     shown = shown_layers(nlp, layers)
-    labels = palette_of(nlp, shown)
-    drawn_notes = drawn(((name, text) for name, text in notes if text.strip()), pool, seed)
+    labels = shown_palette(nlp, shown)
+    check_labels(labels, tool)
+    drawn_notes = drawn(_short_enough(notes, nlp.max_length), pool, seed)
     if not drawn_notes:
         raise ClinnerError("there is no note with a text to suggest anything for.")
+    names = numbered([name for name, _ in drawn_notes])
     texts = [text for _, text in drawn_notes]
     if by == "random":
         looks = Looks(np.zeros(len(texts)), np.zeros((len(texts), 1)))
@@ -60,9 +66,9 @@ def suggest(
     chosen = choose(looks, count, by, seed)
     docs = progress(nlp.pipe([texts[at] for at in chosen]), "Suggesting", len(chosen))
     found = [
-        suggestion(
+        suggestion_of(
             doc,
-            drawn_notes[at][0],
+            names[at],
             shown,
             labels.judged,
             None if by == "random" else float(looks.errors[at]),
@@ -72,6 +78,35 @@ def suggest(
     name = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
     write_suggestions(found, labels, out, tool, name)
     return found
+
+
+def _short_enough(notes: Iterable[tuple[str, str]], longest: int) -> Iterator[tuple[str, str]]:
+    """The notes that have a text, and none that is too long for a pipeline; these are counted."""
+    left_out = 0
+    for name, text in notes:
+        if len(text) > longest:
+            left_out += 1
+        elif text.strip():
+            yield name, text
+    if left_out:
+        logger.warning("%d notes of more than %s characters, left out", left_out, f"{longest:,}")
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Ids that are all different.
+
+    names (Sequence[str]): The ids.
+    RETURNS (list[str]): The same, with a number behind each that stood there before: "7", "7-2".
+    """
+    taken = {*names}
+    found: dict[str, None] = {}
+    for name in names:
+        new = name
+        if name in found:
+            new = next(n for at in itertools.count(2) if (n := f"{name}-{at}") not in taken)
+        taken.add(new)
+        found[new] = None
+    return [*found]
 
 
 def shown_layers(nlp: Language, layers: Sequence[str]) -> list[str]:
@@ -104,8 +139,8 @@ def shown_layers(nlp: Language, layers: Sequence[str]) -> list[str]:
     return found
 
 
-def palette_of(nlp: Language, layers: Sequence[str]) -> Palette:
+def shown_palette(nlp: Language, layers: Sequence[str]) -> Palette:
     """What annotators choose from, of some layers of a pipeline."""
     ner = nlp.get_pipe(recogniser(nlp))
     labels = {layer: ner.layer_labels[layer] for layer in layers}  # type: ignore[attr-defined]
-    return palette(labels, ner.schemes)  # type: ignore[attr-defined]
+    return palette_of(labels, ner.schemes)  # type: ignore[attr-defined]

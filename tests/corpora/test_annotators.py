@@ -7,6 +7,9 @@ from dataclasses import replace
 import pytest
 
 from spacy_clinner.corpora.brat import write_brat
+from spacy_clinner.corpora.catalog import find_corpus
+from spacy_clinner.corpora.corrections import compare
+from spacy_clinner.corpora.docbin import convert
 from spacy_clinner.corpora.formats import read
 from spacy_clinner.corpora.inception import write_cas
 from spacy_clinner.corpora.note import Note, NoteSpan
@@ -164,3 +167,128 @@ def test_a_document_that_nobody_opened_is_read_as_it_was(tmp_path):
         (folder / f"{who}.json").unlink()
     (note,) = read(tmp_path, "inception")
     assert len(note.spans) == 2
+
+
+def test_what_nobody_annotated_or_was_skipped_is_no_note_without_findings(tmp_path, nlp):
+    span = {"start": 9, "end": 13, "text": "pain", "labels": ["PROBLEM"]}
+    result = [{"id": "a", "type": "labels", "from_name": "label", "value": span}]
+    texts = [TEXT, f"{TEXT} Again.", f"{TEXT} Once more."]
+    given = [[{"completed_by": 1, "result": result}], [], [{"was_cancelled": True, "result": []}]]
+    path = lines(
+        tmp_path / "export.json1",
+        (
+            {"id": at, "data": {"text": text}, "annotations": annotations}
+            for at, (text, annotations) in enumerate(zip(texts, given, strict=True), 1)
+        ),
+    )
+    assert [note.annotated for note in read(path, "jsonl")] == [True, False, False]
+    suggested = [replace(note_of([PAIN]), id=f"{at}", text=t) for at, t in enumerate(texts, 1)]
+    done = compare(suggested, [*read(path, "jsonl")])
+    assert (done.notes, done.missing, done.total()) == (1, 2, {"accepted": 1})
+    (tmp_path / "mine.toml").write_text(
+        f"[mine]\nformat = 'jsonl'\nlayers = ['clinical']\ntrain = ['{path}']\n"
+    )
+    kept = convert(find_corpus("mine", tmp_path / "mine.toml"), nlp, tmp_path / "out")
+    assert kept.notes == {"train": 1}
+    assert kept.losses_by_reason() == {"note left out: no annotation for the text": 2}
+
+
+def test_who_did_not_annotate_a_note_has_no_vote_on_it(tmp_path):
+    brat(tmp_path)
+    for who in ("dora", "emil", "fred"):
+        (tmp_path / who).mkdir()
+        (tmp_path / who / "n1.txt").write_text(TEXT)
+    (note,) = read(tmp_path, "brat", "vote")
+    assert [span.label for span in note.spans] == ["NEGATION", "PROBLEM"]
+    assert note.annotated
+    for who in SAID:
+        (tmp_path / who / "n1.ann").unlink()
+    (note,) = read(tmp_path, "brat", "vote")
+    assert not note.annotated
+
+
+def test_a_note_that_only_others_annotated_did_not_come_back_from_an_annotator(tmp_path):
+    brat(tmp_path)
+    other = replace(note_of([PAIN]), id="n2", text="No chest pain at all.")
+    write_brat([other], tmp_path / "more")
+    for file in (tmp_path / "more").iterdir():
+        file.rename(tmp_path / "bert" / file.name)
+    done = compare([note_of(SAID["anna"]), other], [*read(tmp_path, "brat", "anna")])
+    assert (done.notes, done.missing, done.total()["deleted"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("annotator", [None, "vote", "anna"])
+def test_a_document_that_nobody_opened_accepts_nothing(tmp_path, annotator):
+    folder = inception(tmp_path) / "annotation"
+    other = replace(note_of([PAIN]), id="n2", text="No chest pain at all.")
+    write_cas([Suggestion(other, ((0, 2),), ((0, 21),))], tmp_path)
+    (folder / "n2.txt").mkdir()
+    (tmp_path / "n2.json").rename(folder / "n2.txt/INITIAL_CAS.json")
+    found = {note.text: note.annotated for note in read(tmp_path, "inception", annotator)}
+    assert found == {TEXT: True, other.text: False}
+
+
+def tasks(folder, *annotators, texts=(TEXT,)):
+    """Tasks of Label Studio; each annotator is a name, spans, and more of the annotation."""
+    found = []
+    for number, text in enumerate(texts, 1):
+        annotations = []
+        for who, spans, more in annotators:
+            results = [
+                {"id": f"r{at}", "type": "labels", "from_name": "label",
+                 "value": {"start": a, "end": b, "text": text[a:b], "labels": [label]}}
+                for at, (a, b, label) in enumerate(spans)
+            ]  # fmt: skip
+            by = {"id": 1, "email": who} if who else None
+            annotations.append({"completed_by": by, "result": results, **more})
+        data = {"text": text, "note_id": f"n{number}"}
+        found.append({"id": number, "data": data, "annotations": annotations})
+    (folder / "export.json").write_text(json.dumps(found))
+    return folder / "export.json"
+
+
+def spans_of(path, annotator):
+    (note,) = read(path, "jsonl", annotator)
+    return sorted((span.start, span.end, span.label) for span in note.spans)
+
+
+def test_an_address_is_not_taken_for_another_that_ends_as_it(tmp_path):
+    path = tasks(tmp_path, ("ann@h.org", [NO], {}), ("mary-ann@h.org", [PAIN], {}))
+    assert spans_of(path, "ann@h.org") == [NO]
+    only_mary = tasks(tmp_path, ("mary-ann@h.org", [PAIN], {}))
+    with pytest.raises(ClinnerError, match=r"nothing by an annotator 'ann@h\.org'"):
+        spans_of(only_mary, "ann@h.org")
+
+
+def test_a_file_is_not_taken_for_another_whose_name_ends_as_it(tmp_path):
+    for who, spans in (("ann", [NO]), ("mary-ann", [PAIN])):
+        lines(tmp_path / f"{who}.jsonl", [{"id": 7, "text": TEXT, "label": spans}])
+    assert spans_of(tmp_path, "ann") == [NO]
+
+
+def test_the_name_of_a_session_must_tell_it_from_others(tmp_path):
+    records = [
+        {"text": TEXT, "spans": [], "answer": "accept", "_session_id": f"corrected-{who}"}
+        for who in ("ann", "mary-ann", "bert")
+    ]
+    path = lines(tmp_path / "export.jsonl", records)
+    assert spans_of(path, "bert") == []
+    with pytest.raises(ClinnerError, match="corrected-ann, corrected-mary-ann"):
+        spans_of(path, "ann")
+
+
+@pytest.mark.parametrize("annotator", [None, "ann@h.org", "vote"])
+def test_the_ground_truth_counts_of_what_one_annotator_made_twice(tmp_path, annotator):
+    for order in (1, -1):
+        made = [("ann@h.org", [NO], {"ground_truth": True}), ("ann@h.org", [PAIN], {})]
+        assert spans_of(tasks(tmp_path, *made[::order]), annotator) == [NO]
+
+
+def test_two_tasks_with_one_text_are_two(tmp_path):
+    path = tasks(tmp_path, ("ann@h.org", [NO], {}), ("b@h.org", [NO], {}), texts=(TEXT, TEXT))
+    assert [note.id for note in read(path, "jsonl", "vote")] == ["n1", "n2"]
+
+
+def test_records_without_an_id_are_one_by_their_text(tmp_path):
+    records = [{"text": TEXT, "spans": [], "_session_id": f"corrected-{who}"} for who in SAID]
+    assert spans_of(lines(tmp_path / "export.jsonl", records), "vote") == []

@@ -94,7 +94,7 @@ def test_one_of_several_annotators_is_chosen_or_most_of_them_decide(tmp_path):
     assert labels(path, "vote") == [NO, CHEST_PAIN]
     (found,) = read_jsonl(path, "nobody")
     assert [p.reason for p in found.problems][:1] == ["no annotation for the text"]
-    assert minutes_of(path) == minutes_of(path, "vote") == 1.5
+    assert minutes_of(path, "vote") == 1.5
     assert minutes_of(path, "b@example.org") == 0.5
 
 
@@ -114,3 +114,46 @@ def test_most_of_the_annotators_decide_on_links_and_attributes_too():
     # Half are not most.
     assert vote([one, other]).attributes == ()
     assert vote([note(NO), note(PAIN)]).spans == ()
+
+
+def test_a_span_became_the_one_with_its_label_before_the_one_that_comes_first():
+    before = note((3, 8, "SEVERITY"), (9, 13, "PROBLEM"))
+    found = compare([before], [note(CHEST_PAIN)]).as_json()
+    assert found["by_label"]["SEVERITY"]["deleted"] == 1
+    assert found["by_label"]["PROBLEM"]["changed"] == 1
+    assert found["label_changes"] == {}
+
+
+def test_notes_with_one_id_are_told_apart_by_their_texts():
+    first, second = note(NO, name="1"), Note("1", "Another text.")
+    assert compare([first, second], [first, second]).unchanged == 2
+
+
+def test_a_number_of_the_tools_that_is_the_id_of_another_note_does_not_matter():
+    first, second = note(NO, name="00002"), Note("00001", "Another text.")
+    back = [note(NO, name="00001"), Note("00002", "Another text.")]
+    assert compare([first, second], back).unchanged == 2
+    assert (found := compare([first, second], back[:1])).missing == 1
+    assert found.unchanged == 1
+
+
+def test_notes_with_one_text_are_told_apart_by_their_ids():
+    first, second = note(NO, name="a"), note(PAIN, name="b")
+    assert compare([first, second], [second, first]).unchanged == 2
+    numbered = [note(NO, name="7"), note(PAIN, name="8")]
+    assert compare([first, second], numbered).unchanged == 2
+
+
+def test_white_space_that_a_format_does_not_keep_is_no_correction():
+    before = Note("n1", "No  pain. Fever.", (NoteSpan("T1", "PROBLEM", ((10, 15),)),))
+    after = Note("n1", "No pain.\nFever.", (NoteSpan("T1", "PROBLEM", ((9, 14),)),))
+    assert compare([before], [after]).unchanged == 1
+
+
+def test_minutes_are_of_the_annotations_that_are_compared(tmp_path):
+    skipped = {**annotation(9, seconds=600.0), "was_cancelled": True}
+    path = exported(tmp_path, skipped, annotation(7, NO), annotation(8, NO, seconds=60.0))
+    assert minutes_of(path) == 0.5
+    assert minutes_of(path, "vote") == 1.5
+    truth = {**annotation(8, NO, seconds=60.0), "ground_truth": True}
+    assert minutes_of(exported(tmp_path, annotation(7, NO), truth)) == 1.0

@@ -14,7 +14,7 @@ from spacy_clinner.corpora.checks import (
     RELATION_LEFT_OUT,
     RESULT_LEFT_OUT,
     SURFACE_DIFFERS,
-    UNRESOLVED,
+    UTF16,
 )
 from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Relation
@@ -111,8 +111,8 @@ def test_doccano_entities_and_relations_are_read(file):
     }
     note = only(file(record))
     assert found(note) == [(*ASPIRIN, "DRUG"), (*DOSE, "DOSAGE")]
-    assert [(r.head, r.tail) for r in note.relations] == [("T1", "T2"), ("T1", "99")]
-    assert reasons(note) == [COMMENTS_LEFT_OUT, UNRESOLVED]
+    assert [(r.head, r.tail) for r in note.relations] == [("T1", "T2")]
+    assert reasons(note) == [RELATION_LEFT_OUT, COMMENTS_LEFT_OUT]
 
 
 def region(id, offsets, label, **more):
@@ -284,6 +284,8 @@ def test_our_own_line_may_be_written_by_hand(file):
         ({"text": TEXT, "label": [[0, 25, "X"]]}, r":1: a span at 0-25 is outside the text of 24"),
         ({"text": TEXT, "spans": [{"start": True, "end": 5, "label": "X"}]}, r":1: span 1 needs"),
         ({"data": {"text": TEXT}, "annotations": {}}, r":1: expected a list, found dict"),
+        ({"data": {"text": TEXT}, "annotations": {"a": 1}}, r":1: expected a list, found dict"),
+        ({"data": {"text": TEXT}, "annotations": [1]}, r":1: expected a JSON object, found int"),
         ({**OWN, "clinner": 2}, r":1: layout 2 of clinner's JSON; 1 is known"),
         ({"clinner": 1, "id": "a"}, r":1: .*note lacks 'text'"),
         ({**OWN, "ents": []}, r":1: .*unknown field 'ents'"),
@@ -314,3 +316,61 @@ def test_spans_may_be_lists_and_a_type_is_the_one_label_that_was_looked_for(file
     assert found(first) == found(second) == [(*ASPIRIN, "DRUG")]
     assert (first.labels, second.labels) == (("DRUG",), None)
     assert "1 'without a type'" in caplog.text
+
+
+def test_a_link_to_a_region_that_is_no_span_is_reported_and_not_another_link(file):
+    unlabelled = region("T2", DOSE, "DOSAGE")
+    unlabelled["value"]["labels"] = []
+    results = [region("T1", ASPIRIN, "DRUG"), unlabelled, region("T3", (0, 2), "NEGATION")]
+    link = {"type": "relation", "from_id": "T1", "to_id": "T2", "direction": "right"}
+    note = only(file(task(*results, link)))
+    assert found(note) == [(*ASPIRIN, "DRUG"), (0, 2, "NEGATION")]
+    assert note.relations == ()
+    assert RELATION_LEFT_OUT in reasons(note)
+
+
+def test_a_prodigy_relation_is_between_spans_with_its_labels(file):
+    spans = [prodigy_span(ASPIRIN, "DRUG"), prodigy_span(ASPIRIN, "Chemical")]
+    ends = {"head_span": spans[1], "child_span": prodigy_span((0, 2), "NEGATION")}
+    relation = {"head": 0, "child": 1, **ends, "label": "x"}
+    cue = prodigy_span((0, 2), "CUE")
+    note = only(file({"text": TEXT, "spans": [*spans, cue], "relations": [relation]}))
+    # The cue had another label when it was linked, and no other span is there.
+    assert note.relations == (Relation("R1", "x", "T2", "T3"),)
+
+
+def body_task(number, body, *results, **data):
+    found = {"completed_by": 1, "result": list(results)}
+    return {"id": number, "data": {"body": body, **data}, "annotations": [found]}
+
+
+def test_which_value_is_label_studios_text_is_decided_by_all_tasks_with_spans(file):
+    pain = region("a", (7, 17), "PROBLEM", text="chest\\npain")
+    tasks = [
+        body_task(1, "All well today.", note_id="n1", title="A note about it"),
+        body_task(2, "Denies chest\npain.", pain, note_id="n2", title="Another of these notes"),
+    ]
+    first, second = read_jsonl(file(json.dumps(tasks), name="export.json"))
+    assert (first.id, first.text, second.text) == ("n1", "All well today.", "Denies chest\npain.")
+    assert found(second) == [(7, 17, "PROBLEM")]
+    assert (first.problems, second.problems) == ((), ())
+
+
+def test_a_text_that_holds_no_span_is_not_what_was_annotated(file):
+    pain = region("a", (7, 17), "PROBLEM", text="chest pain")
+    task = body_task(1, "Denies chest pain.", pain, text="Summary of a visit, which is longer")
+    note = only(file(task))
+    assert note.text == "Denies chest pain."
+    assert note.problems == ()
+
+
+def test_the_id_of_a_note_is_not_its_text(file):
+    assert only(file(body_task(1, "All well today.", note_id="n1"))).text == "All well today."
+
+
+def test_offsets_that_count_utf16_are_repaired(file):
+    record = task(region("a", (7, 17), "PROBLEM", text="chest pain"))
+    record["data"]["text"] = "🦵🦵 - chest pain 🦵 chest pain"
+    note = only(file(record))
+    assert found(note) == [(5, 15, "PROBLEM")]
+    assert reasons(note) == [UTF16]

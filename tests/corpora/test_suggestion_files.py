@@ -127,8 +127,7 @@ SPANS = st.tuples(st.integers(0, 14), st.integers(0, 3), st.sampled_from(PALETTE
 
 @st.composite
 def suggestions(draw):
-    # Prodigy and doccano know spans by their offsets.
-    spans = draw(st.lists(SPANS, max_size=5, unique_by=lambda s: s[:2]))
+    spans = draw(st.lists(SPANS, max_size=5, unique=True))
     ids = [f"T{at}" for at in range(1, len(spans) + 1)]
     if not ids:
         return suggested([])
@@ -226,3 +225,100 @@ def test_corrections_in_the_folder_are_not_written_over(tmp_path):
     os.utime(corrected, ns=(later, later))
     with pytest.raises(ClinnerError, match=r"\.ann: was written since"):
         write_suggestions([PLAIN], PALETTE, out, "brat", "en_toy 1.0")
+
+
+ODD = Palette(
+    dict.fromkeys(["Sign symptom", "x:y", "NEG|ATION", "Größe"], "#7aecec"),
+    {"Sign symptom": ("x:y", "NEG|ATION")},
+)
+
+
+def test_a_label_that_was_corrected_in_brat_stays_corrected(tmp_path):
+    given = suggested([(0, 0, "NEG|ATION"), (1, 1, "Sign symptom"), (9, 9, "Sign symptom"),
+                       (4, 7, "x:y")])  # fmt: skip
+    write_suggestions([given], ODD, tmp_path / "out", "brat", "en_toy 1.0")
+    (ann,) = (tmp_path / "out").glob("notes/*.ann")
+    written = ann.read_text(encoding="utf8")
+    first, *lines = written.splitlines()
+    assert first.startswith("T1\tNEG_ATION 0 2")
+    # One label changed to another, one span narrowed that went over a line break, one span added.
+    corrected = "\n".join([first, *lines]).replace("T2\tSign_symptom", "T2\tGröße")
+    corrected = corrected.replace("T3\tx_y 15 27\tleft 🦵 knee.", "T3\tx_y 15 19\tleft")
+    ann.write_text(f"{corrected}\nT9\tx_y 35 40\tfever\n", encoding="utf8")
+    (back,) = read_brat(tmp_path / "out/notes")
+    labels = {s.id: (s.label, s.start) for s in back.spans}
+    assert labels["T2"] == ("Größe", 3)
+    assert labels["T9"] == ("x:y", 35)
+    assert {label for label, _ in labels.values()} == {*ODD.labels}
+    assert back.problems == ()
+
+
+def test_a_span_over_a_line_break_may_be_narrowed_in_brat(tmp_path):
+    given = suggested([(6, 9, "PROBLEM"), (0, 0, "NEGATION")])
+    surfaces = [replace(s, surface=TEXT[s.start : s.end]) for s in given.note.spans]
+    given = replace(given, note=replace(given.note, spans=tuple(surfaces)))
+    write_suggestions([given], PALETTE, tmp_path / "out", "brat", "en_toy 1.0")
+    (ann,) = (tmp_path / "out").glob("notes/*.ann")
+    line = "T2\tPROBLEM 22 40\tknee. Denies fever"
+    written = ann.read_text(encoding="utf8")
+    assert line in written
+    ann.write_text(written.replace(line, "T2\tPROBLEM 22 26\tknee"), encoding="utf8")
+    (back,) = read_brat(tmp_path / "out/notes")
+    assert (back.spans[1].surface, back.problems) == ("knee", ())
+
+
+def test_brats_configuration_names_labels_as_its_lines_do(tmp_path):
+    write_suggestions([suggested([])], ODD, tmp_path / "out", "brat", "en_toy 1.0")
+    conf = (tmp_path / "out/notes/annotation.conf").read_text(encoding="utf8")
+    assert "\nSign_symptom\nx_y\nNEG_ATION\nGröße\n" in conf
+    assert "Arg1:Sign_symptom, Arg2:x_y|NEG_ATION\n" in conf
+    visual = (tmp_path / "out/notes/visual.conf").read_text(encoding="utf8")
+    assert "Sign_symptom\tbgColor:" in visual
+
+
+@pytest.mark.parametrize(
+    ("tool", "labels", "told"),
+    [
+        ("brat", ["x y", "x:y"], "'x y' and 'x:y' alike"),
+        ("prodigy", ["A, B"], "'A, B' has one"),
+        ("label-studio", ["A, B"], "'A, B' has one"),
+    ],
+)
+def test_labels_that_a_tool_cannot_tell_apart_are_refused(tmp_path, tool, labels, told):
+    with pytest.raises(ClinnerError, match=told):
+        write_suggestions(
+            [], Palette(dict.fromkeys(labels, "#fff"), {}), tmp_path / "out", tool, ""
+        )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("tool", WRITERS)
+def test_a_folder_of_suggestions_with_a_file_of_somebody_else_is_not_written_over(tmp_path, tool):
+    out = tmp_path / "out"
+    for other in WRITERS:
+        write_suggestions([PLAIN], PALETTE, out, other, "en_toy 1.0")
+    write_suggestions([PLAIN], PALETTE, out, tool, "en_toy 1.0")
+    for name in ("guideline.txt", "notes/other.ann", "corrected/1.ann"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("mine")
+        os.utime(out / name, (0, 0))
+        with pytest.raises(ClinnerError, match=rf"{name}: .*would be lost"):
+            write_suggestions([PLAIN], PALETTE, out, "jsonl", "en_toy 1.0")
+        (out / name).unlink()
+
+
+def test_doccano_gets_longer_spans_first_and_is_told_to_allow_overlaps(tmp_path):
+    write_suggestions([PLAIN], PALETTE, tmp_path / "out", "doccano", "en_toy 1.0")
+    (line,) = (tmp_path / "out/notes.jsonl").read_text().splitlines()
+    entities = json.loads(line)["entities"]
+    lengths = [found["end_offset"] - found["start_offset"] for found in entities]
+    assert lengths == sorted(lengths, reverse=True)
+    assert "Allow overlapping spans" in (tmp_path / "out/import.txt").read_text()
+
+
+def test_nothing_is_asked_of_labels_that_modify_others(tmp_path):
+    palette = Palette({"NEGATION": "#aa9cfc", "SEVERITY": "#7aecec"}, {}, {"NEGATION", "SEVERITY"})
+    write_suggestions([suggested([])], palette, tmp_path / "ls", "label-studio", "en_toy 1.0")
+    assert "Choices" not in (tmp_path / "ls/config.xml").read_text()
+    write_suggestions([suggested([])], palette, tmp_path / "brat", "brat", "en_toy 1.0")
+    assert "assertion" not in (tmp_path / "brat/notes/annotation.conf").read_text()

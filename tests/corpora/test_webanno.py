@@ -92,3 +92,27 @@ def test_what_cannot_be_read_is_a_problem_and_another_format_an_error(file):
         only(file("Takes aspirin."))
     with pytest.raises(ClinnerError, match="none: missing"):
         list(read_webanno(file("x").parent / "none"))
+
+
+def test_a_span_whose_label_was_forgotten_does_not_get_another_value_for_it(file):
+    body = BODY.replace("absent[1]|*[2]\tPROBLEM[1]|BODYLOC[2]", "absent[1]|*[2]\t*[1]|BODYLOC[2]")
+    note = only(file(HEAD + body.replace("absent[1]\tPROBLEM[1]", "absent[1]\t*[1]")))
+    at = {span.id: (span.surface, span.label) for span in note.spans}
+    assert ("chest pain", "Finding") in at.values()
+    assert [(a.label, at[a.target][0]) for a in note.attributes] == [("assertion", "chest pain")]
+
+
+@pytest.mark.parametrize("name", ["n1.tsv", "n1.json.tsv", "n1.txt.tsv"])
+def test_the_id_of_a_note_is_the_name_of_what_was_imported(file, name):
+    assert only(file(HEAD + BODY, name)).id == "n1"
+
+
+def test_a_document_of_a_project_is_named_by_its_folder_and_may_be_unopened(tmp_path):
+    for document, who in (("n1.json", "anna"), ("n2.json", "INITIAL_CAS")):
+        folder = tmp_path / f"annotation/{document}"
+        folder.mkdir(parents=True)
+        (folder / f"{who}.tsv").write_text(HEAD + BODY, encoding="utf8")
+    assert [(note.id, note.annotated) for note in read_webanno(tmp_path)] == [
+        ("n1", True),
+        ("n2", False),
+    ]

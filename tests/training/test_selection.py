@@ -11,9 +11,12 @@ from spacy.training import Example
 from typer.testing import CliRunner
 
 from spacy_clinner.cli import app
+from spacy_clinner.corpora.corrections import compare
 from spacy_clinner.corpora.jsonl import read_jsonl
 from spacy_clinner.corpora.suggestion_files import SUGGESTED
+from spacy_clinner.corpora.suggestions import palette_of
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.schemes import load
 from spacy_clinner.training.selection import Looks, choose, drawn, look
 from spacy_clinner.training.suggesting import suggest
 
@@ -169,3 +172,27 @@ def test_suggestions_leave_out_and_count_what_cannot_be_read(model, tmp_path):
     told, found = suggested(model, tmp_path / "n.parquet", tmp_path / "out")
     assert found == {"a": "Denies fever."}
     assert "4 notes have no id of their own or no text" in told
+
+
+def test_ids_that_occur_twice_are_numbered(model, tmp_path):
+    notes = [("1", TEXTS[0]), ("1-2", TEXTS[1]), ("1", TEXTS[2]), ("1", TEXTS[3])]
+    found = suggest(str(model), notes, tmp_path / "out", "brat")
+    assert {s.note.id: s.note.text for s in found} == dict(
+        zip(["1", "1-2", "1-3", "1-4"], TEXTS[:4], strict=True)
+    )
+    assert compare(read_jsonl(tmp_path / "out" / SUGGESTED), [s.note for s in found]).unchanged == 4
+
+
+def test_a_note_that_is_too_long_for_a_pipeline_is_left_out_and_counted(model, tmp_path, caplog):
+    notes = [("a", TEXTS[0]), ("b", "x " * 600_000)]
+    found = suggest(str(model), notes, tmp_path / "out", "jsonl")
+    assert [s.note.id for s in found] == ["a"]
+    assert "1 notes of more than 1,000,000 characters, left out" in caplog.text
+    with pytest.raises(ClinnerError, match="no note with a text"):
+        suggest(str(model), notes[1:], tmp_path / "other", "jsonl")
+
+
+def test_the_labels_of_a_layer_of_modifiers_are_not_judged():
+    modifiers = load("modifiers")
+    palette = palette_of({"modifiers": modifiers.labels}, {"modifiers": modifiers})
+    assert palette.judged == []
