@@ -25,7 +25,7 @@ def known_layers(nlp: Language) -> list[str] | None:
         if module.partition(".")[0] not in PACKAGES or factory in WRITE_OTHERS:
             return None
         if hasattr(component, "layer_labels"):
-            found.update(dict.fromkeys(component.layers))
+            found.update(dict.fromkeys(getattr(component, "layers", ())))
     return list(found)
 
 
