@@ -150,6 +150,23 @@ def test_a_layer_without_labels_is_reported_with_what_the_data_annotates():
         nlp.initialize(lambda: examples_for(nlp))
 
 
+@pytest.mark.parametrize("layers", [None, ["clinical"]])
+def test_entities_in_no_group_are_reported_with_what_to_do(layers):
+    nlp = make_nlp(layers=layers)
+    doc = nlp.make_doc("No fever .")
+    doc.set_ents([Span(doc, 1, 2, label="PROBLEM")])
+    example = Example(nlp.make_doc(doc.text), doc)
+    with pytest.raises(ClinnerError, match=r"no labels.*doc\.ents.*clinner convert"):
+        nlp.initialize(lambda: [example])
+
+
+def test_groups_without_a_span_are_reported():
+    nlp = make_nlp(layers=None)
+    example = Example(nlp.make_doc("Seen ."), reference(nlp, "Seen .", clinical=[]))
+    with pytest.raises(ClinnerError, match=r"no labels.*any group.*clinical"):
+        nlp.initialize(lambda: [example])
+
+
 @pytest.mark.parametrize(
     "config",
     [{"layers": ["a", "a"]}, {"ents_from": ["b"]}, {"threshold": {"b": 0.5}}],
