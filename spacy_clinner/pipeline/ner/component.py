@@ -204,10 +204,11 @@ class LayeredNER(LearnedLayers):
             found, seen = labels_in(get_examples(), self.settings["layers"])
         else:
             found, seen = {}, set()
-        merged = {layer: [] for layer in found} if not self.layers else self.label_data
-        for layer, names in (labels or found).items():
+        merged = self.label_data
+        merged.update({layer: [] for layer in found if layer not in merged})
+        for layer, names in {**found, **(labels or {})}.items():
             if layer not in merged:
-                known = ", ".join(self.layers)
+                known = ", ".join(merged)
                 raise ClinnerError(f"{self.name}: `labels` names layer {layer!r}; known: {known}.")
             merged[layer] += [name for name in names if name not in merged[layer]]
         check_labels(self.name, merged, seen)

@@ -201,6 +201,27 @@ def test_a_label_may_be_added_while_training_goes_on_with_the_same_optimizer():
     assert np.isfinite(nlp.update(examples_for(nlp), sgd=sgd)["ner"])
 
 
+def test_initializing_again_makes_room_for_labels_that_were_added():
+    nlp = make_nlp()
+    nlp.initialize(lambda: examples_for(nlp))
+    nlp.get_pipe("ner").add_label("TEST", layer="clinical")
+    sgd = nlp.initialize(lambda: examples_for(nlp))
+    assert nlp.get_pipe("ner").layer_labels["clinical"] == ["DRUG", "PROBLEM", "TEST"]
+    assert np.isfinite(nlp.update(examples_for(nlp), sgd=sgd)["ner"])
+
+
+def test_initializing_again_learns_the_layers_that_the_data_has_then():
+    nlp = make_nlp(layers=None)
+    nlp.initialize(lambda: examples_for(nlp))
+    doc = reference(nlp, "Seen in clinic .", places=[(8, 14, "PLACE")])
+    other = [Example(nlp.make_doc(doc.text), doc)]
+    sgd = nlp.initialize(lambda: other)
+    assert nlp.get_pipe("ner").layers == ("clinical", "modifiers", "places")
+    assert np.isfinite(nlp.update(other, sgd=sgd)["ner_places"])
+    with pytest.raises(ClinnerError, match="`labels` names layer 'more'"):
+        nlp.get_pipe("ner").initialize(lambda: other, nlp=nlp, labels={"more": ["X"]})
+
+
 def test_a_label_needs_its_layer_when_there_are_several(trained):
     with pytest.raises(ClinnerError, match="clinical, modifiers"):
         trained.get_pipe("ner").add_label("TEST")
