@@ -9,6 +9,7 @@ from spacy.training import Example
 from toy_ner import LAYERS, NOTES, examples_for, make_nlp, reference, spans_of, train
 
 import spacy_clinner
+from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.ner.component import LayeredNER
 
@@ -279,6 +280,17 @@ def test_of_two_layers_that_fill_the_entities_the_one_annotated_is_scored(traine
     finally:
         ner.ents_from = ("clinical",)
     assert scores["ents_f"] == 1.0
+
+
+def test_a_label_that_a_group_does_not_judge_is_neither_right_nor_wrong(trained):
+    doc = reference(trained, "Takes aspirin daily . No fever .",
+                    clinical=[(6, 13, "DRUG"), (25, 30, "PROBLEM")], modifiers=[])  # fmt: skip
+    doc.spans["clinical"].attrs[LABELS] = ["PROBLEM"]
+    scores = trained.evaluate([Example(trained.make_doc(doc.text), doc)])
+    assert scores["spans_clinical_f"] == 1.0
+    assert set(scores["spans_clinical_per_type"]) == {"PROBLEM"}
+    assert scores["ents_f"] == 1.0
+    assert set(scores["ents_per_type"]) == {"PROBLEM"}
 
 
 def test_the_best_checkpoint_is_picked_on_all_layers():
