@@ -134,6 +134,11 @@ class GoldTags:
         outside = self.tags == 0
         allowed[outside, 1:] = np.tile(self.open[outside], 2)
         allowed[~known] = True
+        # A span whose label is known ends where it does, also before what is unknown.
+        before = np.zeros_like(self.tags)
+        before[1:] = self.tags[:-1]
+        behind = np.flatnonzero(~known & (before > 0))
+        allowed[behind, 1 + n_labels + (before[behind] - 1) % n_labels] = False
         return allowed
 
 
