@@ -52,7 +52,7 @@ def annotated_labels(doc: Doc, layer: str) -> frozenset[str] | None:
 def judged(spans: Iterable[Span], reference: Doc, layer: str) -> list[Span]:
     """The spans of which a reference can say whether they are right.
 
-    spans (Iterable[Span]): Predicted spans of a layer.
+    spans (Iterable[Span]): Spans of a layer, predicted or of the reference.
     reference (Doc): The gold document.
     layer (str): The layer.
     RETURNS (list[Span]): Those with a label that the reference annotates.

@@ -104,14 +104,14 @@ def resize_heads(
         resized.initialize()
         position = {tag: at for at, tag in enumerate(tags(old))}
         kept = [(to, position[tag]) for to, tag in enumerate(tags(new)) if tag in position]
-        to, origin = (heads.ops.asarray1i(list(column)) for column in zip(*kept, strict=True))
+        to, origin = (heads.ops.asarray1i([pair[side] for pair in kept]) for side in (0, 1))
         for name in ("W", "b"):
             weights: Any = resized.get_param(name)
             weights[to] = heads.get_param(name)[origin]
     token_scores = model.get_ref("token_scores")
     token_scores.layers[token_scores.layers.index(heads)] = resized
     model.set_ref("output_layer", resized)
-    for node in (model, token_scores):
+    for node in (model, model.layers[-1], token_scores):
         if node.has_dim("nO"):
             node.set_dim("nO", n_new, force=True)
 

@@ -1,7 +1,7 @@
 """What a model keeps of what it knew: its own findings, beside what annotators judged."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_clinner.annotation.said import get_relations, has_relations, set_relations
+from spacy_clinner.annotation.spans import LABELS, annotated_labels
 from spacy_clinner.progress import Progress, quiet
 
 # Old documents among the new ones: as many as these, or so many where these are fewer.
@@ -16,7 +17,8 @@ FEWEST_OLD = 10_000
 
 
 def distil(nlp: Language, docs: Sequence[Doc], progress: Progress = quiet) -> list[str]:
-    """Give documents what a model finds in them, of the layers that nobody annotated there.
+    """Give documents what a model finds in them, of the layers and labels that nobody annotated
+    there; what overlaps an annotator's span of the layer gives way.
 
     A model that goes on learning from them forgets nothing of these layers (learning without
     forgetting, Li and Hoiem 2016). Links are found between the annotators' spans, where these are.
@@ -30,10 +32,9 @@ def distil(nlp: Language, docs: Sequence[Doc], progress: Progress = quiet) -> li
     copies = progress(_found(nlp, docs), "Asking the model of before", len(docs))
     for doc, found in zip(docs, copies, strict=True):
         for layer, group in found.spans.items():
-            if layer not in doc.spans:
+            if layer not in doc.spans or group.attrs != doc.spans[layer].attrs:
                 given[layer] = None
-                spans = [_same(span, doc) for span in group]
-                doc.spans[layer] = SpanGroup(doc, name=layer, spans=spans)
+                doc.spans[layer] = _same_group(group, doc)
         if not has_relations(doc):
             links = get_relations(found)
             set_relations(doc, ((_same(h, doc), _same(t, doc), None) for h, t, _ in links))
@@ -54,8 +55,25 @@ def _found(nlp: Language, docs: Sequence[Doc]) -> Iterator[Doc]:
             found = pipe(found)
             if nlp.get_pipe_meta(name).factory == "clinner_ner":
                 for layer, group in doc.spans.items():
-                    found.spans[layer] = [_same(span, found) for span in group]
+                    own = [*found.spans.get(layer, ())]
+                    found.spans[layer] = _same_group(group, found)
+                    if layer in pipe.layers and annotated_labels(doc, layer) is not None:
+                        _complete(found.spans[layer], own, pipe.layer_labels[layer])
         yield found
+
+
+def _complete(group: SpanGroup, own: Iterable[Span], labels: Iterable[str]) -> None:
+    """Add a model's spans of those of its labels that the annotators of a group did not look for."""
+    judged = group.attrs[LABELS]
+    taken = {token for span in group for token in range(span.start, span.end)}
+    further = (span for span in own if span.label_ not in judged)
+    group.extend([s for s in further if taken.isdisjoint(range(s.start, s.end))])
+    group.attrs[LABELS] = sorted({*judged, *labels})
+
+
+def _same_group(group: SpanGroup, doc: Doc) -> SpanGroup:
+    spans = [_same(span, doc) for span in group]
+    return SpanGroup(doc, name=group.name, attrs=dict(group.attrs), spans=spans)
 
 
 def _same(span: Span, doc: Doc) -> Span:

@@ -79,11 +79,12 @@ def expected_errors(ner: LayeredNER, doc: Doc, layers: Sequence[str]) -> float:
         another span begins, over the tokens where none was found.
     """
     batch = TokenBatch.of([doc])
+    starts = ner.starts([doc], batch)
     total = 0.0
     for layer, logits in ner.layer_logits([doc], batch).items():
         if layer not in layers or not len(batch):
             continue
-        scores = tag_scores(logits, batch.starts, ner.temperatures.get(layer, 1.0))
+        scores = tag_scores(logits, starts, ner.temperatures.get(layer, 1.0))
         spans = viterbi(scores)
         confidence = span_posteriors(scores, spans)
         sure = confidence >= threshold_of(ner.threshold, layer)

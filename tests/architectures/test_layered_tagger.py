@@ -65,6 +65,15 @@ def test_new_labels_leave_the_scores_of_the_others_as_they_are(docs):
     np.testing.assert_allclose(reloaded.predict(docs)[0], after, rtol=1e-6)
 
 
+def test_labels_of_other_layers_alone_begin_anew(docs):
+    model = make_model()
+    model.initialize(X=docs)
+    randomize(model)
+    resize_heads(model, LABELS, {"c": ["X"]})
+    assert model.predict(docs)[0].shape == (3, 3)
+    assert (model.predict(docs)[0] == 0.0).all()
+
+
 def test_the_head_rate_multiplies_the_steps_of_the_heads(docs):
     moved = {}
     for rate in (1.0, 10.0):

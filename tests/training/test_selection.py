@@ -17,7 +17,7 @@ from spacy_clinner.corpora.suggestion_files import SUGGESTED
 from spacy_clinner.corpora.suggestions import palette_of
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.schemes import load
-from spacy_clinner.training.selection import Looks, choose, drawn, look
+from spacy_clinner.training.selection import Looks, choose, drawn, expected_errors, look
 from spacy_clinner.training.suggesting import suggest
 
 WORDS = ("fever", "cough", "asthma")
@@ -51,6 +51,19 @@ def test_a_note_that_is_known_is_expected_to_have_fewer_errors(model):
     errors = look(spacy.load(model), [TEXTS[0], odd, ""], ["clinical"]).errors
     assert errors[2] == 0.0
     assert errors[0] < errors[1]
+
+
+def test_a_note_is_judged_by_the_spans_that_the_pipeline_gives(model):
+    nlp = spacy.load(model)
+    first, second = "Denies fever", "cough and asthma"
+    ner = nlp.get_pipe("clinner_ner")
+    # Nothing is learned: all tags are equally likely, so that spans across the blank line count.
+    ner.model.get_ref("output_layer").initialize()
+    whole, *parts = (
+        expected_errors(ner, nlp.make_doc(text), ["clinical"])
+        for text in (f"{first}\n\n{second}", first, second)
+    )
+    assert whole == pytest.approx(sum(parts))
 
 
 def test_vectors_are_of_length_one(model):

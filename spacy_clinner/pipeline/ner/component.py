@@ -23,6 +23,7 @@ from spacy_clinner.pipeline.ner.layers import (
     LayerPrediction,
     Predictions,
     TokenBatch,
+    check_labels,
     check_settings,
     labels_in,
     layer_losses,
@@ -195,27 +196,22 @@ class LayeredNER(LearnedLayers):
             None, they are read from `reference.spans[layer]` of the examples.
         schemes (List[str] | None): Label schemes of the user's own, as paths of TOML files, whose
             descriptions, semantic groups and colours the model then has.
-        RAISES (ClinnerError): A layer has no label, or `labels` names an unknown layer.
+        RAISES (ClinnerError): There is no layer, a layer has no label, or `labels` names an
+            unknown layer.
         """
         validate_get_examples(get_examples, "LayeredNER.initialize")
         if labels is None or self.settings["layers"] is None:
             found, seen = labels_in(get_examples(), self.settings["layers"])
         else:
             found, seen = {}, set()
-        merged = {layer: [] for layer in found} if not self.layers else self.label_data
-        for layer, names in (labels or found).items():
+        merged = self.label_data
+        merged.update({layer: [] for layer in found if layer not in merged})
+        for layer, names in {**found, **(labels or {})}.items():
             if layer not in merged:
-                known = ", ".join(self.layers)
+                known = ", ".join(merged)
                 raise ClinnerError(f"{self.name}: `labels` names layer {layer!r}; known: {known}.")
             merged[layer] += [name for name in names if name not in merged[layer]]
-        for layer, names in merged.items():
-            if not names:
-                raise ClinnerError(
-                    f"{self.name}: no labels for layer {layer!r}: no training document has a span "
-                    f"in doc.spans[{layer!r}]. Annotated in the data: "
-                    f"{', '.join(sorted(seen)) or 'nothing'}. Remove the layer from the "
-                    f"component's `layers`, add data that annotates it, or give `labels`."
-                )
+        check_labels(self.name, merged, seen)
         if not self.model.get_ref("output_layer").has_dim("nO"):
             resize_heads(self.model, {}, merged)
         self.set_labels(merged)

@@ -1,6 +1,6 @@
 """Between documents and arrays: the tokens of a batch, gold tags, labels and entities."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -134,6 +134,11 @@ class GoldTags:
         outside = self.tags == 0
         allowed[outside, 1:] = np.tile(self.open[outside], 2)
         allowed[~known] = True
+        # A span whose label is known ends where it does, also before what is unknown.
+        before = np.zeros_like(self.tags)
+        before[1:] = self.tags[:-1]
+        behind = np.flatnonzero(~known & (before > 0))
+        allowed[behind, 1 + n_labels + (before[behind] - 1) % n_labels] = False
         return allowed
 
 
@@ -315,6 +320,32 @@ def labels_in(
             if layer in labels or (layers is None and len(group)):
                 labels.setdefault(layer, set()).update(span.label_ for span in group)
     return {layer: sorted(names) for layer, names in labels.items()}, seen
+
+
+def check_labels(name: str, labels: Mapping[str, Sequence[str]], seen: Collection[str]) -> None:
+    """Check that there is something to learn.
+
+    name (str): The component's name, for messages.
+    labels (Mapping[str, Sequence[str]]): The labels of each layer.
+    seen (Collection[str]): All keys that occur in `doc.spans` of the training documents.
+    RAISES (ClinnerError): There is no layer, or one has no label.
+    """
+    empty = next((layer for layer, names in labels.items() if not names), None)
+    if labels and empty is None:
+        return
+    where = "any group of doc.spans" if empty is None else f"doc.spans[{empty!r}]"
+    hint = (
+        "Remove the layer from the component's `layers`, add data that annotates it, or give "
+        "`labels`."
+        if seen and empty is not None
+        else "doc.ents is not learned from: set a group, as by "
+        'doc.spans["clinical"] = list(doc.ents), or make the files by `clinner convert`.'
+    )
+    raise ClinnerError(
+        f"{name}: no labels{'' if empty is None else f' for layer {empty!r}'}: no training "
+        f"document has a span in {where}. Annotated in the data: "
+        f"{', '.join(sorted(seen)) or 'nothing'}. {hint}"
+    )
 
 
 def threshold_of(setting: float | Mapping[str, float], layer: str) -> float:

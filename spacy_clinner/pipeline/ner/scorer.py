@@ -62,7 +62,7 @@ def count_spans(example: Example, layer: str) -> dict[str, PRFScore]:
     """
     if layer not in example.reference.spans:
         return {}
-    gold = set(map(span_key, group_of(example.reference, layer)))
+    gold = set(map(span_key, judged(group_of(example.reference, layer), example.reference, layer)))
     spans = judged(group_of(example.predicted, layer), example.reference, layer)
     predicted = set(map(span_key, spans))
     if example.predicted.text != example.reference.text:
@@ -94,7 +94,9 @@ def _with_comparable_entities(
     predicted = example.predicted.copy()
     found = [s for key in theirs for s in judged(group_of(predicted, key), gold, key)]
     predicted.set_ents(filter_spans(found))
-    return Example(predicted, gold)
+    reference = gold.copy()
+    reference.set_ents([e for e in gold.ents if any(judged([e], gold, key) for key in theirs)])
+    return Example(predicted, reference)
 
 
 def _summary(prefix: str, score: PRFScore | None) -> dict[str, float | None]:

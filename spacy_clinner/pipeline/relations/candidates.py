@@ -87,13 +87,13 @@ class SpanTable:
     def of(
         cls, spans: Iterable[Iterable[Located]], labels: Sequence[str], offsets: Ints
     ) -> "SpanTable":
-        """Collect the spans of each document, without those of unknown labels."""
+        """Collect the spans of each document, without those of unknown labels or of no token."""
         number = {label: at for at, label in enumerate(labels)}
         rows = [
             (doc, start, end, number[label], origin)
             for doc, located in enumerate(spans)
             for origin, (start, end, label) in enumerate(located)
-            if label in number
+            if label in number and start < end
         ]
         table = np.array(rows, dtype=np.int64).reshape(-1, 5)
         table[:, 1:3] += offsets[table[:, 0]][:, None]
@@ -157,6 +157,10 @@ def _within_reach(heads: SpanTable, tails: SpanTable, legal: LegalPairs, reach: 
     head = np.repeat(low - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
     near = tails.start[tail] - heads.end[head] <= reach
     near &= legal.number[heads.label[head], tails.label[tail]] >= 0
+    # Where one group has both, a span is among the heads and among the tails.
+    itself = np.array(legal.heads)[heads.label[head]] == np.array(legal.tails)[tails.label[tail]]
+    itself &= (heads.start[head] == tails.start[tail]) & (heads.end[head] == tails.end[tail])
+    near &= ~itself
     return np.stack((head[near], tail[near]))
 
 

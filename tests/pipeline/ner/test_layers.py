@@ -170,6 +170,21 @@ def test_what_a_group_says_of_its_labels_decides_what_else_a_token_may_be():
     ]
 
 
+def test_a_known_span_does_not_go_on_into_tokens_of_an_unknown_label():
+    nlp = English()
+    doc = nlp.make_doc("chest pain very bad")
+    doc.spans["a"] = [Span(doc, 0, 2, label="X"), Span(doc, 2, 4, label="OTHER")]
+    batch = TokenBatch.of([doc])
+    (gold,) = gold_tags([Example(nlp.make_doc(doc.text), doc)], batch, {"a": ["Y", "X"]}).values()
+    # O, B-Y, B-X, I-Y, I-X
+    assert gold.allowed()[2].tolist() == [True, True, True, True, False]
+    assert gold.allowed()[3].all()
+    wrong, right = np.zeros((4, 5)), np.zeros((4, 5))
+    wrong[range(4), [2, 4, 4, 0]] = right[range(4), [2, 4, 2, 0]] = 20.0
+    assert tagging_loss(right, gold, batch)[0] < 1e-6
+    assert tagging_loss(wrong, gold, batch)[0] > 10.0
+
+
 def test_documents_that_do_not_annotate_a_layer_have_no_gradient():
     nlp = English()
     batch = TokenBatch.of([nlp.make_doc("no chest pain"), nlp.make_doc("none today")])

@@ -9,6 +9,7 @@ from spacy.training import Example
 from toy_ner import LAYERS, NOTES, examples_for, make_nlp, reference, spans_of, train
 
 import spacy_clinner
+from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.ner.component import LayeredNER
 
@@ -150,6 +151,23 @@ def test_a_layer_without_labels_is_reported_with_what_the_data_annotates():
         nlp.initialize(lambda: examples_for(nlp))
 
 
+@pytest.mark.parametrize("layers", [None, ["clinical"]])
+def test_entities_in_no_group_are_reported_with_what_to_do(layers):
+    nlp = make_nlp(layers=layers)
+    doc = nlp.make_doc("No fever .")
+    doc.set_ents([Span(doc, 1, 2, label="PROBLEM")])
+    example = Example(nlp.make_doc(doc.text), doc)
+    with pytest.raises(ClinnerError, match=r"no labels.*doc\.ents.*clinner convert"):
+        nlp.initialize(lambda: [example])
+
+
+def test_groups_without_a_span_are_reported():
+    nlp = make_nlp(layers=None)
+    example = Example(nlp.make_doc("Seen ."), reference(nlp, "Seen .", clinical=[]))
+    with pytest.raises(ClinnerError, match=r"no labels.*any group.*clinical"):
+        nlp.initialize(lambda: [example])
+
+
 @pytest.mark.parametrize(
     "config",
     [{"layers": ["a", "a"]}, {"ents_from": ["b"]}, {"threshold": {"b": 0.5}}],
@@ -182,6 +200,27 @@ def test_a_label_may_be_added_while_training_goes_on_with_the_same_optimizer():
     nlp.update(examples_for(nlp), sgd=sgd)
     nlp.get_pipe("ner").add_label("TEST", layer="clinical")
     assert np.isfinite(nlp.update(examples_for(nlp), sgd=sgd)["ner"])
+
+
+def test_initializing_again_makes_room_for_labels_that_were_added():
+    nlp = make_nlp()
+    nlp.initialize(lambda: examples_for(nlp))
+    nlp.get_pipe("ner").add_label("TEST", layer="clinical")
+    sgd = nlp.initialize(lambda: examples_for(nlp))
+    assert nlp.get_pipe("ner").layer_labels["clinical"] == ["DRUG", "PROBLEM", "TEST"]
+    assert np.isfinite(nlp.update(examples_for(nlp), sgd=sgd)["ner"])
+
+
+def test_initializing_again_learns_the_layers_that_the_data_has_then():
+    nlp = make_nlp(layers=None)
+    nlp.initialize(lambda: examples_for(nlp))
+    doc = reference(nlp, "Seen in clinic .", places=[(8, 14, "PLACE")])
+    other = [Example(nlp.make_doc(doc.text), doc)]
+    sgd = nlp.initialize(lambda: other)
+    assert nlp.get_pipe("ner").layers == ("clinical", "modifiers", "places")
+    assert np.isfinite(nlp.update(other, sgd=sgd)["ner_places"])
+    with pytest.raises(ClinnerError, match="`labels` names layer 'more'"):
+        nlp.get_pipe("ner").initialize(lambda: other, nlp=nlp, labels={"more": ["X"]})
 
 
 def test_a_label_needs_its_layer_when_there_are_several(trained):
@@ -241,6 +280,17 @@ def test_of_two_layers_that_fill_the_entities_the_one_annotated_is_scored(traine
     finally:
         ner.ents_from = ("clinical",)
     assert scores["ents_f"] == 1.0
+
+
+def test_a_label_that_a_group_does_not_judge_is_neither_right_nor_wrong(trained):
+    doc = reference(trained, "Takes aspirin daily . No fever .",
+                    clinical=[(6, 13, "DRUG"), (25, 30, "PROBLEM")], modifiers=[])  # fmt: skip
+    doc.spans["clinical"].attrs[LABELS] = ["PROBLEM"]
+    scores = trained.evaluate([Example(trained.make_doc(doc.text), doc)])
+    assert scores["spans_clinical_f"] == 1.0
+    assert set(scores["spans_clinical_per_type"]) == {"PROBLEM"}
+    assert scores["ents_f"] == 1.0
+    assert set(scores["ents_per_type"]) == {"PROBLEM"}
 
 
 def test_the_best_checkpoint_is_picked_on_all_layers():

@@ -50,6 +50,23 @@ def test_the_candidates_are_all_legal_pairs_within_reach(drawn, reach):
     assert pairs_of(docs, LEGAL, reach) == expected
 
 
+def test_no_span_is_a_candidate_for_itself():
+    spans = [(0, 1, "P"), (2, 3, "M"), (3, 4, "P"), (2, 3, "P")]
+    doc = Doc(English().vocab, words=["a"] * 6)
+    legal = LegalPairs.of({"P": ["M", "P"]})
+    found = find_candidates([doc], [spans], [spans], legal, 40)
+    heads, tails = found.heads.origin[found.pairs.head], found.tails.origin[found.pairs.tail]
+    expected = {(h, t) for h in (0, 2, 3) for t in range(4) if h != t}
+    assert set(zip(heads.tolist(), tails.tolist(), strict=True)) == expected
+
+
+def test_spans_without_a_token_are_in_no_pair():
+    doc = Doc(English().vocab, words=["a"] * 4)
+    doc.spans["clinical"] = [Span(doc, 4, 4, "A"), Span(doc, 1, 1, "A"), Span(doc, 0, 1, "A")]
+    doc.spans["modifiers"] = [Span(doc, 4, 4, "x"), Span(doc, 2, 3, "x")]
+    assert pairs_of([doc], LEGAL, 40) == {(0, 2, 1)}
+
+
 def test_what_is_known_of_a_pair_does_not_depend_on_the_rest_of_the_batch():
     nlp = English()
     docs = [gold_input(nlp, note) for note in NOTES]

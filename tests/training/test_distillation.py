@@ -1,0 +1,64 @@
+import pytest
+from spacy.lang.en import English
+from spacy.tokens import DocBin, Span, SpanGroup
+from spacy.training import Example
+
+from spacy_clinner.annotation.spans import LABELS, annotated_labels
+from spacy_clinner.training.distillation import distil
+
+TINY = {"@architectures": "spacy.HashEmbedCNN.v2", "pretrained_vectors": None, "width": 32,
+        "depth": 1, "embed_size": 500, "window_size": 1, "maxout_pieces": 2,
+        "subword_features": False}  # fmt: skip
+TEXT = "No fever . Takes aspirin daily ."
+KNOWN = {"fever": "PROBLEM", "aspirin": "DRUG", "daily": "TIME"}
+
+
+def of_words(doc, by_word, layer="clinical", **attrs):
+    spans = [Span(doc, t.i, t.i + 1, label=by_word[t.text]) for t in doc if t.text in by_word]
+    doc.spans[layer] = SpanGroup(doc, name=layer, attrs=attrs, spans=spans)
+    return doc
+
+
+def found(doc, layer="clinical"):
+    return sorted((span.text, span.label_) for span in doc.spans[layer])
+
+
+@pytest.fixture(scope="module")
+def old():
+    """A model that knows three labels of one layer."""
+    nlp = English()
+    tagger = {"@architectures": "clinner.LayeredTagger.v1", "head_rate": 1.0, "tok2vec": TINY}
+    nlp.add_pipe("clinner_ner", name="ner", config={"model": tagger})
+    examples = [Example(nlp.make_doc(TEXT), of_words(nlp.make_doc(TEXT), KNOWN))]
+    sgd = nlp.initialize(lambda: examples)
+    sgd.learn_rate = 0.01
+    for _ in range(40):
+        nlp.update(examples, sgd=sgd)
+    assert found(nlp(TEXT)) == sorted(KNOWN.items())
+    return nlp
+
+
+def test_labels_that_annotators_did_not_look_for_are_those_of_the_model_of_before(old):
+    doc = of_words(old.make_doc(TEXT), {"Takes": "DRUG"}, labels=["DRUG"])
+    assert distil(old, [doc]) == ["clinical"]
+    # Its aspirin is not theirs: they judged drugs.
+    assert found(doc) == [("Takes", "DRUG"), ("daily", "TIME"), ("fever", "PROBLEM")]
+    assert annotated_labels(doc, "clinical") == {"DRUG", "PROBLEM", "TIME"}
+    (stored,) = DocBin(docs=[doc]).get_docs(old.vocab)
+    assert annotated_labels(stored, "clinical") == {"DRUG", "PROBLEM", "TIME"}
+
+
+def test_what_overlaps_an_annotators_span_gives_way(old):
+    doc = of_words(old.make_doc(TEXT), {"fever": "SIGN"}, labels=["SIGN"])
+    distil(old, [doc])
+    assert found(doc) == [("aspirin", "DRUG"), ("daily", "TIME"), ("fever", "SIGN")]
+
+
+def test_groups_that_annotators_judged_and_layers_that_are_new_stay_as_they_are(old):
+    whole = of_words(old.make_doc(TEXT), {"fever": "SIGN"})
+    other = of_words(old.make_doc(TEXT), {"fever": "SIGN"}, "other", labels=["SIGN"])
+    assert distil(old, [whole]) == []
+    assert found(whole) == [("fever", "SIGN")]
+    assert distil(old, [other]) == ["clinical"]
+    assert found(other, "other") == [("fever", "SIGN")]
+    assert other.spans["other"].attrs == {LABELS: ["SIGN"]}
