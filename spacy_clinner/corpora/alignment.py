@@ -27,6 +27,7 @@ ATTRIBUTE = "attribute left out: no place for its value"
 RELATION = "relation dropped: an end of it was dropped"
 SOURCE = "source: "
 KEPT = ", kept at its offsets"
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -201,10 +202,11 @@ class Aligner:
     ) -> list[Loss]:
         """Store relations, modifiers, flags and codes; RETURNS the relations that were lost."""
         triggers = {event.id: event.trigger for event in note.events}
+        pairs = self._pairs(note)
         links: dict[Span, list[Span]] = defaultdict(list)
         losses = []
         for relation in note.relations:
-            ends = self._ends(relation, triggers, labels)
+            ends = _ends(relation, triggers, labels, pairs)
             if ends is not None and kept.keys() >= set(ends):
                 head, tail = (kept[end].span for end in ends)
                 links[head].append(tail)
@@ -213,8 +215,7 @@ class Aligner:
                 where = (note.id, note.source, None, relation.label, None, None, text)
                 losses.append(Loss(*where, RELATION))
         # Unset says "not annotated", which no relation at all would not.
-        pairs = [(e, m) for scheme in self.layers for e, ms in scheme.pairs.items() for m in ms]
-        if any(self._may_have(*pair) for pair in pairs):
+        if pairs:
             found = ((h, t, None) for h, tails in links.items() for t in tails)
             said.set_relations(doc, found)
         polarities = {}
@@ -230,53 +231,60 @@ class Aligner:
         store.write(
             doc,
             (
-                (placed.span, self._gold_values(placed, links.get(placed.span, []), polarities))
+                (placed.span, _gold_values(placed, links.get(placed.span, []), polarities, pairs))
                 for placed in kept.values()
             ),
         )
         return losses
 
-    def _gold_values(
-        self, placed: Placed, tails: list[Span], polarities: dict[str, str]
-    ) -> dict[str, Any]:
-        """What gold says of a span, as `store.write` takes it."""
-        span, polarity = placed.span, polarities.get(placed.gold.id)
-        said_of: dict[str, Any] = {"layer": span.id_}
-        if placed.gold.codes:
-            said_of["codes"] = list(placed.gold.codes)
-        linked = {tail.label_ for tail in tails}
-        # A value is stored for every span that could have another, so that both count.
-        if polarities or self._may_have(span.label_, "NEGATION"):
-            said_of["negated"] = "NEGATION" in linked or polarity == "NEG"
-        if polarities or self._may_have(span.label_, "UNCERTAIN"):
-            said_of["uncertain"] = "UNCERTAIN" in linked or polarity in DOUBT
-        if self._may_have(span.label_, "SUBJECT"):
-            said_of["experiencer"] = "family" if "SUBJECT" in linked else "patient"
-        if tails:
-            links = ((tail.label_, tail, None) for tail in tails)
-            said_of["modifiers"] = said.modifier_values(span, links)
-        return said_of
-
-    def _ends(
-        self, relation: Relation, triggers: dict[str, str], labels: dict[str, str]
-    ) -> tuple[str, str] | None:
-        """The span ids of entity and modifier, None where no scheme allows the pair.
-
-        n2c2 names the modifier first (`Strength-Drug Arg1:T2 Arg2:T1`), MTSamples the entity.
-        """
-        first = triggers.get(relation.head, relation.head)
-        second = triggers.get(relation.tail, relation.tail)
-        for head, tail in ((first, second), (second, first)):
-            if self._may_have(labels.get(head, ""), labels.get(tail, "")):
-                return head, tail
-        return None
-
-    def _may_have(self, entity: str, modifier: str) -> bool:
-        some = set().union(*self.annotated.values())
+    def _pairs(self, note: Note) -> set[Pair]:
+        """The labels of entity and modifier between which a note annotates links."""
+        if not note.linked:
+            return set()
+        annotated: set[str] = set()
+        for scheme in self.layers:
+            some = self._annotated(note, scheme)
+            annotated.update(self._names(scheme) if some is None else some)
+        pairs = ((e, m) for scheme in self.layers for e, ms in scheme.pairs.items() for m in ms)
         # What is not annotated cannot be said to be missing.
-        if some and not some.issuperset((entity, modifier)):
-            return False
-        return any(modifier in scheme.pairs.get(entity, ()) for scheme in self.layers)
+        return {pair for pair in pairs if annotated.issuperset(pair)}
+
+
+def _gold_values(
+    placed: Placed, tails: list[Span], polarities: dict[str, str], pairs: set[Pair]
+) -> dict[str, Any]:
+    """What gold says of a span, as `store.write` takes it."""
+    span, polarity = placed.span, polarities.get(placed.gold.id)
+    said_of: dict[str, Any] = {"layer": span.id_}
+    if placed.gold.codes:
+        said_of["codes"] = list(placed.gold.codes)
+    linked = {tail.label_ for tail in tails}
+    # A value is stored for every span that could have another, so that both count.
+    if polarities or (span.label_, "NEGATION") in pairs:
+        said_of["negated"] = "NEGATION" in linked or polarity == "NEG"
+    if polarities or (span.label_, "UNCERTAIN") in pairs:
+        said_of["uncertain"] = "UNCERTAIN" in linked or polarity in DOUBT
+    if (span.label_, "SUBJECT") in pairs:
+        said_of["experiencer"] = "family" if "SUBJECT" in linked else "patient"
+    if tails:
+        links = ((tail.label_, tail, None) for tail in tails)
+        said_of["modifiers"] = said.modifier_values(span, links)
+    return said_of
+
+
+def _ends(
+    relation: Relation, triggers: dict[str, str], labels: dict[str, str], pairs: set[Pair]
+) -> tuple[str, str] | None:
+    """The span ids of entity and modifier, None where no scheme allows the pair.
+
+    n2c2 names the modifier first (`Strength-Drug Arg1:T2 Arg2:T1`), MTSamples the entity.
+    """
+    first = triggers.get(relation.head, relation.head)
+    second = triggers.get(relation.tail, relation.tail)
+    for head, tail in ((first, second), (second, first)):
+        if (labels.get(head, ""), labels.get(tail, "")) in pairs:
+            return head, tail
+    return None
 
 
 def _place(doc: Doc, gold: NoteSpan, label: str, layer: str) -> tuple[Span | None, list[str]]:

@@ -114,6 +114,7 @@ def _read_note(
         normalizations=tuple(a for a in annotations if isinstance(a, Normalization)),
         comments=tuple(a for a in annotations if isinstance(a, Comment)),
         labels=whole.get("labels"),
+        linked=whole.get("linked", True),
         source=source,
         problems=(*problems, *unreadable, *unresolved(placed)),
     )

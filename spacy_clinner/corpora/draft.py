@@ -24,6 +24,7 @@ class Draft:
     """A note in the making.
 
     labels (tuple[str, ...] | None): The labels that were looked for, where these are not all.
+    linked (bool): Whether anybody looked for relations.
     names (dict[str, str]): The record's own id of a span to ours.
     """
 
@@ -34,6 +35,7 @@ class Draft:
     attributes: list[Attribute] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     labels: tuple[str, ...] | None = None
+    linked: bool = True
     names: dict[str, str] = field(default_factory=dict)
 
     def add_span(self, start: Any, end: Any, label: Any, key: Any = None, text: Any = None) -> None:
@@ -88,6 +90,7 @@ class Draft:
             tuple(self.relations),
             tuple(self.attributes),
             labels=self.labels,
+            linked=self.linked,
             source=self.where,
             problems=(*self.problems, *unresolved((self.where, a) for a in annotations)),
         )

@@ -114,6 +114,8 @@ class Note:
     text (str): The text; every offset is in characters into it.
     labels (tuple[str, ...] | None): The labels that were looked for in it, as the corpus writes
         them, where that differs from note to note; None for all that the corpus annotates.
+    linked (bool): Whether anybody looked for relations; False where its record has no place for
+        them, as that of words and their tags.
     source (str): The file it came from, for reports.
     problems (tuple[Problem, ...]): What the reader met and could not keep as written.
     """
@@ -128,5 +130,6 @@ class Note:
     normalizations: tuple[Normalization, ...] = ()
     comments: tuple[Comment, ...] = ()
     labels: tuple[str, ...] | None = None
+    linked: bool = True
     source: str = field(default="", compare=False)
     problems: tuple[Problem, ...] = field(default=(), compare=False)

@@ -93,6 +93,7 @@ def read_prodigy(record: Record, draft: Draft) -> None:
         draft.add_span(start, end, span.get("label"), (start, end), span.get("text"))
         if span.get(ASSERTION):
             draft.add_attribute(ASSERTION, draft.spans[-1].id, span[ASSERTION])
+    draft.linked = record.get("relations") is not None
     for relation in dicts(record.get("relations"), draft.where):
         head, tail = relation.get("head_span"), relation.get("child_span")
         if isinstance(head, dict) and isinstance(tail, dict):

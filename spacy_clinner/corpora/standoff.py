@@ -170,6 +170,8 @@ def write_lines(note: Note, name: str) -> Iterator[str]:
     whole: dict[str, Any] = {"id": note.id} if note.id != name else {}
     if note.labels is not None:
         whole["labels"] = encode(note.labels)
+    if not note.linked:
+        whole["linked"] = False
     if no_surfaces:
         whole["surface"] = None
     if whole:
@@ -258,8 +260,9 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], dict[str, Any], li
 
     annotations (list[tuple[str, Annotation]]): "file:line" and annotation, of one note.
     RETURNS (tuple[list[tuple[str, Annotation]], dict[str, Any], list[Problem]]): The annotations
-        without the comments that say so; the note's own id, if it is not its file's name, and its
-        labels, if it has any, by their fields; and the comments that could not be read.
+        without the comments that say so; by their fields the note's own id, if it is not its
+        file's name, its labels, if it has any, and that nobody looked for relations, if nobody did;
+        and the comments that could not be read.
     """
     kept: list[Placed] = []
     comments: list[tuple[str, Comment]] = []
@@ -284,7 +287,7 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], dict[str, Any], li
             if comment.target == WHOLE_NOTE:
                 whole |= {
                     name: decode_field(Note, name, changes[name])
-                    for name in ("id", "labels")
+                    for name in ("id", "labels", "linked")
                     if name in changes
                 }
                 if "surface" in changes:

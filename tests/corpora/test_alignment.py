@@ -317,6 +317,30 @@ def test_where_no_modifier_is_annotated_nothing_is_said_to_lack_one(nlp):
     assert doc.ents[0]._.negated is None
 
 
+@pytest.mark.parametrize(
+    ("layers", "given"),
+    [
+        (["clinical"], {}),
+        (["clinical", "modifiers"], {"linked": False}),
+        (["clinical", "modifiers"], {"labels": ("PROBLEM",)}),
+    ],
+)
+def test_nobody_judged_links_where_modifiers_or_links_are_not_annotated(nlp, layers, given):
+    aligner = Aligner(nlp, tuple(map(schemes.load, layers)))
+    doc, losses = aligner.align(note(span("T1", "PROBLEM", "fever"), **given))
+    assert losses == []
+    assert not has_relations(doc)
+    (fever,) = doc.ents
+    assert (fever._.negated, fever._.uncertain, fever._.experiencer) == (None, None, None)
+
+
+def test_links_to_modifiers_that_a_view_leaves_out_are_not_annotated(nlp):
+    layers = (schemes.load("clinical"), schemes.load("modifiers"))
+    doc, _ = Aligner(nlp, layers, view="simple").align(note(span("T1", "DRUG", "Aspirin")))
+    assert not has_relations(doc)
+    assert doc.ents[0]._.negated is None
+
+
 def test_labels_of_a_note_go_before_those_of_its_corpus(nlp):
     aligner = Aligner(nlp, (schemes.load("multiclinner"),))
     doc, _ = aligner.align(note(span("T1", "SYM", "fever"), labels=("SYM",)))

@@ -67,6 +67,7 @@ def notes(draw):
         several(Normalization, IDS, WORDS, IDS, WORDS, WORDS, WORDS),
         several(Comment, IDS, WORDS, IDS, TEXTS),
         draw(st.none() | words),
+        linked=draw(st.booleans()),
     )
 
 
