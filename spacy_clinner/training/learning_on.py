@@ -80,7 +80,7 @@ def learn_on(
     progress (Progress): Shows how far it is.
     RETURNS (dict[str, Any]): As `training_facts`, with "learning_on": what was held out, which
         layers the model of before annotated and how many documents it rehearsed.
-    RAISES (ClinnerError): As `train`; or the model cannot be trained.
+    RAISES (ClinnerError): As `train`; or the model cannot be trained, or has no `clinner_ner`.
     """
     started = datetime.now(UTC)
     given = load_settings(CONFIG, overrides)
@@ -90,7 +90,7 @@ def learn_on(
     dev = paths["dev"] if paths["dev"] and not _is_empty(paths["dev"]) else None
     check_corpora({"paths": {"train": paths["train"], "dev": dev or paths["train"]}})
     use_gpu(gpu_id)
-    old = load_trainable(model)
+    old = _load_recogniser(model)
     overrides = length_overrides(given, epochs) | dict(overrides)
     validate(CONFIG, with_pipeline_of(load_settings(CONFIG, overrides), model, old))
     notes = _read(paths["train"], old)
@@ -289,6 +289,17 @@ def mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def recognisers(nlp: Language) -> list[str]:
     """The names of the components that find entities."""
     return [name for name in nlp.pipe_names if nlp.pipe_factories[name] == "clinner_ner"]
+
+
+def _load_recogniser(model: str) -> Language:
+    old = load_trainable(model)
+    if not recognisers(old):
+        raise ClinnerError(
+            f"{model}: has no clinner_ner, which is what learns from notes here; it has: "
+            f"{', '.join(old.pipe_names) or 'nothing'}. Go on from en_clinner, or from a model that "
+            f"`clinner train` made."
+        )
+    return old
 
 
 def _is_empty(paths: Any) -> bool:

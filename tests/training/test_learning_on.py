@@ -251,6 +251,18 @@ def test_an_edition_that_cannot_be_trained_is_refused(tmp_path, root):
         learn_on(str(edition), tmp_path / "out", overrides={"paths.train": str(notes)})
 
 
+@pytest.mark.parametrize("component", ["sentencizer", "ner"])
+def test_a_pipeline_that_does_not_learn_layers_is_refused(component, tmp_path):
+    nlp = blank()
+    nlp.add_pipe(component)
+    nlp.initialize()
+    nlp.to_disk(tmp_path / "model")
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, wards)
+    with pytest.raises(ClinnerError, match=f"no clinner_ner, .*it has: {component}"):
+        learn_on(str(tmp_path / "model"), tmp_path / "out", overrides={"paths.train": str(notes)})
+    assert not (tmp_path / "out").exists()
+
+
 def test_notes_that_annotate_nothing_are_refused(old, tmp_path):
     notes = notes_of(tmp_path / "notes.spacy", TEXTS, lambda doc: doc)
     with pytest.raises(ClinnerError, match="no note there annotates any layer"):
