@@ -296,8 +296,8 @@ def _load_recogniser(model: str) -> Language:
     if not recognisers(old):
         raise ClinnerError(
             f"{model}: has no clinner_ner, which is what learns from notes here; it has: "
-            f"{', '.join(old.pipe_names) or 'nothing'}. Go on from en_clinner, or from a model that "
-            f"`clinner train` made."
+            f"{', '.join(old.pipe_names) or 'nothing'}. Go on from en_clinner, or from a model "
+            f"that `clinner train` made."
         )
     return old
 
