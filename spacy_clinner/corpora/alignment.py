@@ -1,8 +1,8 @@
 """`Note` -> `Doc`: gold spans on token boundaries, and a `Loss` for each that could not stay."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ from spacy_clinner.annotation import said, store
 from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.corpora.checks import SURFACE_DIFFERS, WHITE_SPACE_DIFFERS
 from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
-from spacy_clinner.corpora.polarity import DOUBT, read_polarity
+from spacy_clinner.corpora.polarity import DOUBT, read_assertion, read_polarity
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.schemes import Scheme
 
@@ -61,6 +61,17 @@ class Placed:
 
     gold: NoteSpan
     span: Span
+
+
+@dataclass
+class Chosen:
+    """What annotators chose for the spans of a note, by their ids; see `polarity.py`."""
+
+    polarities: dict[str, str] = field(default_factory=dict)
+    assertions: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.polarities or self.assertions)
 
 
 class Aligner:
@@ -218,21 +229,24 @@ class Aligner:
         if pairs:
             found = ((h, t, None) for h, tails in links.items() for t in tails)
             said.set_relations(doc, found)
-        polarities = {}
+        chosen = Chosen()
         for attribute in note.attributes:
             target = triggers.get(attribute.target, attribute.target)
-            polarity = read_polarity(attribute)
+            polarity, assertion = read_polarity(attribute), read_assertion(attribute)
             if polarity is not None:
-                polarities[target] = polarity
-            elif target in labels:
+                chosen.polarities[target] = polarity
+            if assertion is not None:
+                chosen.assertions[target] = assertion
+            elif polarity is None and target in labels:
                 text = f"{attribute.id}: {attribute.target}"
                 where = (note.id, note.source, None, attribute.label, None, None, text)
                 losses.append(Loss(*where, ATTRIBUTE))
+        asserting = {scheme.layer for scheme in self.layers if scheme.entities}
         store.write(
             doc,
             (
-                (placed.span, _gold_values(placed, links.get(placed.span, []), polarities, pairs))
-                for placed in kept.values()
+                (of.span, _gold_values(of, links.get(of.span, []), chosen, pairs, asserting))
+                for of in kept.values()
             ),
         )
         return losses
@@ -251,19 +265,27 @@ class Aligner:
 
 
 def _gold_values(
-    placed: Placed, tails: list[Span], polarities: dict[str, str], pairs: set[Pair]
+    placed: Placed,
+    tails: list[Span],
+    chosen: Chosen,
+    pairs: set[Pair],
+    asserting: Collection[str],
 ) -> dict[str, Any]:
     """What gold says of a span, as `store.write` takes it."""
-    span, polarity = placed.span, polarities.get(placed.gold.id)
+    span, polarity = placed.span, chosen.polarities.get(placed.gold.id)
     said_of: dict[str, Any] = {"layer": span.id_}
     if placed.gold.codes:
         said_of["codes"] = list(placed.gold.codes)
     linked = {tail.label_ for tail in tails}
     # A value is stored for every span that could have another, so that both count.
-    if polarities or (span.label_, "NEGATION") in pairs:
+    if chosen or (span.label_, "NEGATION") in pairs:
         said_of["negated"] = "NEGATION" in linked or polarity == "NEG"
-    if polarities or (span.label_, "UNCERTAIN") in pairs:
+    if chosen or (span.label_, "UNCERTAIN") in pairs:
         said_of["uncertain"] = "UNCERTAIN" in linked or polarity in DOUBT
+    if chosen.assertions and span.id_ in asserting:
+        linked_says = {"uncertain": "possible", "negated": "absent"}
+        unsaid = next((value for flag, value in linked_says.items() if said_of[flag]), "present")
+        said_of["assertion"] = chosen.assertions.get(placed.gold.id, unsaid)
     if (span.label_, "SUBJECT") in pairs:
         said_of["experiencer"] = "family" if "SUBJECT" in linked else "patient"
     if tails:

@@ -182,7 +182,7 @@ def test_what_corpora_call_negation_becomes_gold(nlp, label, value, negated, unc
 
 
 @pytest.mark.parametrize(
-    ("label", "value"), [("Assertion", "hypothetical"), ("Trend", "INC"), ("Negation", "perhaps")]
+    ("label", "value"), [("Assertion", "chronic"), ("Trend", "INC"), ("Negation", "perhaps")]
 )
 def test_an_attribute_that_has_no_place_is_a_loss(nlp, label, value):
     aligner = Aligner(nlp, (schemes.load("ncbi"),))
@@ -191,6 +191,44 @@ def test_an_attribute_that_has_no_place_is_a_loss(nlp, label, value):
     assert [(loss.label, loss.reason, loss.text) for loss in losses] == [
         (label, alignment.ATTRIBUTE, "A1: T1")
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "negated"),
+    [
+        ("absent", True),
+        ("possible", False),
+        ("conditional", False),
+        ("hypothetical", False),
+        ("associated_with_someone_else", False),
+    ],
+)
+def test_the_assertions_that_tools_offer_become_gold(aligner, value, negated):
+    given = note(
+        span("T1", "PROBLEM", "fever"),
+        span("T2", "PROBLEM", "chest pain"),
+        span("T3", "BODYLOC", "chest"),
+        attributes=(Attribute("A1", "assertion", "T1", value),),
+    )
+    doc, losses = aligner.align(given)
+    assert losses == []
+    fever, pain = doc.spans["clinical"]
+    # What a note asserts of some entities, it asserts of all.
+    assert (fever._.assertion, pain._.assertion) == (value, "present")
+    assert (fever._.negated, pain._.negated) == (negated, False)
+    assert doc.spans["modifiers"][0]._.assertion is None
+
+
+def test_an_entity_without_a_choice_is_asserted_as_its_links_say(aligner):
+    given = note(
+        span("T1", "NEGATION", "No"),
+        span("T2", "PROBLEM", "fever"),
+        span("T3", "PROBLEM", "chest pain"),
+        relations=(Relation("R1", "hasAttr", "T2", "T1"),),
+        attributes=(Attribute("A1", "assertion", "T3", "hypothetical"),),
+    )
+    doc, _ = aligner.align(given)
+    assert [e._.assertion for e in doc.ents] == ["absent", "hypothetical"]
 
 
 def test_a_view_renames_labels_and_leaves_out_the_rest(nlp):
