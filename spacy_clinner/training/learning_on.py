@@ -20,7 +20,12 @@ from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.progress import Progress, quiet
 from spacy_clinner.training.averaging import average
-from spacy_clinner.training.calibration import LayerSpans, fit_temperature, predicted_spans
+from spacy_clinner.training.calibration import (
+    USUAL_TEMPERATURE,
+    LayerSpans,
+    fit_temperature,
+    predicted_spans,
+)
 from spacy_clinner.training.callbacks import spread
 from spacy_clinner.training.distillation import distil, rehearsal
 from spacy_clinner.training.preparation import (
@@ -258,16 +263,16 @@ def calibrate(nlp: Language, found: Sequence[HeldOut], old: Language) -> None:
     found (Sequence[HeldOut]): What one or several models found.
     old (Language): The model of before, whose layers that nobody annotated stay as they were.
     """
-    layers = {layer for part in found for layer in part.spans}
-    fitted = {
-        layer: fit_temperature([part.spans[layer] for part in found if layer in part.spans])
-        for layer in layers
-    }
     for name in recognisers(nlp):
         component: Any = nlp.get_pipe(name)
-        before: Any = old.get_pipe(name)
+        before: Mapping[str, float] = old.get_pipe(name).temperatures  # type: ignore[attr-defined]
         for layer in component.layer_labels:
-            component.temperatures[layer] = fitted.get(layer, before.temperatures.get(layer, 1.0))
+            spans = [part.spans[layer] for part in found if layer in part.spans]
+            component.temperatures[layer] = (
+                fit_temperature(spans, before.get(layer, USUAL_TEMPERATURE))
+                if spans
+                else before.get(layer, 1.0)
+            )
     scores = [part.scores for part in found]
     nlp.meta["performance"] = scores[0] if len(scores) == 1 else mean_scores(scores)
 

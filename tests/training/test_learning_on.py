@@ -126,6 +126,11 @@ def test_only_layers_that_annotators_judged_get_another_temperature(new_layer, o
     assert {layer: now[layer] for layer in then} == then
 
 
+def test_a_few_notes_leave_confidences_between_the_bounds(new_layer):
+    now = spacy.load(new_layer[0] / "model-best").get_pipe("ner").temperatures
+    assert 0.5 < now["places"] < 3.0
+
+
 def test_a_model_names_the_users_paths_and_no_text_of_theirs(new_layer):
     folder = new_layer[0] / "model-best"
     paths = load_config(folder / "config.cfg")["paths"]
