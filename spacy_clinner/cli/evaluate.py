@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from spacy_clinner.cli.progress import bar
-from spacy_clinner.evaluation.summary import cells, compared, interval, percent
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.summary import cells, compared, interval, not_predicted, percent
 
 # The columns of `cells`.
 SCORES = ("gold", "P", "R", "F1", "95 %")
@@ -58,7 +59,12 @@ def test_split(corpus: str, catalog: Path, scratch: Path) -> Path:
 
         found = find_corpus(corpus, catalog)
         tokenizer = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
-        convert(found, spacy.blank("en", config=tokenizer), scratch, progress=bar)
+        done = convert(found, spacy.blank("en", config=tokenizer), scratch, progress=bar)
+        if not done.notes["test"]:
+            raise ClinnerError(
+                f"{catalog}: [{corpus}] has no test notes to score on. Give it test = [...] or "
+                f"holdout = {{ test = 10 }}, or name a .spacy file."
+            )
         converted = scratch / "test.spacy"
     return converted
 
@@ -66,6 +72,8 @@ def test_split(corpus: str, catalog: Path, scratch: Path) -> Path:
 def show(metrics: dict[str, Any]) -> None:
     console = Console()
     show_layers(console, metrics)
+    for sentence in not_predicted(metrics):
+        typer.echo(f"⚠ {sentence}")
     if "against" in metrics:
         show_differences(console, metrics["against"])
     show_labels(console, metrics["strict"])

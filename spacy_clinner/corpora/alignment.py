@@ -1,8 +1,8 @@
 """`Note` -> `Doc`: gold spans on token boundaries, and a `Loss` for each that could not stay."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ from spacy_clinner.annotation import said, store
 from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.corpora.checks import SURFACE_DIFFERS, WHITE_SPACE_DIFFERS
 from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
-from spacy_clinner.corpora.polarity import DOUBT, read_polarity
+from spacy_clinner.corpora.polarity import DOUBT, read_assertion, read_polarity
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.schemes import Scheme
 
@@ -28,6 +28,7 @@ RELATION = "relation dropped: an end of it was dropped"
 LINK_TWICE = "relation dropped: the same link as another"
 SOURCE = "source: "
 KEPT = ", kept at its offsets"
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ class Placed:
 
     gold: NoteSpan
     span: Span
+
+
+@dataclass
+class Chosen:
+    """What annotators chose for the spans of a note, by their ids; see `polarity.py`."""
+
+    polarities: dict[str, str] = field(default_factory=dict)
+    assertions: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.polarities or self.assertions)
 
 
 class Aligner:
@@ -202,10 +214,11 @@ class Aligner:
     ) -> list[Loss]:
         """Store relations, modifiers, flags and codes; RETURNS the relations that were lost."""
         triggers = {event.id: event.trigger for event in note.events}
+        pairs = self._pairs(note)
         links: dict[Span, list[Span]] = defaultdict(list)
         losses = []
         for relation in note.relations:
-            ends = self._ends(relation, triggers, labels)
+            ends = _ends(relation, triggers, labels, pairs)
             if ends is None:
                 continue
             reason = RELATION
@@ -219,70 +232,87 @@ class Aligner:
                 where = (note.id, note.source, None, relation.label, None, None, text)
                 losses.append(Loss(*where, reason))
         # Unset says "not annotated", which no relation at all would not.
-        pairs = [(e, m) for scheme in self.layers for e, ms in scheme.pairs.items() for m in ms]
-        if any(self._may_have(*pair) for pair in pairs):
+        if pairs:
             found = ((h, t, None) for h, tails in links.items() for t in tails)
             said.set_relations(doc, found)
-        polarities = {}
+        chosen = Chosen()
         for attribute in note.attributes:
             target = triggers.get(attribute.target, attribute.target)
-            polarity = read_polarity(attribute)
+            polarity, assertion = read_polarity(attribute), read_assertion(attribute)
             if polarity is not None:
-                polarities[target] = polarity
-            elif target in labels:
+                chosen.polarities[target] = polarity
+            if assertion is not None:
+                chosen.assertions[target] = assertion
+            elif polarity is None and target in labels:
                 text = f"{attribute.id}: {attribute.target}"
                 where = (note.id, note.source, None, attribute.label, None, None, text)
                 losses.append(Loss(*where, ATTRIBUTE))
+        asserting = {scheme.layer for scheme in self.layers if scheme.entities}
         store.write(
             doc,
             (
-                (placed.span, self._gold_values(placed, links.get(placed.span, []), polarities))
-                for placed in kept.values()
+                (of.span, _gold_values(of, links.get(of.span, []), chosen, pairs, asserting))
+                for of in kept.values()
             ),
         )
         return losses
 
-    def _gold_values(
-        self, placed: Placed, tails: list[Span], polarities: dict[str, str]
-    ) -> dict[str, Any]:
-        """What gold says of a span, as `store.write` takes it."""
-        span, polarity = placed.span, polarities.get(placed.gold.id)
-        said_of: dict[str, Any] = {"layer": span.id_}
-        if placed.gold.codes:
-            said_of["codes"] = list(placed.gold.codes)
-        linked = {tail.label_ for tail in tails}
-        # A value is stored for every span that could have another, so that both count.
-        if polarities or self._may_have(span.label_, "NEGATION"):
-            said_of["negated"] = "NEGATION" in linked or polarity == "NEG"
-        if polarities or self._may_have(span.label_, "UNCERTAIN"):
-            said_of["uncertain"] = "UNCERTAIN" in linked or polarity in DOUBT
-        if self._may_have(span.label_, "SUBJECT"):
-            said_of["experiencer"] = "family" if "SUBJECT" in linked else "patient"
-        if tails:
-            links = ((tail.label_, tail, None) for tail in tails)
-            said_of["modifiers"] = said.modifier_values(span, links)
-        return said_of
-
-    def _ends(
-        self, relation: Relation, triggers: dict[str, str], labels: dict[str, str]
-    ) -> tuple[str, str] | None:
-        """The span ids of entity and modifier, None where no scheme allows the pair.
-
-        n2c2 names the modifier first (`Strength-Drug Arg1:T2 Arg2:T1`), MTSamples the entity.
-        """
-        first = triggers.get(relation.head, relation.head)
-        second = triggers.get(relation.tail, relation.tail)
-        for head, tail in ((first, second), (second, first)):
-            if self._may_have(labels.get(head, ""), labels.get(tail, "")):
-                return head, tail
-        return None
-
-    def _may_have(self, entity: str, modifier: str) -> bool:
-        some = set().union(*self.annotated.values())
+    def _pairs(self, note: Note) -> set[Pair]:
+        """The labels of entity and modifier between which a note annotates links."""
+        if not note.linked:
+            return set()
+        annotated: set[str] = set()
+        for scheme in self.layers:
+            some = self._annotated(note, scheme)
+            annotated.update(self._names(scheme) if some is None else some)
+        pairs = ((e, m) for scheme in self.layers for e, ms in scheme.pairs.items() for m in ms)
         # What is not annotated cannot be said to be missing.
-        if some and not some.issuperset((entity, modifier)):
-            return False
-        return any(modifier in scheme.pairs.get(entity, ()) for scheme in self.layers)
+        return {pair for pair in pairs if annotated.issuperset(pair)}
+
+
+def _gold_values(
+    placed: Placed,
+    tails: list[Span],
+    chosen: Chosen,
+    pairs: set[Pair],
+    asserting: Collection[str],
+) -> dict[str, Any]:
+    """What gold says of a span, as `store.write` takes it."""
+    span, polarity = placed.span, chosen.polarities.get(placed.gold.id)
+    said_of: dict[str, Any] = {"layer": span.id_}
+    if placed.gold.codes:
+        said_of["codes"] = list(placed.gold.codes)
+    linked = {tail.label_ for tail in tails}
+    # A value is stored for every span that could have another, so that both count.
+    if chosen or (span.label_, "NEGATION") in pairs:
+        said_of["negated"] = "NEGATION" in linked or polarity == "NEG"
+    if chosen or (span.label_, "UNCERTAIN") in pairs:
+        said_of["uncertain"] = "UNCERTAIN" in linked or polarity in DOUBT
+    if chosen.assertions and span.id_ in asserting:
+        linked_says = {"uncertain": "possible", "negated": "absent"}
+        unsaid = next((value for flag, value in linked_says.items() if said_of[flag]), "present")
+        said_of["assertion"] = chosen.assertions.get(placed.gold.id, unsaid)
+    if (span.label_, "SUBJECT") in pairs:
+        said_of["experiencer"] = "family" if "SUBJECT" in linked else "patient"
+    if tails:
+        links = ((tail.label_, tail, None) for tail in tails)
+        said_of["modifiers"] = said.modifier_values(span, links)
+    return said_of
+
+
+def _ends(
+    relation: Relation, triggers: dict[str, str], labels: dict[str, str], pairs: set[Pair]
+) -> tuple[str, str] | None:
+    """The span ids of entity and modifier, None where no scheme allows the pair.
+
+    n2c2 names the modifier first (`Strength-Drug Arg1:T2 Arg2:T1`), MTSamples the entity.
+    """
+    first = triggers.get(relation.head, relation.head)
+    second = triggers.get(relation.tail, relation.tail)
+    for head, tail in ((first, second), (second, first)):
+        if (labels.get(head, ""), labels.get(tail, "")) in pairs:
+            return head, tail
+    return None
 
 
 def _place(doc: Doc, gold: NoteSpan, label: str, layer: str) -> tuple[Span | None, list[str]]:

@@ -114,6 +114,7 @@ def _read_note(
         comments=tuple(a for a in annotations if isinstance(a, Comment)),
         labels=whole.get("labels"),
         annotated=whole.get("annotated", True),
+        linked=whole.get("linked", True),
         source=source,
         problems=(*problems, *unreadable, *unresolved(placed)),
     )

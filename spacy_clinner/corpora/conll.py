@@ -121,7 +121,8 @@ def _note(path: Path, document: Document) -> Note:
                 problems.append(Problem(f"{path}:{end.line}", NOT_ENDED, span))
     text = "\n".join(" ".join(word.text for word in sentence) for sentence in sentences)
     source = f"{path}:{document.line}"
-    return Note(document.id, text, tuple(spans), source=source, problems=tuple(problems))
+    seen = tuple(problems)
+    return Note(document.id, text, tuple(spans), linked=False, source=source, problems=seen)
 
 
 def _runs(sentence: list[Word]) -> Iterator[tuple[int, int]]:

@@ -101,6 +101,7 @@ def read_doccano(record: Record, draft: Draft) -> None:
                         f"Export from doccano as JSONL with the labels' text."
                     )
                 draft.add_span(start, end, label, item.get("id"), item.get("text"))
+    draft.linked = record.get("relations") is not None
     for relation in dicts(record.get("relations"), draft.where):
         draft.add_relation(relation.get("type"), relation.get("from_id"), relation.get("to_id"))
     places = {str([span.start, span.end, span.label]): span.id for span in reversed(draft.spans)}

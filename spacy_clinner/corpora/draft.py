@@ -26,6 +26,7 @@ class Draft:
 
     labels (tuple[str, ...] | None): The labels that were looked for, where these are not all.
     annotated (bool): Whether somebody annotated it.
+    linked (bool): Whether anybody looked for relations.
     names (dict[str, str]): The record's own id of a span to ours.
     """
 
@@ -37,6 +38,7 @@ class Draft:
     problems: list[Problem] = field(default_factory=list)
     labels: tuple[str, ...] | None = None
     annotated: bool = True
+    linked: bool = True
     names: dict[str, str] = field(default_factory=dict)
 
     def add_span(self, start: Any, end: Any, label: Any, key: Any = None, text: Any = None) -> None:
@@ -101,6 +103,7 @@ class Draft:
             tuple(self.attributes),
             labels=self.labels,
             annotated=self.annotated,
+            linked=self.linked,
             source=self.where,
             problems=tuple(self.problems),
         )

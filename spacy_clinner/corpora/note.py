@@ -116,6 +116,8 @@ class Note:
         them, where that differs from note to note; None for all that the corpus annotates.
     annotated (bool): Whether somebody annotated it: one that nobody opened, or that was skipped,
         has no spans, or those of a model, and says nothing of what stands in it.
+    linked (bool): Whether anybody looked for relations; False where its record has no place for
+        them, as that of words and their tags.
     source (str): The file it came from, for reports.
     problems (tuple[Problem, ...]): What the reader met and could not keep as written.
     """
@@ -131,5 +133,6 @@ class Note:
     comments: tuple[Comment, ...] = ()
     labels: tuple[str, ...] | None = None
     annotated: bool = True
+    linked: bool = True
     source: str = field(default="", compare=False)
     problems: tuple[Problem, ...] = field(default=(), compare=False)

@@ -1,3 +1,4 @@
+from spacy_clinner.annotation.said import ASSERTIONS
 from spacy_clinner.corpora.note import Attribute
 
 DOUBT = ("UNCERTAIN", "MAYBE_POS", "MAYBE_NEG")
@@ -27,11 +28,31 @@ VALUES = {
 }
 
 
+# The same as one of the classes of i2b2 2010.
+ASSERTED = {
+    **{name: name for name in ASSERTIONS},
+    **{value: "absent" for value, polarity in POLARITY.items() if polarity == "NEG"},
+    **{value: "present" for value, polarity in POLARITY.items() if polarity == "POS"},
+    **{value: "possible" for value, polarity in POLARITY.items() if polarity in DOUBT},
+}
+
+
 def read_polarity(attribute: Attribute) -> str | None:
     """What an attribute says of negation.
 
     attribute (Attribute): The attribute.
     RETURNS (str | None): NEG, POS or one of `DOUBT`; None for another attribute, or for a value
-        that says something else ("Assertion hypothetical").
+        that says something else ("Assertion hypothetical", which `read_assertion` knows).
     """
     return VALUES.get(attribute.label.lower(), {}).get((attribute.value or "").strip().lower())
+
+
+def read_assertion(attribute: Attribute) -> str | None:
+    """What an attribute `assertion` says, as tools offer it to be chosen.
+
+    attribute (Attribute): The attribute.
+    RETURNS (str | None): One of `ASSERTIONS`; None for another attribute or value.
+    """
+    if attribute.label.lower() != "assertion":
+        return None
+    return ASSERTED.get("_".join((attribute.value or "").lower().split()))

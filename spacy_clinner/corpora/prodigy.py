@@ -96,6 +96,7 @@ def read_prodigy(record: Record, draft: Draft) -> None:
         at.setdefault(f"{start}-{end}", []).append(label)
         if span.get(ASSERTION):
             draft.add_attribute(ASSERTION, draft.spans[-1].id, span[ASSERTION])
+    draft.linked = record.get("relations") is not None
     for relation in dicts(record.get("relations"), draft.where):
         head, tail = relation.get("head_span"), relation.get("child_span")
         if isinstance(head, dict) and isinstance(tail, dict):

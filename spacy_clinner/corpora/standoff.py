@@ -183,6 +183,8 @@ def write_lines(note: Note, name: str, names: Mapping[str, str] | None = None) -
         whole["annotated"] = False
     if names:
         whole[NAMES] = dict(names)
+    if not note.linked:
+        whole["linked"] = False
     if no_surfaces:
         whole["surface"] = None
     if whole:
@@ -294,8 +296,8 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], dict[str, Any], li
     annotations (list[tuple[str, Annotation]]): "file:line" and annotation, of one note.
     RETURNS (tuple[list[tuple[str, Annotation]], dict[str, Any], list[Problem]]): The annotations
         without the comments that say so; by their fields the note's own id, if it is not its
-        file's name, its labels, if it has any, and whether it is annotated, if it is not; and the
-        comments that could not be read.
+        file's name, its labels, if it has any, that nobody annotated it or looked for relations, if
+        nobody did; and the comments that could not be read.
     """
     kept: list[Placed] = []
     comments: list[tuple[str, Comment]] = []
@@ -321,7 +323,7 @@ def restore(annotations: list[Placed]) -> tuple[list[Placed], dict[str, Any], li
             if comment.target == WHOLE_NOTE:
                 whole |= {
                     name: decode_field(Note, name, changes[name])
-                    for name in ("id", "labels", "annotated")
+                    for name in ("id", "labels", "annotated", "linked")
                     if name in changes
                 }
                 names = {word: str(label) for word, label in dict(changes.get(NAMES, {})).items()}

@@ -51,6 +51,7 @@ def vote(notes: Sequence[Note]) -> Note:
             Attribute(f"A{at}", label, ids[target], value)
             for at, (label, target, value) in enumerate(kept, 1)
         ),
+        linked=any(note.linked for note in notes),
         source=notes[0].source,
         problems=tuple(problem for note in notes for problem in note.problems),
     )

@@ -185,7 +185,7 @@ def counts(nlp: Language, path: Path) -> NDArray[np.int64]:
         pipeline predicts.
     """
     examples = spans.predict_examples(nlp, path)
-    spans.use_ents_as_layer(examples)
+    spans.use_groups_as_layers(examples, spans.known_labels(nlp))
     layers = spans.predicted_layers(examples)
     if not layers:
         raise ClinnerError(f"{path}: has no gold spans of a layer that the pipeline predicts.")

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -48,8 +48,7 @@ class Outcome:
 
     @property
     def caption(self) -> str:
-        gold = ", ".join(sorted({g.split(" ")[0] for g in self.gold})) or "–"
-        guess = ", ".join(sorted({p.split(" ")[0] for p in self.predicted})) or "–"
+        gold, guess = (", ".join(sorted(_labels(s))) or "–" for s in (self.gold, self.predicted))
         return gold if gold == guess else f"{gold} → {guess}"
 
 
@@ -84,7 +83,7 @@ def _outcome(text: str, layer: str, cluster: list[tuple[Span, bool]]) -> Outcome
         kind = MISS
     elif not gold:
         kind = FALSE_ALARM
-    elif {g.split(" ")[0] for g in gold} == {p.split(" ")[0] for p in guess}:
+    elif _labels(gold) == _labels(guess):
         kind = BOUNDARIES
     else:
         kind = LABEL
@@ -93,6 +92,11 @@ def _outcome(text: str, layer: str, cluster: list[tuple[Span, bool]]) -> Outcome
 
 def _name(span: Span) -> str:
     return f"{span.label_} {span.start_char}-{span.end_char}"
+
+
+def _labels(names: Iterable[str]) -> set[str]:
+    """Of what `_name` gives; a label may hold blanks, too."""
+    return {name.rpartition(" ")[0] for name in names}
 
 
 def note_name(example: Example, index: int) -> str:
@@ -285,7 +289,8 @@ function show() {
   for (const note of notes) {
     let some = all;
     for (const mark of note.marks) {
-      const names = mark.lastElementChild.textContent.split(/[^\\w-]+/);
+      const [caption] = mark.lastElementChild.textContent.split(" · ");
+      const names = caption.split(/, | → /);
       const chosen = kinds.has(mark.dataset.kind) && (!label || names.includes(label));
       mark.classList.toggle("other", !chosen);
       some ||= chosen;

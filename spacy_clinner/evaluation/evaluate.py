@@ -12,6 +12,7 @@ from spacy.scorer import Scorer
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import error_report, spans
 from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
 from spacy_clinner.evaluation.groups import by_kind, by_section, read_kinds
@@ -57,7 +58,8 @@ def evaluate(
     progress (Progress): Shows how far it is.
     RETURNS (dict[str, Any]): What `metrics.json` holds; `scores` in it are spaCy's own, those of
         `nlp.evaluate`.
-    RAISES (ClinnerError): A model or the corpus cannot be read, or the corpus is empty.
+    RAISES (ClinnerError): A model or the corpus cannot be read, the corpus is empty, or the
+        pipeline finds nothing of what it annotates.
     """
     nlp = load_pipeline(model)
     gold = spans.read_gold(nlp, corpus)
@@ -66,21 +68,50 @@ def evaluate(
     examples = spans.predict(nlp, gold, progress)
     speed = words_per_second(gold, time.perf_counter() - started)
     scores = Scorer(nlp).score(examples)
-    spans.use_ents_as_layer(examples)
-    layers = spans.predicted_layers(examples)
+    predicted = compared_layers(nlp, examples, f"{model} on {corpus}")
+    layers = spans.annotated_layers(examples)
+    missing = [layer for layer in layers if layer not in predicted]
     counts = note_counts(examples, layers, kind_of)
-    metrics = {"notes": len(examples), "scores": scores, "speed": speed}
+    metrics = {"notes": len(examples), "not_predicted": missing, "scores": scores, "speed": speed}
     metrics |= measured(nlp, examples, layers, counts)
     if kind_of is not None:
         metrics["kinds"] = by_kind(examples, counts, kind_of)
     add_intervals(metrics, counts)
     if against is not None:
-        others = spans.predict_examples(load_pipeline(against), corpus, progress)
-        spans.use_ents_as_layer(others)
+        other = load_pipeline(against)
+        others = spans.predict_examples(other, corpus, progress)
+        spans.use_groups_as_layers(others, spans.known_labels(other))
+        found = spans.predicted_layers(others)
         told = differences(examples, others, kind_of)
-        metrics["against"] = {"model": Path(against).name, **told}
-    write(metrics, examples, layers, out, Path(model).name, corpus.name)
+        lacks = {"not_predicted": [layer for layer in layers if layer not in found]}
+        metrics["against"] = {"model": Path(against).name, **lacks, **told}
+    write(metrics, examples, predicted, out, Path(model).name, corpus.name)
     return metrics
+
+
+def compared_layers(nlp: Language, examples: Sequence[Example], where: str) -> list[str]:
+    """The annotated layers that a pipeline predicts, whatever it calls its groups of spans.
+
+    nlp (Language): The pipeline.
+    examples (Sequence[Example]): Predicted docs, to which groups are added, and reference docs.
+    where (str): What is compared, for the message.
+    RETURNS (list[str]): The layers, at least one.
+    RAISES (ClinnerError): There is none.
+    """
+    known = spans.known_labels(nlp)
+    spans.use_groups_as_layers(examples, known)
+    predicted = spans.predicted_layers(examples)
+    if not predicted:
+        wanted = ", ".join(
+            f"{layer} ({', '.join(sorted(spans.labels_of(examples, layer))) or 'nothing'})"
+            for layer in spans.annotated_layers(examples)
+        )
+        raise ClinnerError(
+            f"{where}: the pipeline finds nothing that the corpus annotates, so there is nothing "
+            f"to score. The corpus has {wanted or 'no layer'}; the pipeline has the labels "
+            f"{', '.join(sorted(known)) or 'of no component'}."
+        )
+    return predicted
 
 
 def measured(
@@ -93,7 +124,7 @@ def measured(
 
     nlp (Language): The pipeline.
     examples (Sequence[Example]): Predicted and reference docs.
-    layers (Sequence[str]): The layers to score.
+    layers (Sequence[str]): The layers to score; of one that is not predicted, all is missed.
     counts (Mapping[tuple[str, ...], NDArray[int64]]): As `note_counts` gives them.
     RETURNS (dict[str, Any]): By table.
     """
@@ -193,11 +224,10 @@ def differences(
     examples (Sequence[Example]), others (Sequence[Example]): What each predicted, in one order.
     kind_of (Callable[[str], str | None] | None): The kind of a note by its id.
     RETURNS (dict[str, dict[str, dict[str, float]]]): By table and row as `rows` has them, of the
-        layers that both predict: f (F1 of the other, 0 to 1), and value, low and high, the
-        difference in points of 100 with its 95 % interval. What neither finds is left out.
+        annotated layers: f (F1 of the other, 0 to 1), and value, low and high, the difference in
+        points of 100 with its 95 % interval. What neither finds is left out.
     """
-    both = set(spans.predicted_layers(others))
-    layers = [layer for layer in spans.predicted_layers(examples) if layer in both]
+    layers = spans.annotated_layers(examples)
     ours, theirs = (note_counts(found, layers, kind_of) for found in (examples, others))
     told = f_differences(ours, theirs)
     found: dict[str, dict[str, dict[str, float]]] = {}

@@ -8,6 +8,8 @@ from spacy.scorer import PRFScore
 from spacy.training import Example
 
 from spacy_clinner.annotation.said import has_relations
+from spacy_clinner.annotation.spans import group_of
+from spacy_clinner.annotation.store import values
 from spacy_clinner.evaluation.assertion import CLASSES, FLAGS
 from spacy_clinner.evaluation.groups import note_id, section_counts
 from spacy_clinner.evaluation.intervals import Ints
@@ -38,9 +40,10 @@ def note_counts(
         is right, found and wanted in each note, shape (notes, 3).
     """
     sections = section_counts(examples, layers)
+    judged = [layer for layer in layers if negation_is_judged(examples, layer)]
     found: dict[Place, Ints] = {}
     for at, (example, by_title) in enumerate(zip(examples, sections, strict=True)):
-        for place, counts in _of_note(example, layers, by_title, kind_of):
+        for place, counts in _of_note(example, layers, judged, by_title, kind_of):
             counted = found.setdefault(place, np.zeros((len(examples), 3), dtype=np.int64))
             counted[at] += counts
     return found
@@ -49,6 +52,7 @@ def note_counts(
 def _of_note(
     example: Example,
     layers: Sequence[str],
+    judged: Sequence[str],
     by_title: dict[str, PRFScore],
     kind_of: Callable[[str], str | None] | None,
 ) -> Iterator[tuple[Place, Counts]]:
@@ -65,12 +69,24 @@ def _of_note(
                 if kind is not None:
                     yield ("kinds", kind), counts
             yield ("relaxed", layer), _overlapping(example, layer)
-            yield from _negated(example, layer)
+            if layer in judged:
+                yield from _negated(example, layer)
         yield from _asserted(example, layer)
     for title, score in by_title.items():
         yield ("sections", title), as_counts(score)
     if has_relations(example.reference):
         yield from _linked(example)
+
+
+def negation_is_judged(examples: Sequence[Example], layer: str) -> bool:
+    """Whether gold says of the spans of a layer which are negated.
+
+    examples (Sequence[Example]): Predicted and reference docs.
+    layer (str): The layer.
+    RETURNS (bool): Whether it does of any.
+    """
+    golds = (span for example in examples for span in group_of(example.reference, layer))
+    return any(values(span).get("negated") is not None for span in golds)
 
 
 def as_counts(score: PRFScore) -> Counts:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,14 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_clinner.annotation import store
-from spacy_clinner.annotation.spans import SpanKey, annotated_labels, group_of, judged, span_key
+from spacy_clinner.annotation.spans import (
+    ENTS,
+    SpanKey,
+    annotated_labels,
+    group_of,
+    judged,
+    span_key,
+)
 from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.intervals import f_interval, span_counts
@@ -77,16 +84,58 @@ def _judged(predicted: Doc, gold: Doc) -> Example:
     return Example(predicted, gold)
 
 
-def use_ents_as_layer(examples: Sequence[Example]) -> None:
-    """Give pipelines that only set `doc.ents` (spaCy's `ner`) a span group to be scored by.
+def use_groups_as_layers(examples: Sequence[Example], known: Collection[str] = ()) -> None:
+    """Give pipelines that do not name span groups as layers are named (spaCy's `ner`, or a
+    `spancat`) groups to be scored by.
 
-    examples (Sequence[Example]): Where no predicted doc has a group of an annotated layer, the
-        predicted entities become the group of the first annotated layer.
+    examples (Sequence[Example]): Where no predicted doc has a group of an annotated layer, each
+        annotated layer gets the spans of `doc.ents` or of the group that has most with its labels.
+    known (Collection[str]): The labels that the pipeline could find: a layer that has some of them
+        gets an empty group where nothing was found.
     """
     layers = annotated_layers(examples)
-    if layers and not any(layer in e.predicted.spans for e in examples for layer in layers):
+    if any(layer in e.predicted.spans for e in examples for layer in layers):
+        return
+    labels = {layer: labels_of(examples, layer) for layer in layers}
+    names = dict.fromkeys((ENTS, *(name for e in examples for name in e.predicted.spans)))
+    found = {
+        name: Counter(span.label_ for e in examples for span in group_of(e.predicted, name))
+        for name in names
+    }
+    taken: set[tuple[str, str]] = set()
+    for layer in layers:
+        fits = {name: sum(of[label] for label in labels[layer]) for name, of in found.items()}
+        best = max(fits, key=lambda name: fits[name])
+        if not fits[best] and labels[layer].isdisjoint(known):
+            continue
+        # What no layer has is the first one's.
+        others = {label for name in layers if name != layer for label in labels[name]}
+        others |= {label for label in found[best] if (best, label) in taken}
+        wanted = found[best].keys() - (others - labels[layer])
+        taken |= {(best, label) for label in wanted}
         for example in examples:
-            example.predicted.spans[layers[0]] = list(example.predicted.ents)
+            spans = [span for span in group_of(example.predicted, best) if span.label_ in wanted]
+            example.predicted.spans[layer] = judged(spans, example.reference, layer)
+
+
+def labels_of(examples: Sequence[Example], layer: str) -> set[str]:
+    """The labels of a layer that the references annotate.
+
+    examples (Sequence[Example]): Predicted and reference docs.
+    layer (str): The layer.
+    RETURNS (set[str]): The labels.
+    """
+    labels = {span.label_ for e in examples for span in group_of(e.reference, layer)}
+    return labels.union(*(annotated_labels(e.reference, layer) or () for e in examples))
+
+
+def known_labels(nlp: Language) -> set[str]:
+    """The labels that the components of a pipeline can give.
+
+    nlp (Language): The pipeline.
+    RETURNS (set[str]): Those of all components.
+    """
+    return {str(label) for labels in nlp.pipe_labels.values() for label in labels}
 
 
 def predicted_layers(examples: Sequence[Example]) -> list[str]:

@@ -17,6 +17,7 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
         f"{metrics['notes']} notes, {speed['words']:,} words, "
         f"{speed['words_per_second']:,.0f} words a second. Scores in %, with 95 % intervals by "
         f"bootstrap over notes.",
+        *(f"{sentence}." for sentence in not_predicted(metrics)),
         "## Layers",
         _table(("layer", *SCORES[1:], "overlap F1", "95 %", "ECE", "95 %"), _layers(metrics)),
     ]
@@ -41,6 +42,19 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
         links = [("all", *cells(end)), *((k, *cells(s)) for k, s in end["per_pair"].items())]
         parts += ["## Links, end to end", _table(("pair", *SCORES[1:]), links)]
     return "\n\n".join(parts) + "\n"
+
+
+def not_predicted(metrics: dict[str, Any]) -> Iterator[str]:
+    """A sentence for each layer that gold has and a pipeline does not predict.
+
+    metrics (dict[str, Any]): As `evaluate` returns them.
+    YIELDS (str): Without the full stop.
+    """
+    for layer in metrics.get("not_predicted", ()):
+        yield f"{layer} is not predicted: all of it counts as missed"
+    against = metrics.get("against", {})
+    for layer in against.get("not_predicted", ()):
+        yield f"{layer} is not predicted by {against['model']}: all of it counts as missed there"
 
 
 SCORES = ("label", "gold", "P", "R", "F1", "95 %")

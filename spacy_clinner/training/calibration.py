@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.25, 4.0
+# The geometric mean of those of the five released layers, and how far their logarithms lie apart.
+USUAL_TEMPERATURE, SPREAD = 1.3, 0.25
 
 
 @dataclass(frozen=True)
@@ -60,18 +62,24 @@ def fit_temperatures(
     return fitted
 
 
-def fit_temperature(found: Sequence[LayerSpans]) -> float:
+def fit_temperature(found: Sequence[LayerSpans], expected: float = USUAL_TEMPERATURE) -> float:
     """The temperature at which the confidences explain best which spans are correct.
+
+    A dozen spans, all of them right, would be explained best by no doubt at all. So the logarithm
+    is taken for normally distributed around what is expected: that weighs as much as some dozens
+    of spans, and next to nothing beside thousands.
 
     found (Sequence[LayerSpans]): Predicted spans of the layer, at least one in all; of several
         models, where each was trained without the notes that it predicts (cross-validation).
-    RETURNS (float): The minimiser of the negative log-likelihood, between 0.25 and 4.
+    expected (float): What it is without any span.
+    RETURNS (float): The most probable one, between 0.25 and 4.
     """
     correct = np.concatenate([part.correct for part in found])
 
     def loss(log: float) -> float:
         confidence = [part.confidence(float(np.exp(log))) for part in found]
-        return log_loss(np.concatenate(confidence), correct)
+        surprise = ((log - np.log(expected)) / SPREAD) ** 2 / 2
+        return len(correct) * log_loss(np.concatenate(confidence), correct) + float(surprise)
 
     grid = np.linspace(np.log(LOWEST_TEMPERATURE), np.log(HIGHEST_TEMPERATURE), 25)
     for _ in range(3):  # each round looks 12 times closer at the best cell

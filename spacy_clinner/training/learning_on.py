@@ -20,7 +20,12 @@ from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.progress import Progress, quiet
 from spacy_clinner.training.averaging import average
-from spacy_clinner.training.calibration import LayerSpans, fit_temperature, predicted_spans
+from spacy_clinner.training.calibration import (
+    USUAL_TEMPERATURE,
+    LayerSpans,
+    fit_temperature,
+    predicted_spans,
+)
 from spacy_clinner.training.callbacks import spread
 from spacy_clinner.training.distillation import distil, rehearsal
 from spacy_clinner.training.preparation import (
@@ -80,7 +85,7 @@ def learn_on(
     progress (Progress): Shows how far it is.
     RETURNS (dict[str, Any]): As `training_facts`, with "learning_on": what was held out, which
         layers the model of before annotated and how many documents it rehearsed.
-    RAISES (ClinnerError): As `train`; or the model cannot be trained.
+    RAISES (ClinnerError): As `train`; or the model cannot be trained, or has no `clinner_ner`.
     """
     started = datetime.now(UTC)
     given = load_settings(CONFIG, overrides)
@@ -90,7 +95,7 @@ def learn_on(
     dev = paths["dev"] if paths["dev"] and not _is_empty(paths["dev"]) else None
     check_corpora({"paths": {"train": paths["train"], "dev": dev or paths["train"]}})
     use_gpu(gpu_id)
-    old = load_trainable(model)
+    old = _load_recogniser(model)
     overrides = length_overrides(given, epochs) | dict(overrides)
     validate(CONFIG, with_pipeline_of(load_settings(CONFIG, overrides), model, old))
     notes = _read(paths["train"], old)
@@ -258,16 +263,16 @@ def calibrate(nlp: Language, found: Sequence[HeldOut], old: Language) -> None:
     found (Sequence[HeldOut]): What one or several models found.
     old (Language): The model of before, whose layers that nobody annotated stay as they were.
     """
-    layers = {layer for part in found for layer in part.spans}
-    fitted = {
-        layer: fit_temperature([part.spans[layer] for part in found if layer in part.spans])
-        for layer in layers
-    }
     for name in recognisers(nlp):
         component: Any = nlp.get_pipe(name)
-        before: Any = old.get_pipe(name)
+        before: Mapping[str, float] = old.get_pipe(name).temperatures  # type: ignore[attr-defined]
         for layer in component.layer_labels:
-            component.temperatures[layer] = fitted.get(layer, before.temperatures.get(layer, 1.0))
+            spans = [part.spans[layer] for part in found if layer in part.spans]
+            component.temperatures[layer] = (
+                fit_temperature(spans, before.get(layer, USUAL_TEMPERATURE))
+                if spans
+                else before.get(layer, 1.0)
+            )
     scores = [part.scores for part in found]
     nlp.meta["performance"] = scores[0] if len(scores) == 1 else mean_scores(scores)
 
@@ -289,6 +294,17 @@ def mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def recognisers(nlp: Language) -> list[str]:
     """The names of the components that find entities."""
     return [name for name in nlp.pipe_names if nlp.pipe_factories[name] == "clinner_ner"]
+
+
+def _load_recogniser(model: str) -> Language:
+    old = load_trainable(model)
+    if not recognisers(old):
+        raise ClinnerError(
+            f"{model}: has no clinner_ner, which is what learns from notes here; it has: "
+            f"{', '.join(old.pipe_names) or 'nothing'}. Go on from en_clinner, or from a model "
+            f"that `clinner train` made."
+        )
+    return old
 
 
 def _is_empty(paths: Any) -> bool:

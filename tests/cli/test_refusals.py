@@ -176,6 +176,18 @@ def test_a_file_that_is_no_corpus_is_refused_by_every_clinner(root, tmp_path):
     assert refused(check(root, tmp_path), *says)
 
 
+def test_a_corpus_of_the_catalog_without_test_notes_cannot_be_scored(root, tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/a.txt").write_text("No fever.")
+    (tmp_path / "raw/a.ann").write_text("T1\tPROBLEM 3 8\tfever\n")
+    catalog = tmp_path / "mine.toml"
+    catalog.write_text(
+        f'[mine-alone]\nformat = "brat"\nlayers = ["clinical"]\ntrain = ["{tmp_path}/raw"]\n'
+    )
+    done = clinner(root, "evaluate", "en_any", "mine-alone", "--catalog", catalog)
+    assert refused(done, f"{catalog}: [mine-alone] has no test notes", "holdout")
+
+
 def test_an_option_that_the_config_does_not_have_is_refused(root, tmp_path, converted):
     done = train(root, tmp_path, converted, "--variables.nope", "3")
     assert refused(done, "--variables.nope", "clinner.cfg", "learn_rate")

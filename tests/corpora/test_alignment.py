@@ -182,7 +182,7 @@ def test_what_corpora_call_negation_becomes_gold(nlp, label, value, negated, unc
 
 
 @pytest.mark.parametrize(
-    ("label", "value"), [("Assertion", "hypothetical"), ("Trend", "INC"), ("Negation", "perhaps")]
+    ("label", "value"), [("Assertion", "chronic"), ("Trend", "INC"), ("Negation", "perhaps")]
 )
 def test_an_attribute_that_has_no_place_is_a_loss(nlp, label, value):
     aligner = Aligner(nlp, (schemes.load("ncbi"),))
@@ -191,6 +191,44 @@ def test_an_attribute_that_has_no_place_is_a_loss(nlp, label, value):
     assert [(loss.label, loss.reason, loss.text) for loss in losses] == [
         (label, alignment.ATTRIBUTE, "A1: T1")
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "negated"),
+    [
+        ("absent", True),
+        ("possible", False),
+        ("conditional", False),
+        ("hypothetical", False),
+        ("associated_with_someone_else", False),
+    ],
+)
+def test_the_assertions_that_tools_offer_become_gold(aligner, value, negated):
+    given = note(
+        span("T1", "PROBLEM", "fever"),
+        span("T2", "PROBLEM", "chest pain"),
+        span("T3", "BODYLOC", "chest"),
+        attributes=(Attribute("A1", "assertion", "T1", value),),
+    )
+    doc, losses = aligner.align(given)
+    assert losses == []
+    fever, pain = doc.spans["clinical"]
+    # What a note asserts of some entities, it asserts of all.
+    assert (fever._.assertion, pain._.assertion) == (value, "present")
+    assert (fever._.negated, pain._.negated) == (negated, False)
+    assert doc.spans["modifiers"][0]._.assertion is None
+
+
+def test_an_entity_without_a_choice_is_asserted_as_its_links_say(aligner):
+    given = note(
+        span("T1", "NEGATION", "No"),
+        span("T2", "PROBLEM", "fever"),
+        span("T3", "PROBLEM", "chest pain"),
+        relations=(Relation("R1", "hasAttr", "T2", "T1"),),
+        attributes=(Attribute("A1", "assertion", "T3", "hypothetical"),),
+    )
+    doc, _ = aligner.align(given)
+    assert [e._.assertion for e in doc.ents] == ["absent", "hypothetical"]
 
 
 def test_a_view_renames_labels_and_leaves_out_the_rest(nlp):
@@ -333,6 +371,30 @@ def test_labels_that_a_corpus_does_not_annotate_are_said_to_be_unknown(nlp):
 def test_where_no_modifier_is_annotated_nothing_is_said_to_lack_one(nlp):
     aligner = Aligner(nlp, (schemes.load("clinical"),), annotated=["PROBLEM"])
     doc, _ = aligner.align(note(span("T1", "PROBLEM", "fever")))
+    assert not has_relations(doc)
+    assert doc.ents[0]._.negated is None
+
+
+@pytest.mark.parametrize(
+    ("layers", "given"),
+    [
+        (["clinical"], {}),
+        (["clinical", "modifiers"], {"linked": False}),
+        (["clinical", "modifiers"], {"labels": ("PROBLEM",)}),
+    ],
+)
+def test_nobody_judged_links_where_modifiers_or_links_are_not_annotated(nlp, layers, given):
+    aligner = Aligner(nlp, tuple(map(schemes.load, layers)))
+    doc, losses = aligner.align(note(span("T1", "PROBLEM", "fever"), **given))
+    assert losses == []
+    assert not has_relations(doc)
+    (fever,) = doc.ents
+    assert (fever._.negated, fever._.uncertain, fever._.experiencer) == (None, None, None)
+
+
+def test_links_to_modifiers_that_a_view_leaves_out_are_not_annotated(nlp):
+    layers = (schemes.load("clinical"), schemes.load("modifiers"))
+    doc, _ = Aligner(nlp, layers, view="simple").align(note(span("T1", "DRUG", "Aspirin")))
     assert not has_relations(doc)
     assert doc.ents[0]._.negated is None
 

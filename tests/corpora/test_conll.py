@@ -53,6 +53,10 @@ def test_words_are_joined_by_a_space_and_sentences_by_a_newline(corpus):
     assert note.id == "notes"
 
 
+def test_tags_say_nothing_of_relations(corpus):
+    assert not only(corpus(tagged("B-X O B-Y"))).linked
+
+
 def test_a_span_ends_with_its_sentence(corpus):
     assert found(only(corpus("a I-X\n\nb I-X\n"))) == [("a", "X"), ("b", "X")]
 

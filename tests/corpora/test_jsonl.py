@@ -115,6 +115,14 @@ def test_doccano_entities_and_relations_are_read(file):
     assert reasons(note) == [RELATION_LEFT_OUT, COMMENTS_LEFT_OUT]
 
 
+@pytest.mark.parametrize("key", ["spans", "entities", "label"])
+def test_records_without_a_place_for_relations_say_that_nobody_looked_for_them(file, key):
+    record = {"text": TEXT, key: []}
+    assert not only(file(record)).linked
+    if key != "label":
+        assert only(file(record | {"relations": []})).linked
+
+
 def region(id, offsets, label, **more):
     value = {"start": offsets[0], "end": offsets[1], "labels": [label], **more}
     return {"id": id, "from_name": "label", "to_name": "text", "type": "labels", "value": value}

@@ -67,7 +67,8 @@ def notes(draw):
         several(Normalization, IDS, WORDS, IDS, WORDS, WORDS, WORDS),
         several(Comment, IDS, WORDS, IDS, TEXTS),
         draw(st.none() | words),
-        draw(st.booleans()),
+        annotated=draw(st.booleans()),
+        linked=draw(st.booleans()),
     )
 
 

@@ -36,6 +36,16 @@ def test_each_kind_of_error_is_told_apart(nlp):
     ]
 
 
+def test_labels_with_blanks_are_told_apart_as_a_whole(nlp):
+    gold = doc(nlp, (0, 10, "Adverse event"))
+    compared = error_report.compare(
+        Example(doc(nlp, (0, 10, "Adverse reaction")), gold), "clinical"
+    )
+    assert [(o.kind, o.caption) for o in compared] == [
+        ("wrong label", "Adverse event → Adverse reaction")
+    ]
+
+
 def test_the_error_list_has_a_line_a_note_with_offsets(nlp, tmp_path):
     error_report.write_errors([example(nlp)], ["clinical"], tmp_path)
     (line,) = srsly.read_jsonl(tmp_path / "errors.jsonl")
@@ -122,7 +132,7 @@ def test_the_error_list_and_the_page_hold_links_and_assertions(nlp, tmp_path):
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs the browser chromium")
 def test_the_page_can_be_searched_and_shows_what_is_chosen(nlp, tmp_path):
     browsers = pytest.importorskip("playwright.sync_api")
-    missed = Example(doc(nlp), doc(nlp, (0, 10, "DRUG")))
+    missed = Example(doc(nlp), doc(nlp, (0, 10, "Adverse event")))
     false = Example(doc(nlp, (0, 10, "TEST")), doc(nlp))
     missed.reference.user_data["note_id"], false.reference.user_data["note_id"] = "first", "second"
     error_report.write_errors([missed, false], ["clinical"], tmp_path)
@@ -138,6 +148,8 @@ def test_the_page_can_be_searched_and_shows_what_is_chosen(nlp, tmp_path):
         assert shown() == ["first", "second"]
         page.locator("select").select_option("TEST")
         assert shown() == ["second"]
+        page.locator("select").select_option("Adverse event")
+        assert shown() == ["first"]
         page.locator("select").select_option("")
         page.get_by_label("false alarm").uncheck()
         assert shown() == ["first"]

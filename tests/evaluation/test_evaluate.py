@@ -64,6 +64,63 @@ def test_scores_of_spacys_own_are_among_the_metrics(tmp_path, corpus):
     assert metrics["scores"]["ents_f"] == metrics["strict"]["clinical"]["f"]
 
 
+def two_layers(path):
+    """A corpus with a layer of the hospital's own beside the one that models know."""
+    nlp = spacy.blank("en")
+    docs = [nlp.make_doc(text) for text in NOTES]
+    for doc in docs:
+        doc.spans["clinical"] = [
+            Span(doc, t.i, t.i + 1, "PROBLEM") for t in doc if t.text == "fever"
+        ]
+        doc.spans["mine"] = [Span(doc, t.i, t.i + 1, "SIGN") for t in doc if t.text == "cough"]
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    return path
+
+
+def test_a_layer_that_is_not_predicted_is_told_of_and_missed_in_all(tmp_path):
+    corpus = two_layers(tmp_path / "test.spacy")
+    some = model(tmp_path / "some", "fever", factory="span_ruler")
+    metrics = evaluate(some, corpus, tmp_path / "out")
+    assert metrics["not_predicted"] == ["mine"]
+    assert metrics["strict"]["clinical"]["f"] == 1.0
+    assert (metrics["strict"]["mine"]["gold"], metrics["strict"]["mine"]["f"]) == (8, 0.0)
+    assert metrics["strict"]["all"]["r"] == pytest.approx(0.5)
+    assert "mine is not predicted" in (tmp_path / "out/metrics.md").read_text()
+
+
+def test_a_layer_that_only_one_of_two_pipelines_finds_is_a_difference_between_them(tmp_path):
+    corpus = two_layers(tmp_path / "test.spacy")
+    less = model(tmp_path / "less", "fever", factory="span_ruler")
+    nlp = spacy.load(less)
+    ruler = nlp.add_pipe("span_ruler", name="own", config={"spans_key": "mine"})
+    ruler.add_patterns([{"label": "SIGN", "pattern": "cough"}])
+    nlp.to_disk(tmp_path / "more")
+    against = evaluate(tmp_path / "more", corpus, tmp_path / "out", against=less)["against"]
+    assert against["strict"]["mine"]["value"] == 100.0
+    assert against["strict"]["all"]["value"] > 0
+    assert against["not_predicted"] == ["mine"]
+
+
+@pytest.mark.parametrize("factory", ["sentencizer", "entity_ruler"])
+def test_a_pipeline_that_finds_nothing_of_what_gold_has_is_refused(tmp_path, corpus, factory):
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe(factory)
+    if factory == "entity_ruler":
+        ruler.add_patterns([{"label": "DATE", "pattern": "today"}])
+    nlp.to_disk(tmp_path / "other")
+    with pytest.raises(ClinnerError, match="PROBLEM"):
+        evaluate(tmp_path / "other", corpus, tmp_path / "out")
+
+
+def test_negation_that_nobody_judged_has_no_score(tmp_path, corpus):
+    nlp = spacy.load(model(tmp_path / "some", "fever", "cough"))
+    nlp.add_pipe("clinner_context")
+    nlp.to_disk(tmp_path / "some")
+    metrics = evaluate(tmp_path / "some", corpus, tmp_path / "out", against=tmp_path / "some")
+    assert metrics["assertion"] == metrics["negated_end_to_end"] == {"clinical": {}}
+    assert "negated_end_to_end" not in metrics["against"]
+
+
 def test_an_empty_corpus_cannot_be_scored(tmp_path):
     DocBin().to_disk(tmp_path / "test.spacy")
     with pytest.raises(ClinnerError, match="holds no note"):

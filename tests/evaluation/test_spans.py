@@ -94,9 +94,39 @@ def test_a_pipeline_that_only_sets_entities_is_scored_by_them(nlp, examples):
     for example in examples:
         for layer in list(example.predicted.spans):
             del example.predicted.spans[layer]
-    spans.use_ents_as_layer(examples)
+    spans.use_groups_as_layers(examples)
     assert spans.predicted_layers(examples) == ["clinical"]
     assert spans.strict(examples, ["clinical"])["clinical"]["p"] == pytest.approx(1 / 3)
+
+
+def test_entities_are_scored_as_the_layer_that_has_their_labels(nlp):
+    gold = doc(nlp, clinical=[(0, 2, "PROBLEM")], ncbi=[(0, 2, "DISEASE"), (3, 4, "DISEASE")])
+    guess = doc(nlp)
+    guess.set_ents([Span(guess, 0, 2, "DISEASE"), Span(guess, 3, 4, "DISEASE")])
+    examples = [Example(guess, gold)]
+    spans.use_groups_as_layers(examples)
+    assert spans.predicted_layers(examples) == ["ncbi"]
+    assert spans.strict(examples, ["ncbi"])["ncbi"]["f"] == 1.0
+
+
+def test_a_span_group_of_another_name_is_scored_as_the_layer_that_has_its_labels(nlp):
+    gold = doc(nlp, clinical=[(0, 2, "PROBLEM")], modifiers=[(0, 1, "BODYLOC")])
+    guess = doc(nlp, sc=[(0, 2, "PROBLEM"), (0, 1, "BODYLOC"), (5, 6, "OTHER")])
+    examples = [Example(guess, gold)]
+    spans.use_groups_as_layers(examples)
+    scores = spans.strict(examples, spans.predicted_layers(examples))
+    assert scores["modifiers"]["f"] == 1.0
+    # What no layer has is a false alarm once.
+    assert (scores["clinical"]["r"], scores["clinical"]["p"]) == (1.0, 0.5)
+
+
+def test_a_pipeline_that_could_find_a_layer_and_finds_nothing_misses_it(nlp):
+    gold = doc(nlp, clinical=[(0, 2, "PROBLEM")])
+    examples = [Example(doc(nlp), gold)]
+    spans.use_groups_as_layers(examples)
+    assert spans.predicted_layers(examples) == []
+    spans.use_groups_as_layers(examples, ["PROBLEM"])
+    assert spans.predicted_layers(examples) == ["clinical"]
 
 
 def test_a_perfect_prediction_scores_one_everywhere(nlp):

@@ -5,6 +5,14 @@ def test_the_project_file_can_be_taken_in_at_a_glance(root):
     assert len((root / "project.yml").read_text(encoding="utf8").splitlines()) < 200
 
 
+def test_names_are_checked_before_a_model_is_adapted(root):
+    project = srsly.read_yaml(root / "project.yml")
+    first = project["workflows"]["adapt-model"][0]
+    (command,) = (c for c in project["commands"] if c["name"] == first)
+    names = "${vars.name} ${vars.corpus}"
+    assert command["script"] == [f"python scripts/check_own_names.py {names}"]
+
+
 def test_the_project_calls_commands_and_the_scripts_that_only_it_needs(root):
     commands = srsly.read_yaml(root / "project.yml")["commands"]
     for line in (line for command in commands for line in command["script"]):

@@ -57,5 +57,12 @@ def test_an_altered_asset_stops_with_what_to_do(root, tmp_path, catalog):
     assert refused(done, "notes.txt", "altered", "spacy project assets")
 
 
+def test_a_model_of_ones_own_does_not_take_the_place_of_the_released_one(root):
+    done = step(root, "check_own_names.py", "clinner", "sample")
+    assert refused(done, "--vars.name and --vars.corpus", "released")
+    assert refused(step(root, "check_own_names.py", "clinner", "mine"), "--vars.name:")
+    assert step(root, "check_own_names.py", "mine", "notes-of-mine").returncode == 0
+
+
 def test_the_smoke_test_of_a_model_that_is_not_installed_is_refused(root):
     assert refused(step(root, "smoke.py", "en_no_such_model"), "en_no_such_model", "not installed")

@@ -4,9 +4,16 @@ from spacy.lang.en import English
 from spacy.training import Example
 
 from spacy_clinner.annotation.spans import LABELS
+from spacy_clinner.architectures.decoding import tag_scores, viterbi
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.reliability import expected_calibration_error
-from spacy_clinner.training.calibration import fit_temperatures, log_loss, predicted_spans
+from spacy_clinner.training.calibration import (
+    LayerSpans,
+    fit_temperature,
+    fit_temperatures,
+    log_loss,
+    predicted_spans,
+)
 
 
 def make_examples(nlp, rng, n):
@@ -60,6 +67,29 @@ def test_the_confidences_fitted_are_those_that_documents_get(trained):
     docs = trained.pipe(example.reference.text for example in dev)
     written = [span._.confidence for doc in docs for span in doc.spans["clinical"]]
     assert written == pytest.approx(fitted.tolist(), abs=1e-6)
+
+
+def found_spans(correct, score=6.0):
+    """Spans of one token each, that a model is sure of."""
+    logits = np.tile(np.array([0.0, score, -9.0], dtype="float32"), (len(correct), 1))
+    starts = np.ones(len(correct), dtype=bool)
+    spans = viterbi(tag_scores(logits, starts))
+    assert len(spans) == len(correct)
+    return LayerSpans(logits, starts, spans, np.array(correct, dtype=bool))
+
+
+@pytest.mark.parametrize("expected", [1.0, 1.75])
+def test_a_few_spans_move_a_temperature_a_little(expected):
+    right = fit_temperature([found_spans([True] * 4, score=4.0)], expected)
+    wrong = fit_temperature([found_spans([False] * 4, score=4.0)], expected)
+    assert 0.8 * expected < right < expected < wrong < 2 * expected
+
+
+def test_many_spans_decide_on_a_temperature_whatever_was_expected():
+    # Those who are sure by 1 - 1 / (1 + e^6) are right in 9 of 10 cases: by e^(6 / T) = 9.
+    many = [found_spans([True] * 1800 + [False] * 200)]
+    for expected in (1.0, 1.75):
+        assert fit_temperature(many, expected) == pytest.approx(6 / np.log(9), rel=0.02)
 
 
 def test_documents_that_do_not_annotate_a_layer_do_not_count(trained):

@@ -126,6 +126,11 @@ def test_only_layers_that_annotators_judged_get_another_temperature(new_layer, o
     assert {layer: now[layer] for layer in then} == then
 
 
+def test_a_few_notes_leave_confidences_between_the_bounds(new_layer):
+    now = spacy.load(new_layer[0] / "model-best").get_pipe("ner").temperatures
+    assert 0.5 < now["places"] < 3.0
+
+
 def test_a_model_names_the_users_paths_and_no_text_of_theirs(new_layer):
     folder = new_layer[0] / "model-best"
     paths = load_config(folder / "config.cfg")["paths"]
@@ -249,6 +254,18 @@ def test_an_edition_that_cannot_be_trained_is_refused(tmp_path, root):
     notes = notes_of(tmp_path / "notes.spacy", TEXTS, wards)
     with pytest.raises(ClinnerError, match="CPU edition"):
         learn_on(str(edition), tmp_path / "out", overrides={"paths.train": str(notes)})
+
+
+@pytest.mark.parametrize("component", ["sentencizer", "ner"])
+def test_a_pipeline_that_does_not_learn_layers_is_refused(component, tmp_path):
+    nlp = blank()
+    nlp.add_pipe(component)
+    nlp.initialize()
+    nlp.to_disk(tmp_path / "model")
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, wards)
+    with pytest.raises(ClinnerError, match=f"no clinner_ner, .*it has: {component}"):
+        learn_on(str(tmp_path / "model"), tmp_path / "out", overrides={"paths.train": str(notes)})
+    assert not (tmp_path / "out").exists()
 
 
 def test_notes_that_annotate_nothing_are_refused(old, tmp_path):
