@@ -7,6 +7,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.database_urls import without_password
 from spacy_clinner.tables.databases import create, insert, named_errors, open_database, table_of
 from spacy_clinner.tables.numbering import numbered, numbered_field
 from spacy_clinner.tables.sinks.sink import Entry
@@ -36,6 +38,26 @@ class Database:
         self.run = ""
         self.made: dict[str, sa.Table] = {}
         self.connection: Connection | None = None
+
+    def check(self, tables: Mapping[str, pa.Table]) -> None:
+        """Look at the tables that are there; see `Sink`."""
+        for name, rows in tables.items():
+            there = self._columns(name)
+            lacking = [one for one in rows.schema.names if there and one.casefold() not in there]
+            if lacking:
+                where = without_password(self.engine.url.render_as_string())
+                raise ClinnerError(
+                    f"{where}: has a table {name!r} without the columns {', '.join(lacking)}. "
+                    f"Rename it, or write to another database."
+                )
+
+    def _columns(self, name: str) -> set[str]:
+        """The columns of a table, in lower case; none where there is no such table."""
+        with named_errors(self.engine, DOING), self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table(name):
+                return set()
+            nothing = sa.select(sa.text("*")).select_from(sa.table(name)).where(sa.false())
+            return set(map(str.casefold, connection.execute(nothing).keys()))
 
     def start(self, run: Entry) -> tuple[Entry, list[Entry]]:
         """Begin a run or go on with it; see `Sink`."""
