@@ -18,7 +18,8 @@ def known_layers(nlp: Language) -> list[str] | None:
     RETURNS (list[str] | None): Their names; None where it has a component that may write any.
     """
     found: dict[str, None] = {}
-    for name, component in nlp.components:
+    components: list[tuple[str, Any]] = nlp.components
+    for name, component in components:
         # Of a function, where it stands; of an object, where its class does.
         module = getattr(component, "__module__", None) or type(component).__module__
         factory = nlp.get_pipe_meta(name).factory

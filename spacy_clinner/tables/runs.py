@@ -17,8 +17,9 @@ from spacy_clinner.tables.engines import ENGINES
 from spacy_clinner.tables.engines.power import Power
 from spacy_clinner.tables.numbering import numbered
 from spacy_clinner.tables.pieces import Piece, Pieces
-from spacy_clinner.tables.schemas import VERSION
+from spacy_clinner.tables.schemas import ENTITIES, LINKS, VERSION, Tables, notes_schema
 from spacy_clinner.tables.sinks.sink import Entry, Sink
+from spacy_clinner.tables.table_formats import FORMATS
 from spacy_clinner.tables.worker import Job
 
 FINISHED = "finished"
@@ -91,8 +92,11 @@ def run(
     RAISES (ClinnerError): What is asked is not what the run began with, or a column of the notes
         cannot be used.
     """
-    schema = pieces.source.schema
-    check_columns(pa.schema([schema.field(name) for name in pieces.columns]), job.id, job.text)
+    schema = pa.schema([pieces.source.schema.field(name) for name in pieces.columns])
+    kept = pa.schema([schema.field(name) for name in check_columns(schema, job.id, job.text)])
+    schemas = (ENTITIES, LINKS, notes_schema(kept, schema.field(job.id)))
+    nothing = Tables(*(one.empty_table() for one in schemas))
+    sink.check(FORMATS[job.format].make(nothing, [], job.options))
     described = pipelines.describe(job.model)
     begun = run_entry(job, described, pieces)
     begun["settings"].update(sink.settings)

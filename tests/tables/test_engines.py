@@ -165,9 +165,12 @@ def test_spark_gives_the_rows_of_the_function(spark, model, notes, expected):
         assert rows(got) == rows(table.to_pylist())
     with pytest.raises(ClinnerError, match="no column 'key'"):
         annotate_frame(frame, str(model), id="key")
-    again = frame.withColumnRenamed("ward", "links")
-    with pytest.raises(ClinnerError, match="columns links"):
-        annotate_frame(again, str(model))
+    for name in ("links", "Entities", "STATUS"):
+        again = frame.withColumnRenamed("ward", name)
+        with pytest.raises(ClinnerError, match=f"columns {name}"):
+            annotate_frame(again, str(model))
+    with pytest.raises(ClinnerError, match="layers must be a list of names"):
+        annotate_frame(frame, str(model), layers="ents")
     twice = spark.createDataFrame(
         [(None, "fever"), ("a", "fever aspirin"), ("a", "fever")], "note_id string, text string"
     )

@@ -6,9 +6,11 @@ import decimal
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pyarrow as pa
 import pytest
@@ -294,6 +296,15 @@ def test_a_column_whose_name_has_a_comma_is_kept_in_quotes(model, tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "n.parquet")
     annotate(tmp_path, model, "n.parquet", "out", "--keep", 'day, "ward, bed"')
     assert table(tmp_path / "out", "notes")["ward, bed"].to_pylist() == ["A, 1"]
+
+
+def test_a_database_with_a_table_of_ones_own_is_left_as_it_is(model, notes, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "mine.sqlite")) as mine, mine:
+        mine.execute("CREATE TABLE notes (note_id TEXT, body TEXT)")
+    says = ["has a table 'notes' without the columns status"]
+    annotate(tmp_path, model, notes, "--to", "sqlite:///mine.sqlite", code=2, says=says)
+    with closing(sqlite3.connect(tmp_path / "mine.sqlite")) as mine:
+        assert mine.execute("SELECT name FROM sqlite_master").fetchall() == [("notes",)]
 
 
 def test_the_same_command_does_nothing_when_all_is_done(model, notes, tmp_path):

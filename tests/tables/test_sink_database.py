@@ -77,6 +77,25 @@ def test_runs_of_other_notes_or_formats_stand_in_the_same_database(opened, datab
     assert len(stored(database, "entities", ENTITIES)) == 3
 
 
+def test_a_table_of_the_users_with_other_columns_is_told_of_before_anything_is_written(
+    opened, database
+):
+    engine = open_database(database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE notes (note_id integer, body varchar(9))")
+        connection.exec_driver_sql("CREATE TABLE links (start integer)")
+    tables = {"entities": entities(), "links": links()}
+    with pytest.raises(ClinnerError, match="a table 'links' without the columns note_id, entity_"):
+        opened().check(tables)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE links")
+    sink = opened()
+    sink.check(tables)
+    sink.start(RUN)
+    sink.write({"piece": 0}, tables)
+    sink.check(tables)
+
+
 def test_a_piece_is_there_with_its_entry_or_not_at_all(opened, database):
     sink = opened()
     sink.start(RUN)

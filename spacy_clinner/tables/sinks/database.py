@@ -40,6 +40,26 @@ class Database:
         self.made: dict[str, sa.Table] = {}
         self.connection: Connection | None = None
 
+    def check(self, tables: Mapping[str, pa.Table]) -> None:
+        """Look at the tables that are there; see `Sink`."""
+        for name, rows in tables.items():
+            there = self._columns(name)
+            lacking = [one for one in rows.schema.names if there and one.casefold() not in there]
+            if lacking:
+                where = without_password(self.engine.url.render_as_string())
+                raise ClinnerError(
+                    f"{where}: has a table {name!r} without the columns {', '.join(lacking)}. "
+                    f"Rename it, or write to another database."
+                )
+
+    def _columns(self, name: str) -> set[str]:
+        """The columns of a table, in lower case; none where there is no such table."""
+        with named_errors(self.engine, DOING), self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table(name):
+                return set()
+            nothing = sa.select(sa.text("*")).select_from(sa.table(name)).where(sa.false())
+            return set(map(str.casefold, connection.execute(nothing).keys()))
+
     def start(self, run: Entry) -> tuple[Entry, list[Entry]]:
         """Begin a run or go on with it; see `Sink`."""
         self.run = f"{run['settings']['format']}:{run['source']}"

@@ -37,6 +37,9 @@ class Folder:
         self.ending, self.write_file = FILE_KINDS[files]
         self.ledger: IO[bytes] | None = None
 
+    def check(self, tables: Mapping[str, pa.Table]) -> None:
+        """Nothing is there but files of its own; see `Sink`."""
+
     def start(self, run: Entry) -> tuple[Entry, list[Entry]]:
         """Begin a run or go on with it; see `Sink`."""
         self.path.mkdir(parents=True, exist_ok=True)

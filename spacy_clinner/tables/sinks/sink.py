@@ -17,6 +17,13 @@ class Sink(Protocol):
     def settings(self) -> Entry:
         """What a run that goes on must have in common with its beginning, as JSON values."""
 
+    def check(self, tables: Mapping[str, pa.Table]) -> None:
+        """Check that tables can be written, before anything is.
+
+        tables (Mapping[str, pa.Table]): The tables of a piece, without rows.
+        RAISES (ClinnerError): There is a table of this name with other columns.
+        """
+
     def start(self, run: Entry) -> tuple[Entry, list[Entry]]:
         """Begin a run, or go on with it.
 
