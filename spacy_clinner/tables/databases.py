@@ -23,7 +23,7 @@ class AsGiven(UserDefinedType[Any]):
 
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         """RETURNS (str): The type in the DDL."""
         return "BLOB"
 
