@@ -35,9 +35,13 @@ def command(
 ) -> None:
     """Serve MODEL: an API for programs at /v1, and a page for people at /."""
     import logging
+    import math
     import sys
     from concurrent.futures import ThreadPoolExecutor
 
+    for name, value in (("--timeout", timeout), ("--wait", wait)):
+        if not math.isfinite(value):
+            raise ClinnerError(f"{name} {value}: no time. Give a number.")
     check_installed()
     from spacy_clinner.service import server
     from spacy_clinner.service.key import check_sendable

@@ -79,6 +79,11 @@ class Address:
                 "clinner_llm: the address must hold no password. Give the key by the environment "
                 "variable that `key_env` names."
             )
+        if "?" in self.base_url or "#" in self.base_url:
+            raise ClinnerError(
+                "clinner_llm: the address must have nothing behind the path, neither ? nor #. Give "
+                "a key by the environment variable that `key_env` names."
+            )
         if not self.model:
             raise ClinnerError(
                 "clinner_llm: give the name of the model: `model` in the config, or the "

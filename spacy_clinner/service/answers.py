@@ -64,7 +64,7 @@ def shape_of(
     if asked.format == "clinner":
         return partial(_as_rows, note_id, text, select(nlp, asked.layers, asked.threshold), stamp)
     # Others find a term once, though several layers do.
-    selection = select(nlp, asked.layers or (ENTS,), asked.threshold)
+    selection = select(nlp, (ENTS,) if asked.layers is None else asked.layers, asked.threshold)
     if asked.format == "fhir":
         return partial(_as_bundle, note_id, text, selection, stamp)
     return partial(_as_entities, asked, text, stamp)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from spacy_clinner.service.limits import Limits
 from spacy_clinner.service.problems import Place, Refused, refused_by_validation
@@ -44,7 +44,8 @@ async def read(request: Request, limits: Limits) -> bytes:
     request (Request): The request.
     limits (Limits): Its size and time.
     RETURNS (bytes): The body.
-    RAISES (Refused): 415, 413 or 408: it is no JSON by its type, too large, or too slow to come.
+    RAISES (Refused): 415, 413, 408 or 499: it is no JSON by its type, too large, too slow to come,
+        or the caller hung up.
     """
     check_type(request, "application/json")
     stated = request.headers.get("content-length", "0")
@@ -59,6 +60,8 @@ async def read(request: Request, limits: Limits) -> bytes:
                     raise too_large(limits)
     except TimeoutError:
         raise Refused(408, f"The body did not come within {limits.seconds:g} seconds.") from None
+    except ClientDisconnect:
+        raise Refused(499, "The caller hung up.") from None
     return bytes(body)
 
 
@@ -72,6 +75,8 @@ def check_type(request: Request, *kinds: str) -> None:
     said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if said not in kinds:
         raise Refused(415, f"The body is not what it must be: send Content-Type: {kinds[0]}.")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refused(415, "The body is compressed: send it as it is, without Content-Encoding.")
 
 
 def too_large(limits: Limits) -> Refused:
@@ -80,6 +85,13 @@ def too_large(limits: Limits) -> Refused:
         413,
         f"The body is larger than {limits.body:,} bytes. Send fewer notes at once, or use "
         f"/v1/annotate/stream.",
+    )
+
+
+def too_large_line(limits: Limits) -> Refused:
+    """RETURNS (Refused): 413, of a line of a stream."""
+    return Refused(
+        413, f"The line is larger than {limits.body:,} bytes. Cut the note between two sections."
     )
 
 

@@ -1,6 +1,7 @@
 """Files of any length: a note a line in, what is found a line out, no faster than it is read."""
 
 import asyncio
+import codecs
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -12,13 +13,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from spacy_clinner.service.answers import Asked, Made, shape_of
-from spacy_clinner.service.bodies import NoteIn, check_length, parse, too_large
+from spacy_clinner.service.bodies import NoteIn, check_length, parse, too_large_line
 from spacy_clinner.service.microbatches import QueueFull, n_words
 from spacy_clinner.service.problems import Refused, problem
 from spacy_clinner.service.state import Service
 
 # Notes of one stream that are computed or wait to be sent.
 AHEAD = 64
+ENDING = "The service is ending. Lines from here on were not read."
 MEDIA_TYPE = "application/x-ndjson"
 MEDIA_TYPES = (MEDIA_TYPE, "application/jsonl", "application/json-lines", "application/jsonlines")
 
@@ -106,6 +108,8 @@ class Stream:
         try:
             async for line in lines(self.request, self.service):
                 number += 1
+                if number == 1 and isinstance(line, bytes):
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 if isinstance(line, Refused) or line.strip():
                     await sent.put(await self._sent(number, line))
         except ClientDisconnect:
@@ -157,7 +161,7 @@ async def lines(request: Request, service: Service) -> AsyncIterator[bytes | Ref
         *whole, last = chunk.split(b"\n")
         for part in whole:
             if skipping or len(rest) + len(part) > limit:
-                yield too_large(service.limits)
+                yield too_large_line(service.limits)
             else:
                 yield bytes(rest + part)
             rest.clear()
@@ -169,7 +173,7 @@ async def lines(request: Request, service: Service) -> AsyncIterator[bytes | Ref
         else:
             rest += last
     if skipping:
-        yield too_large(service.limits)
+        yield too_large_line(service.limits)
     elif rest:
         yield bytes(rest)
 
@@ -179,6 +183,9 @@ async def _chunks(request: Request, service: Service) -> AsyncIterator[bytes]:
     ending = asyncio.create_task(service.draining.wait())
     try:
         while True:
+            # Of who sends without pause something has always come.
+            if service.draining.is_set():
+                raise Refused(503, ENDING)
             coming = asyncio.ensure_future(anext(stream, None))
             done, _ = await asyncio.wait(
                 (coming, ending),
@@ -188,7 +195,7 @@ async def _chunks(request: Request, service: Service) -> AsyncIterator[bytes]:
             if coming not in done:
                 coming.cancel()
                 if done:
-                    raise Refused(503, "The service is ending. Lines from here on were not read.")
+                    raise Refused(503, ENDING)
                 raise Refused(408, f"No line came for {service.limits.seconds:g} seconds.")
             chunk = coming.result()
             if chunk is None:

@@ -50,13 +50,23 @@ class Condition:
         column = table.column(self.column)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        kept = COMPARE[self.sign](column, self._value(column.type))
-        return pc.fill_null(kept, False)
+        if pa.types.is_null(column.type):
+            return pa.array([False] * len(column), pa.bool_())
+        value = self._value(column.type)
+        if pa.types.is_float16(column.type):
+            # Which Arrow does not compare.
+            column, value = column.cast(pa.float32()), value.cast(pa.float32())
+        return pc.fill_null(COMPARE[self.sign](column, value), False)
 
     def _value(self, kind: pa.DataType) -> pa.Scalar:
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
         try:
+            if pa.types.is_null(kind):
+                return pa.scalar(None)
+            if pa.types.is_time(kind):
+                # Arrow reads times with days only.
+                return pa.scalar(f"1970-01-01 {self.value}").cast(pa.timestamp("ns")).cast(kind)
             if pa.types.is_timestamp(kind) and kind.tz and not ZONE.search(self.value):
                 return pa.scalar(self.value).cast(pa.timestamp(kind.unit)).cast(kind)
             return pa.scalar(self.value).cast(kind)

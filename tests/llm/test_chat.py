@@ -163,6 +163,13 @@ def test_an_address_must_be_given(url):
         Address(url, "m")
 
 
+@pytest.mark.parametrize("url", ["http://a/v1?api-key=secret", "http://a/v1#secret"])
+def test_an_address_holds_no_parameters(url):
+    with pytest.raises(ClinnerError, match="nothing behind the path") as told:
+        Address(url, "m")
+    assert "secret" not in str(told.value)
+
+
 def test_an_address_holds_no_password():
     with pytest.raises(ClinnerError, match="no password") as told:
         Address("http://me:secret@host/v1", "m")

@@ -160,6 +160,20 @@ def test_an_empty_note_is_one_without_findings_in_every_shape(full, shape):
             assert len(json.dumps(empty)) == len(json.dumps(blank)) < len(json.dumps(filled))
 
 
+def test_no_layer_at_all_gives_nothing_in_every_shape(api):
+    for shape in ("clinner", *SHAPES):
+        asked = notes("No fever.") | {"layers": []}
+        answer = api.post(f"/v1/annotate?format={shape}", json=asked)
+        assert answer.status_code == 200, answer.text
+        assert "fever" not in answer.text
+
+
+def test_a_note_with_an_empty_id_is_a_bundle_that_readers_of_fhir_take(api):
+    asked = {"notes": [{"id": "", "text": "No fever."}]}
+    (made,) = api.post("/v1/annotate?format=fhir", json=asked).json()
+    assert Bundle.model_validate(made).entry
+
+
 def test_layers_and_threshold_choose_what_is_given(full):
     text = "Severe knee pain. Aspirin 81 mg daily."
     with full.client() as client:

@@ -1,3 +1,4 @@
+import gzip
 import json
 import socket
 import time
@@ -82,6 +83,18 @@ def test_another_content_type_is_415_so_that_a_page_of_others_cannot_send(api):
     body = json.dumps(notes("fever"))
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
         refusal(api.post("/v1/annotate", content=body, headers={"Content-Type": kind}), 415)
+
+
+def test_a_body_that_is_compressed_is_415_and_says_why(api):
+    body = gzip.compress(json.dumps(notes("fever")).encode())
+    for path, kind in (
+        ("/v1/annotate", "application/json"), ("/v1/annotate/stream", "application/x-ndjson"),
+    ):  # fmt: skip
+        headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+        error = refusal(api.post(path, content=body, headers=headers), 415)
+        assert "Content-Encoding" in error["message"]
+    plain = {**JSON, "Content-Encoding": "identity"}
+    assert api.post("/v1/annotate", json=notes("fever"), headers=plain).status_code == 200
 
 
 def test_a_queue_that_is_full_is_503_with_the_time_to_come_again(limited):

@@ -1,3 +1,4 @@
+import contextlib
 import re
 import shutil
 import signal
@@ -48,6 +49,52 @@ def test_sigterm_finishes_what_is_running_and_ends_with_0(rules, tmp_path):
         client.close()
         assert server.process.wait(20) == 0
         assert "Traceback" not in server.logged()
+
+
+def test_sigterm_ends_a_stream_that_is_sent_without_pause(rules, tmp_path):
+    with running(tmp_path, rules, "--timeout", 60) as server, ThreadPoolExecutor(1) as threads:
+        host, port = server.url.removeprefix("http://").split(":")
+        ended = threading.Event()
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            head = "POST /v1/annotate/stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+            connection.sendall(f"{head}Content-Type: application/x-ndjson\r\n\r\n".encode())
+            line = b'{"id": "0", "text": "No fever."}\n'
+
+            def send():
+                with contextlib.suppress(OSError):
+                    while not ended.is_set():
+                        connection.sendall(b"%x\r\n%b\r\n" % (len(line), line))
+
+            sent = threads.submit(send)
+            try:
+                assert connection.recv(65536)
+                server.process.send_signal(signal.SIGTERM)
+                started = time.monotonic()
+                # What is sent on is not read: the connection is reset.
+                with contextlib.suppress(ConnectionResetError):
+                    while connection.recv(65536):
+                        assert time.monotonic() - started < 30
+            finally:
+                ended.set()
+            sent.result()
+        assert server.process.wait(20) == 0
+        assert "Traceback" not in server.logged()
+        assert "CancelledError" not in server.logged()
+
+
+@pytest.mark.parametrize("sent", ["Expect: 100-continue\r\n\r\n", '\r\n{"notes": ['])
+def test_who_hangs_up_within_the_body_is_499_and_no_fault_of_ours(rules, tmp_path, sent):
+    with running(tmp_path, rules) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            head = "POST /v1/annotate HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n"
+            connection.sendall(f"{head}Content-Type: application/json\r\n{sent}".encode())
+            time.sleep(0.5)
+        until = time.monotonic() + 30
+        while not (found := LOGGED.search(server.logged())) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert found["status"] == "499"
+        assert "ERROR" not in server.logged()
 
 
 def test_a_service_that_is_ending_is_not_ready_but_healthy(rules, tmp_path):
@@ -211,3 +258,9 @@ def test_a_key_that_nobody_could_send_is_told_at_the_start(key):
     assert "The API key" in said
     assert "callers could never send it" in said
     assert "sec" not in said
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--wait"])
+def test_a_time_that_is_none_is_told_at_the_start(option):
+    said = refused("no_such_model", "--port", 0, option, "inf")
+    assert f"{option} inf: no time" in said

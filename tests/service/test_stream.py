@@ -47,8 +47,17 @@ def test_a_line_that_is_none_is_told_with_its_number_and_costs_no_other(api):
     failed = [item for item in found if item.get("status") == "failed"]
     told = [(item["line"], item["error"]["status"]) for item in found if "line" in item]
     assert told == [(2, 400), (3, 422), (4, 422), (5, 413), (8, 400)]
+    assert "/v1/annotate/stream" not in found[4]["error"]["message"]
     assert [note["note_id"] for note in failed] == ["5"]
     assert [note["n_entities"] for note in found if "line" not in note] == [1, 0, 1]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(api):
+    body = b"\xef\xbb\xbf" + line(0, "fever") + line(1, "cough")
+    for size in (1, 1000):
+        pieces = (body[at : at + size] for at in range(0, len(body), size))
+        found = read(api.post(STREAM, content=pieces, headers=LINES))
+        assert [note["n_entities"] for note in found] == [1, 1]
 
 
 def test_layers_threshold_and_format_are_asked_for_in_the_address(api):

@@ -1,5 +1,6 @@
-from datetime import date, datetime
+from datetime import date, datetime, time
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -15,6 +16,10 @@ NOTES = pa.table(
         "done": [True, False, None],
         "ward": pa.array(["A", "B", None]).dictionary_encode(),
         "at": pa.array([datetime(2020, 1, 1, 12), datetime(2020, 2, 1), None], UTC_TIME),
+        "half": pa.array([np.float16(0.1), np.float16(2.5), None], pa.float16()),
+        "hour": pa.array([time(9), time(10, 30), None]),
+        "minute": pa.array([time(9), time(10, 30), None], pa.time32("s")),
+        "nothing": pa.nulls(3),
     }
 )
 
@@ -36,6 +41,13 @@ NOTES = pa.table(
         ("at=2020-01-01 12:00", [0]),
         ("at=2020-01-01T12:00Z", [0]),
         ("at=2020-01-01T14:00+02:00", [0]),
+        ("half>=2", [1]),
+        ("half=0.1", [0]),
+        ("hour>=10:30:00", [1]),
+        ("hour<10:29:59.5", [0]),
+        ("minute=10:30", [1]),
+        ("nothing=1", []),
+        ("nothing!=1", []),
     ],
 )
 def test_a_condition_is_a_comparison_with_a_value_of_the_columns_type(written, rows):
@@ -58,6 +70,7 @@ def test_a_column_of_entities_is_meant_unless_notes_stands_before_it():
         ("year", "not of the form COLUMN=VALUE"),
         ("confidence>high", "confidence: the column is of type double, and 'high' is none"),
         ("year=soon", "year: the column is of type int64, and 'soon' is none"),
+        ("hour=soon", r"hour: the column is of type time64\[us\], and 'soon' is none"),
     ],
 )
 def test_a_condition_that_cannot_be_is_an_error(written, says):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.annotate import annotate
 from spacy_clinner.tables.engines import local
 from spacy_clinner.tables.engines.local import run_local
+from spacy_clinner.tables.engines.on_ray import Actor, as_block, run_on_ray
 from spacy_clinner.tables.engines.power import Power
 from spacy_clinner.tables.pieces import Piece
 from spacy_clinner.tables.worker import Job
@@ -83,6 +85,13 @@ def test_a_model_that_a_process_cannot_load_is_one_message(notes, tmp_path):
         list(run_local([piece], Job(str(tmp_path / "nowhere")), Power(processes=2)))
 
 
+def test_an_actor_that_cannot_load_a_model_gives_the_reason_back(notes, tmp_path):
+    piece = Piece(0, notes, [None] * len(notes), "", len(notes))
+    actor = Actor(Job(str(tmp_path / "nowhere")), 1)
+    (told,) = actor(as_block([pickle.dumps(piece)]))["pickled"].to_pylist()
+    assert "nowhere: no pipeline that can be loaded" in str(pickle.loads(told))
+
+
 def test_there_are_as_many_processes_as_cores_and_memory_for_them(monkeypatch):
     monkeypatch.setattr(local, "cores", lambda: 8)
     monkeypatch.setattr(local, "free_memory", lambda: 6_000_000_000)
@@ -114,6 +123,15 @@ def test_ray_gives_the_bytes_of_one_process(run):
     done, _ = run("more", "--engine", "ray", "--processes", 1000)
     assert done.returncode == 2
     assert "they would be waited for without end" in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_a_model_that_an_actor_cannot_load_is_one_message(notes, tmp_path):
+    pytest.importorskip("ray.data", reason=NEEDS.format("ray"))
+    piece = Piece(0, notes, [None] * len(notes), "", len(notes))
+    with pytest.raises(ClinnerError, match="nowhere: no pipeline that can be loaded"):
+        list(run_on_ray([piece], Job(str(tmp_path / "nowhere")), Power(processes=1)))
 
 
 @pytest.fixture(scope="module")

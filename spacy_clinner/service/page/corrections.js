@@ -23,10 +23,10 @@ export function correct(corrections, finding, change) {
   // The model was sure of its own words and label.
   const isOther = ["label", "start", "end"].some((name) => changed[name] !== finding[name]);
   if (isOther) changed.confidence = null;
-  return [...rest, { original, finding: changed }];
+  return [...without(rest, changed), { original, finding: changed }];
 }
 
-/** The corrections with a finding that the model does not have. */
+/** The corrections with a finding of a person's own, the last of them. */
 export function add(corrections, place) {
   const unknown = ["confidence", "assertion", "negated", "uncertain", "hypothetical", "historical"];
   const finding = {
@@ -36,7 +36,15 @@ export function add(corrections, place) {
     id: `c${(made += 1)}`,
     correction: "added by you",
   };
-  return [...corrections, { original: null, finding }];
+  return [...without(corrections, finding), { original: null, finding }];
+}
+
+/** The corrections without a finding that is the same one: two would stand in one place. */
+function without(corrections, finding) {
+  const same = (one) => one.finding !== null && keyOf(one.finding) === keyOf(finding);
+  return corrections
+    .map((one) => (same(one) ? { ...one, finding: null } : one))
+    .filter((one) => one.original !== null || one.finding !== null);
 }
 
 function placeOf({ layer, label, start, end }) {
@@ -45,13 +53,13 @@ function placeOf({ layer, label, start, end }) {
 
 const keyOf = ({ layer, label, start, end }) => `${start} ${end} ${layer} ${label}`;
 
-/** What the model found, corrected. */
+/** What the model found, corrected. Of two equal findings the person's own is kept. */
 export function corrected(found, corrections) {
   if (!corrections.length) return found;
   const originals = corrections.map((one) => one.original).filter((place) => place !== null);
-  const replaced = new Set(originals.map(keyOf));
-  const kept = found.filter((finding) => !replaced.has(keyOf(finding)));
   const own = corrections.map((one) => one.finding).filter((finding) => finding !== null);
+  const replaced = new Set([...originals, ...own].map(keyOf));
+  const kept = found.filter((finding) => !replaced.has(keyOf(finding)));
   return [...kept, ...own].sort(inReadingOrder);
 }
 

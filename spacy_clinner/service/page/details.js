@@ -148,7 +148,7 @@ function edges(finding, text, onCorrect, onSelected) {
   );
 }
 
-const WORD = /[\p{L}\p{N}]+|[^\s\p{L}\p{N}]/gu;
+const WORD = /[\p{L}\p{N}\p{M}]+|[^\s\p{L}\p{N}\p{M}]/gu;
 // Characters before and behind a place in which the next word is looked for.
 const NEAR = 300;
 

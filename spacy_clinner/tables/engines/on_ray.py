@@ -19,19 +19,30 @@ CPU_OF_ACTOR = 0.9
 
 
 class Actor:
-    """A worker as Ray Data calls it: pieces and results are pickled, one in a row.
+    """A worker as Ray Data calls it: pieces and results are pickled, one in a row. What cannot be
+    done is a result, too: of an actor that fails, Ray tells no more than that it died.
 
     job (Job): What is asked.
     threads (int): Threads for the encoder.
     """
 
     def __init__(self, job: Job, threads: int) -> None:
-        self.worker = Worker(job, threads)
+        self.job = job
+        self.threads = threads
+        self.worker: Worker | None = None
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Annotate the pieces of a block."""
         pieces = (pickle.loads(data) for data in block["pickled"].to_pylist())
-        return as_block(pickle.dumps(self.worker(piece)) for piece in pieces)
+        return as_block(pickle.dumps(self._result(piece)) for piece in pieces)
+
+    def _result(self, piece: Piece) -> Result | ClinnerError:
+        try:
+            if self.worker is None:
+                self.worker = Worker(self.job, self.threads)
+            return self.worker(piece)
+        except ClinnerError as error:
+            return error
 
 
 def run_on_ray(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Result]:
@@ -104,7 +115,10 @@ def _results(pieces: Iterable[Piece], job: Job, power: Power) -> Iterator[Result
         compute=data.ActorPoolStrategy(size=actors),
     )
     for row in found.iter_rows():
-        yield pickle.loads(row["pickled"])
+        result = pickle.loads(row["pickled"])
+        if isinstance(result, ClinnerError):
+            raise result
+        yield result
 
 
 def _actors(power: Power, gpu: bool, threads: int) -> int:

@@ -149,6 +149,45 @@ def test_a_finding_is_added_by_keyboard_from_the_text(annotated):
     assert ("Severe", "TREATMENT") in shown(annotated)
 
 
+def test_a_finding_that_the_model_has_is_added_in_its_place(annotated):
+    before = shown(annotated)
+    start = NOTE.index("fever")
+    for _ in range(2):
+        annotated.evaluate(
+            """([start, end]) => {
+                const area = document.querySelector("#text");
+                area.focus();
+                area.setSelectionRange(start, end);
+            }""",
+            # The page counts UTF-16 units.
+            [start + 1, start + 6],
+        )
+        annotated.locator("#adding:not([hidden])").wait_for()
+        annotated.locator("#adding-label").select_option(label="PROBLEM (clinical)")
+        annotated.get_by_role("button", name="Add finding").press("Enter")
+        assert "Added by you" in details(annotated)
+        assert shown(annotated) == before
+
+
+def test_a_finding_that_is_changed_to_another_one_stands_once(annotated):
+    write(annotated, "Denies fever. Took aspirin.")
+    tag(annotated, "fever").click()
+    annotated.get_by_role("button", name="End a word later").click()
+    annotated.get_by_role("button", name="End a word later").click()
+    annotated.get_by_role("button", name="End a word later").click()
+    annotated.get_by_role("combobox", name="Label", exact=True).select_option("DRUG")
+    for _ in range(3):
+        annotated.get_by_role("button", name="Begin a word later").click()
+    assert [one for one in shown(annotated) if one[0] == "aspirin"] == [("aspirin", "DRUG")]
+
+
+def test_an_edge_is_not_moved_between_a_letter_and_its_accent(annotated):
+    write(annotated, "Denies fever fie\u0301vre now.")
+    tag(annotated, "fever").click()
+    annotated.get_by_role("button", name="End a word later").click()
+    assert ("fever fie\u0301vre", "PROBLEM") in shown(annotated)
+
+
 def test_an_assertion_is_marked_as_wrong(annotated):
     tag(annotated, "pneumonia").click()
     annotated.get_by_role("checkbox", name="The assertion is wrong").check()
