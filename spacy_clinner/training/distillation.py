@@ -63,7 +63,7 @@ def _found(nlp: Language, docs: Sequence[Doc]) -> Iterator[Doc]:
 
 
 def _complete(group: SpanGroup, own: Iterable[Span], labels: Iterable[str]) -> None:
-    """Add a model's spans of those of its labels that the annotators of a group did not look for."""
+    """Add a model's spans of those labels that the annotators of a group did not look for."""
     judged = group.attrs[LABELS]
     taken = {token for span in group for token in range(span.start, span.end)}
     further = (span for span in own if span.label_ not in judged)
