@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from spacy.glossary import GLOSSARY
-from spacy.pipeline import TrainablePipe
 
 from spacy_clinner.architectures.layered_tagger import resize_heads
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.ner.layers import check_settings
-from spacy_clinner.pipeline.settings import Configured
+from spacy_clinner.pipeline.trained import TrainedComponent
 from spacy_clinner.schemes import Scheme, of_layers, scheme_of
 
 
-class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
+class LearnedLayers(TrainedComponent):
     """A component that learns layers of labels.
 
     cfg (dict[str, Any]): What is learned: "labels" by layer, "schemes" as plain data.
@@ -50,6 +49,15 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         """The keys in `doc.spans` that this component sets."""
         given = self.settings["layers"]
         return tuple(self.layer_labels if given is None else given)
+
+    @layers.setter
+    def layers(self, layers: Iterable[str] | None) -> None:
+        given = None if layers is None else list(layers)
+        known = tuple(self.layer_labels if self.labels else given or ())
+        check_settings(self.name, {**self.settings, "layers": given}, known)
+        self.take({"layers": given})
+        if not self.labels:
+            self.learn_nothing(known)
 
     @property
     def layer_labels(self) -> dict[str, list[str]]:
@@ -178,7 +186,7 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         self._add_strings()
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Give the component as bytes: what it learned."""
+        """Give the component as bytes: what it learned, and its settings."""
         with self._learned_only():
             data: bytes = super().to_bytes(exclude=exclude)
         return data
@@ -198,7 +206,9 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
             self.cfg = whole
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
-        """Load what was learned from bytes."""
+        """Load what was learned, and the settings, from bytes."""
+        # Before the settings: in bytes of version 0.1 a threshold was among what was learned.
+        self.cfg.pop("threshold", None)
         super().from_bytes(bytes_data, exclude=exclude)
         return self._loaded()
 
@@ -208,7 +218,7 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         return self._loaded()
 
     def _loaded(self) -> Self:
-        stored = self.cfg["threshold"]
+        stored = self.cfg.get("threshold")
         if stored and not self.settings["threshold"]:
             # Version 0.1 had a changed threshold there, and not in the config.
             self.take({"threshold": stored})
