@@ -309,8 +309,7 @@ class CPUEncoder(Pipe, Configured):
     def __reduce__(self) -> tuple[Any, ...]:
         # A session cannot leave its process.
         options = {"get_spans": self.get_spans, **self.settings}
-        restored = (self.vocab, self.name, options, self._encoder)
-        return _restore, restored, {"nlp": self.nlp}
+        return _restore, (self.vocab, self.name, options, self._encoder)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialise the component."""

@@ -15,6 +15,11 @@ from spacy_clinner.pipeline.trained import TrainedComponent
 from spacy_clinner.schemes import Scheme, of_layers, scheme_of
 
 
+# Far below the scores of what is learned. What is learned at once, by few updates at a small rate,
+# begins with 0 instead, from where it gets there.
+NOT_LEARNED = -10.0
+
+
 class LearnedLayers(TrainedComponent):
     """A component that learns layers of labels.
 
@@ -75,7 +80,7 @@ class LearnedLayers(TrainedComponent):
         return {layer: list(names) for layer, names in self.layer_labels.items()}
 
     def add_label(self, label: str, layer: str | None = None) -> int:
-        """Add a label to a layer, before or after training.
+        """Add a label to a layer, before or after training; until it is learned, it is not found.
 
         label (str): The label.
         layer (str | None): Its layer; may be left out when there is only one.
@@ -91,17 +96,19 @@ class LearnedLayers(TrainedComponent):
             )
         if label in self.layer_labels[layer]:
             return 0
-        self.set_labels({**self.label_data, layer: [*self.layer_labels[layer], label]})
+        labels = {**self.label_data, layer: [*self.layer_labels[layer], label]}
+        self.set_labels(labels, new_scores=NOT_LEARNED)
         return 1
 
-    def set_labels(self, labels: dict[str, list[str]]) -> None:
+    def set_labels(self, labels: dict[str, list[str]], new_scores: float = 0.0) -> None:
         """Replace the labels, and give the model a score for each new one.
 
         labels (Dict[str, List[str]]): By layer.
+        new_scores (float): What the scores of labels that are new to a layer begin with.
         """
         # Before `initialize` the number of scores is open: labels may still be added freely.
         if self.model.get_ref("output_layer").has_dim("nO") and labels != self.layer_labels:
-            resize_heads(self.model, self.layer_labels, labels)
+            resize_heads(self.model, self.layer_labels, labels, new_scores)
         self.cfg["labels"] = labels
         self._add_strings()
 
