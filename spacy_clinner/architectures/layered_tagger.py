@@ -113,7 +113,8 @@ def resize_heads(
             weights: Any = resized.get_param(name)
             weights[to] = heads.get_param(name)[origin]
         further = [at for at, tag in enumerate(tags(new)) if tag not in position and tag[0] in old]
-        resized.get_param("b")[heads.ops.asarray1i(further)] = new_scores / head_scale(model)
+        bias: Any = resized.get_param("b")
+        bias[heads.ops.asarray1i(further)] = new_scores / head_scale(model)
     token_scores = model.get_ref("token_scores")
     token_scores.layers[token_scores.layers.index(heads)] = resized
     model.set_ref("output_layer", resized)

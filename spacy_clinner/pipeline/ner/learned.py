@@ -14,7 +14,6 @@ from spacy_clinner.pipeline.ner.layers import check_settings
 from spacy_clinner.pipeline.trained import TrainedComponent
 from spacy_clinner.schemes import Scheme, of_layers, scheme_of
 
-
 # Far below the scores of what is learned. What is learned at once, by few updates at a small rate,
 # begins with 0 instead, from where it gets there.
 NOT_LEARNED = -10.0
