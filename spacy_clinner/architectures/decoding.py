@@ -110,7 +110,7 @@ def viterbi(scores: TagScores) -> SpanArrays:
         return _no_spans()
     # Log score of the best tagging that is inside x after a token, less that of the best of all.
     arrays = (scores.outside, scores.begin, scores.inside)
-    best = _scan(_viterbi_step, arrays, np.full(n_labels, LOWEST))
+    best = _scan(_viterbi_step, arrays, np.full(n_labels, LOWEST), least=1.0)
     continues = scores.inside + _previous(best) > scores.begin
     # The best state to be in when the next token does not continue a span: 0 is "inside nothing".
     label = best.argmax(axis=0)
@@ -240,13 +240,15 @@ def _followed(parts: Floats) -> Floats:
     return weight
 
 
-def _scan(step: Step, arrays: Sequence[Floats], initial: Floats) -> Floats:
+def _scan(step: Step, arrays: Sequence[Floats], initial: Floats, least: float = 0.0) -> Floats:
     """Run a recurrence over the tokens.
 
     step (Callable): From the state before, shape (states, chunks), and what `arrays` hold of the
         tokens, to the state after them.
     arrays (Sequence[Floats]): Shape (tokens,) or (states, tokens).
     initial (Floats): The state before each chunk, as long as no better is known; shape (states,).
+    least (float): Below which size changes count by their own and not in proportion; 0 for
+        probabilities, of which later tokens may make the smallest the largest.
     RETURNS (Floats): The state after each token, shape (states, tokens).
     """
     n_tokens = arrays[0].shape[-1]
@@ -261,7 +263,7 @@ def _scan(step: Step, arrays: Sequence[Floats], initial: Floats) -> Floats:
             state = step(state, *(array[time][..., stale] for array in folded))
             states[time][:, stale] = state
         arrived = states[-1][:, :-1]
-        change = np.abs(arrived - incoming[:, 1:]) > TOLERANCE * (1.0 + np.abs(arrived))
+        change = np.abs(arrived - incoming[:, 1:]) > TOLERANCE * (least + np.abs(arrived))
         stale = np.flatnonzero(change.any(axis=0)) + 1
         if not len(stale):
             break

@@ -84,13 +84,17 @@ def score_slices(labels: dict[str, list[str]]) -> dict[str, slice]:
 
 
 def resize_heads(
-    model: LayeredTagger, old: dict[str, list[str]], new: dict[str, list[str]]
+    model: LayeredTagger,
+    old: dict[str, list[str]],
+    new: dict[str, list[str]],
+    new_scores: float = 0.0,
 ) -> None:
     """Make room for more labels, keeping what was learned for the others.
 
     model (Model): The model; not initialized yet, it only learns its number of scores.
     old (Dict[str, List[str]]): The labels per layer that the model has.
     new (Dict[str, List[str]]): The labels per layer that it shall have, in any order.
+    new_scores (float): What the scores of labels that are new to a layer begin with.
     """
     heads = model.get_ref("output_layer")
     n_new = sum(map(n_scores, new.values()))
@@ -108,6 +112,9 @@ def resize_heads(
         for name in ("W", "b"):
             weights: Any = resized.get_param(name)
             weights[to] = heads.get_param(name)[origin]
+        further = [at for at, tag in enumerate(tags(new)) if tag not in position and tag[0] in old]
+        bias: Any = resized.get_param("b")
+        bias[heads.ops.asarray1i(further)] = new_scores / head_scale(model)
     token_scores = model.get_ref("token_scores")
     token_scores.layers[token_scores.layers.index(heads)] = resized
     model.set_ref("output_layer", resized)

@@ -11,6 +11,7 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import srsly
 from spacy import util
 from spacy.language import Language
 from spacy.pipeline.pipe import Pipe
@@ -22,6 +23,7 @@ from spacy_clinner.cpu.batches import Floats, WordpieceBatch, make_batches
 from spacy_clinner.cpu.exported import PARTS, Encoder, read_tokenizer
 from spacy_clinner.cpu.session import Session
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.settings import Configured, Setting
 from spacy_clinner.pipeline.streams import finish
 from spacy_clinner.tokenization.windows import SpanGetter
 from spacy_clinner.tokenization.wordpieces import Window, cut_windows
@@ -116,11 +118,11 @@ def create_cpu_encoder(
 ) -> "CPUEncoder":
     """Create the component; see `CPUEncoder`."""
     return CPUEncoder(
-        nlp.vocab, name, get_spans=get_spans, threads=threads, batch_pieces=batch_pieces
+        nlp.vocab, name, get_spans=get_spans, threads=threads, batch_pieces=batch_pieces, nlp=nlp
     )
 
 
-class CPUEncoder(Pipe):
+class CPUEncoder(Pipe, Configured):
     """Compute token vectors with OpenVINO, and write them to `doc.tensor`.
 
     Takes the place of the `transformer` component of a trained pipeline: components that listen
@@ -134,7 +136,12 @@ class CPUEncoder(Pipe):
     threads (int): Threads of the runtime; 0 for one on each core. With `nlp.pipe(n_process=...)`
         every process has that many.
     batch_pieces (int): Wordpieces that are computed at once, padding included.
+    nlp (Language | None): The pipeline, whose config has these settings. `threads`, from the next
+        session on, and `batch_pieces` may be changed through the attributes of their names.
     """
+
+    threads = Setting[int]()
+    batch_pieces = Setting[int]()
 
     def __init__(
         self,
@@ -144,12 +151,13 @@ class CPUEncoder(Pipe):
         get_spans: SpanGetter,
         threads: int = 0,
         batch_pieces: int = 2048,
+        nlp: Language | None = None,
     ) -> None:
         self.vocab = vocab
         self.name = name
         self.get_spans = get_spans
-        self.threads = threads
-        self.batch_pieces = batch_pieces
+        self.nlp = nlp
+        self.settings = {"threads": threads, "batch_pieces": batch_pieces}
         self._encoder: Encoder | None = None
         self._session: Session | None = None
         self._tokenizer: Tokenizer | None = None
@@ -300,16 +308,12 @@ class CPUEncoder(Pipe):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A session cannot leave its process.
-        options = {
-            "get_spans": self.get_spans,
-            "threads": self.threads,
-            "batch_pieces": self.batch_pieces,
-        }
+        options = {"get_spans": self.get_spans, **self.settings}
         return _restore, (self.vocab, self.name, options, self._encoder)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialise the component."""
-        parts = self.encoder.parts()
+        parts = self.encoder.parts() | {"settings": srsly.json_dumps(self.settings).encode()}
         return util.to_bytes({name: partial(parts.__getitem__, name) for name in parts}, exclude)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "CPUEncoder":
@@ -318,6 +322,7 @@ class CPUEncoder(Pipe):
         setters: dict[str, Callable[[bytes], Any]] = {
             name: partial(parts.__setitem__, name) for name in PARTS
         }
+        setters["settings"] = lambda settings: self.take(srsly.json_loads(settings))
         util.from_bytes(bytes_data, setters, exclude)
         self.encoder = Encoder.of(parts)
         return self

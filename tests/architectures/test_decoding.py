@@ -165,6 +165,22 @@ def test_dependence_across_many_chunks_stays_exact(pull):
     assert span_posteriors(scores, found) == pytest.approx(expected, rel=1e-8)
 
 
+def test_a_state_that_is_improbable_at_first_and_decides_later_stays_exact():
+    n_tokens = 60
+    logits = np.zeros((n_tokens, 3))
+    logits[:16], logits[16:32], logits[32:] = [0, -200, -4], [0, -200, -1.9], [-46, -200, 0]
+    scores = tag_scores(logits, np.arange(n_tokens) == 0)
+    # Outside and inside the one label, one token after another.
+    outside, inside = 0.0, -np.inf
+    for o, b, i in scores.by_tag.T:
+        outside, inside = (
+            np.logaddexp(outside, inside) + o,
+            np.logaddexp(np.logaddexp(outside, inside) + b, inside + i),
+        )
+    exact = np.logaddexp(outside, inside)
+    assert tag_marginals(scores)[1].sum() == pytest.approx(exact, rel=1e-9)
+
+
 def test_documents_of_a_batch_do_not_influence_each_other():
     rng = np.random.default_rng(0)
     docs = [rng.normal(scale=3, size=(n, 7)) for n in (1, 40, 3, 17)]

@@ -65,6 +65,16 @@ def test_new_labels_leave_the_scores_of_the_others_as_they_are(docs):
     np.testing.assert_allclose(reloaded.predict(docs)[0], after, rtol=1e-6)
 
 
+def test_new_labels_begin_with_the_score_that_is_given(docs):
+    model = make_model(head_rate=10.0)
+    model.initialize(X=docs)
+    resize_heads(model, LABELS, {"a": ["X", "N"], "b": ["Y", "Z"], "c": ["X"]}, -10.0)
+    scores = model.predict(docs)[0]
+    np.testing.assert_allclose(scores[:, [2, 4]], -10.0, rtol=1e-6)
+    # A layer that is new has nothing that its labels could disturb.
+    assert (np.delete(scores, [2, 4], axis=1) == 0.0).all()
+
+
 def test_labels_of_other_layers_alone_begin_anew(docs):
     model = make_model()
     model.initialize(X=docs)

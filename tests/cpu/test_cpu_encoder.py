@@ -122,6 +122,18 @@ def test_threads_are_set_when_a_pipeline_is_loaded(edition):
     assert found_in(nlp(make_text(1))) == found_in(spacy.load(edition)(make_text(1)))
 
 
+def test_settings_that_are_changed_are_saved_and_follow_into_bytes_and_pickle(edition, tmp_path):
+    nlp, other = spacy.load(edition), spacy.load(edition)
+    encoder = nlp.get_pipe("transformer")
+    encoder.threads, encoder.batch_pieces = 1, 512
+    nlp.to_disk(tmp_path / "model")
+    copies = [spacy.load(tmp_path / "model"), other.from_bytes(nlp.to_bytes())]
+    for copy in (*copies, pickle.loads(pickle.dumps(nlp))):
+        copied = copy.get_pipe("transformer")
+        assert (copied.threads, copied.batch_pieces) == (1, 512)
+        assert copy.get_pipe_config("transformer")["batch_pieces"] == 512
+
+
 def test_vectors_are_dropped_once_the_heads_have_read_them(edition):
     nlp = spacy.load(edition)
     docs = list(nlp.pipe([make_text(1), ""]))

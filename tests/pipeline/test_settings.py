@@ -91,6 +91,38 @@ def test_a_change_at_run_time_is_in_the_config_and_comes_back(model, tmp_path):
     assert list(again.get_pipe("context").cues) == ["zero"]
 
 
+def test_bytes_hold_the_settings_of_every_component(model):
+    changed, other = spacy.load(model), spacy.load(model)
+    ner, relations = changed.get_pipe("ner"), changed.get_pipe("relations")
+    ner.threshold, ner.layers, relations.threshold = {"mine": 0.25}, ["mine"], 0.75
+    changed.get_pipe("context").overwrite = True
+    other.get_pipe("ner").threshold = {"signs": 0.5}
+    other.from_bytes(changed.to_bytes())
+    for name in ("ner", "relations", "context"):
+        assert other.get_pipe(name).settings == changed.get_pipe(name).settings
+        assert other.get_pipe_config(name) == changed.get_pipe_config(name)
+    assert other.get_pipe("ner").cfg["threshold"] == {"mine": 0.25}
+
+
+def test_layers_are_left_out_by_the_attribute_and_come_back(model):
+    nlp = spacy.load(model)
+    ner = nlp.get_pipe("ner")
+    ner.layers = ["signs"]
+    assert nlp.get_pipe_config("ner")["layers"] == ["signs"]
+    assert set(nlp("No fever today.").spans) == {"signs"}
+    with pytest.raises(ClinnerError, match="`layers` names nothing"):
+        ner.layers = ["nothing"]
+    ner.layers = None
+    assert set(nlp("No fever today.").spans) == {"mine", "signs"}
+
+
+def test_layers_may_be_chosen_before_anything_is_learned():
+    nlp = English()
+    nlp.add_pipe("clinner_ner", name="ner").layers = ["mine"]
+    nlp.initialize(lambda: examples(nlp))
+    assert nlp.get_pipe("ner").layer_labels == {"mine": ["SYMPTOM"]}
+
+
 def test_what_load_is_given_wins_over_the_config(model):
     given = {
         "ner": {"threshold": {"mine": 0.5}, "layers": ["mine"]},

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any, Self
 
 from spacy.glossary import GLOSSARY
-from spacy.pipeline import TrainablePipe
 
 from spacy_clinner.architectures.layered_tagger import resize_heads
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.ner.layers import check_settings
-from spacy_clinner.pipeline.settings import Configured
+from spacy_clinner.pipeline.trained import TrainedComponent
 from spacy_clinner.schemes import Scheme, of_layers, scheme_of
 
+# Far below the scores of what is learned. What is learned at once, by few updates at a small rate,
+# begins with 0 instead, from where it gets there.
+NOT_LEARNED = -10.0
 
-class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
+
+class LearnedLayers(TrainedComponent):
     """A component that learns layers of labels.
 
     cfg (dict[str, Any]): What is learned: "labels" by layer, "schemes" as plain data.
@@ -51,6 +54,15 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         given = self.settings["layers"]
         return tuple(self.layer_labels if given is None else given)
 
+    @layers.setter
+    def layers(self, layers: Iterable[str] | None) -> None:
+        given = None if layers is None else list(layers)
+        known = tuple(self.layer_labels if self.labels else given or ())
+        check_settings(self.name, {**self.settings, "layers": given}, known)
+        self.take({"layers": given})
+        if not self.labels:
+            self.learn_nothing(known)
+
     @property
     def layer_labels(self) -> dict[str, list[str]]:
         """The labels of each layer."""
@@ -67,7 +79,7 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         return {layer: list(names) for layer, names in self.layer_labels.items()}
 
     def add_label(self, label: str, layer: str | None = None) -> int:
-        """Add a label to a layer, before or after training.
+        """Add a label to a layer, before or after training; until it is learned, it is not found.
 
         label (str): The label.
         layer (str | None): Its layer; may be left out when there is only one.
@@ -83,17 +95,19 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
             )
         if label in self.layer_labels[layer]:
             return 0
-        self.set_labels({**self.label_data, layer: [*self.layer_labels[layer], label]})
+        labels = {**self.label_data, layer: [*self.layer_labels[layer], label]}
+        self.set_labels(labels, new_scores=NOT_LEARNED)
         return 1
 
-    def set_labels(self, labels: dict[str, list[str]]) -> None:
+    def set_labels(self, labels: dict[str, list[str]], new_scores: float = 0.0) -> None:
         """Replace the labels, and give the model a score for each new one.
 
         labels (Dict[str, List[str]]): By layer.
+        new_scores (float): What the scores of labels that are new to a layer begin with.
         """
         # Before `initialize` the number of scores is open: labels may still be added freely.
         if self.model.get_ref("output_layer").has_dim("nO") and labels != self.layer_labels:
-            resize_heads(self.model, self.layer_labels, labels)
+            resize_heads(self.model, self.layer_labels, labels, new_scores)
         self.cfg["labels"] = labels
         self._add_strings()
 
@@ -178,7 +192,7 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         self._add_strings()
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Give the component as bytes: what it learned."""
+        """Give the component as bytes: what it learned, and its settings."""
         with self._learned_only():
             data: bytes = super().to_bytes(exclude=exclude)
         return data
@@ -198,7 +212,9 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
             self.cfg = whole
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
-        """Load what was learned from bytes."""
+        """Load what was learned, and the settings, from bytes."""
+        # Before the settings: in bytes of version 0.1 a threshold was among what was learned.
+        self.cfg.pop("threshold", None)
         super().from_bytes(bytes_data, exclude=exclude)
         return self._loaded()
 
@@ -208,7 +224,7 @@ class LearnedLayers(TrainablePipe, Configured):  # type: ignore[misc]
         return self._loaded()
 
     def _loaded(self) -> Self:
-        stored = self.cfg["threshold"]
+        stored = self.cfg.get("threshold")
         if stored and not self.settings["threshold"]:
             # Version 0.1 had a changed threshold there, and not in the config.
             self.take({"threshold": stored})

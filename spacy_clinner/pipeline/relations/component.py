@@ -30,8 +30,9 @@ from spacy_clinner.pipeline.relations.candidates import (
 from spacy_clinner.pipeline.relations.gold import gold_links, gold_spans, gold_targets
 from spacy_clinner.pipeline.relations.pairs import is_elsewhere, is_path, legal_pairs
 from spacy_clinner.pipeline.relations.scorer import Link, score_relations
-from spacy_clinner.pipeline.settings import Configured, Setting
+from spacy_clinner.pipeline.settings import Setting
 from spacy_clinner.pipeline.streams import CANNOT_REHEARSE, pipe_by_tokens
+from spacy_clinner.pipeline.trained import TrainedComponent
 
 DEFAULT_MODEL = Config().from_str("""
 [model]
@@ -120,7 +121,7 @@ class PredictedLinks:
     rows: list[tuple[int, int, int, float]]
 
 
-class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
+class RelationExtractor(TrainedComponent):
     """Link modifiers to the entities that they modify.
 
     Scores every legal pair of an entity of `doc.spans[entities]` and a modifier of

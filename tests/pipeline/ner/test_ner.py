@@ -202,6 +202,18 @@ def test_a_label_may_be_added_while_training_goes_on_with_the_same_optimizer():
     assert np.isfinite(nlp.update(examples_for(nlp), sgd=sgd)["ner"])
 
 
+def test_a_label_that_is_added_is_not_found_and_disturbs_no_other_until_it_is_learned(trained):
+    nlp = pickle.loads(pickle.dumps(trained))
+    nlp.get_pipe("ner").add_label("TEST", layer="clinical")
+    for text in [text for text, _, _ in NOTES] + ["Some other words that nobody knows"]:
+        docs = trained(text), nlp(text)
+        before, after = (doc.spans["clinical"] for doc in docs)
+        assert [s.label_ for s in after] == [s.label_ for s in before]
+        assert [s._.confidence for s in after] == pytest.approx(
+            [s._.confidence for s in before], abs=0.005
+        )
+
+
 def test_initializing_again_makes_room_for_labels_that_were_added():
     nlp = make_nlp()
     nlp.initialize(lambda: examples_for(nlp))
