@@ -16,7 +16,7 @@ from spacy.tokens import Span
 from spacy.util import filter_spans
 
 CASES = Path(__file__).parent / "cases"
-MARKED = re.compile(r"<([^<>\n]*?)(?:\|([DTX]))?:([A-Zxnm/]+)>")
+MARKED = re.compile(r"<([^<>\n]*?)(?:\|([DTX]))?:([A-Zxnmu/]+)>")
 LABELS = {"D": "DRUG", "T": "TREATMENT", "X": "TEST"}
 ASSERTIONS = {
     "A": "absent",
@@ -53,6 +53,7 @@ def holds(span: Span, letter: str) -> bool:
             "x": not said.historical,
             "n": said.negated,
             "m": not said.negated,
+            "u": not said.uncertain,
         }[letter]
     )
 

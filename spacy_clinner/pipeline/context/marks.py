@@ -88,6 +88,8 @@ class CueFinder:
                     (hiding if cue.hides else cues).append(mark)
             elif words[start] in self.glued and tokens.gaps[start] != NONE:
                 pass  # "didnt" ends in "nt"; "soft, NT" does not
+            elif cue.direction == "backward" and self._opens(tokens, start, end):
+                pass  # "fever ?source" asks for the source
             elif not (cue.alone or cue.place) or self._may_stand(
                 tokens, mark, entities, starts, ends
             ):
@@ -119,6 +121,13 @@ class CueFinder:
         # Terminators may overlap cues and each other: "he denies" starts a clause, and "denies" is
         # a cue; "who" ends more scopes than "who presented".
         return sorted(cues + terminators, key=itemgetter(0, 1))
+
+    def _opens(self, tokens: Tokens, start: int, end: int) -> bool:
+        """Whether a question mark belongs to the word behind it alone."""
+        words, gaps = tokens.words, tokens.gaps
+        if end > start + 1 or words[start] not in self.question or gaps[start] == NONE:
+            return False
+        return end < len(words) and gaps[end] == NONE and words[end] not in self.stops
 
     def _may_stand(
         self,
