@@ -39,6 +39,7 @@ class Entry(BaseModel, extra="forbid", strict=True):
     alone: bool = False
     lists: bool | None = None
     within: bool = False
+    object: bool = False
     skips: Several[str] = []
     only: Several[str] = []
     ends: Several[Category] = list(get_args(Category))
@@ -77,6 +78,7 @@ class Cue:
     alone: bool = False
     lists: bool = False
     within: bool = False
+    object: bool = False
     skips: frozenset[str] = frozenset()
     only: frozenset[str] = frozenset()
     ends: frozenset[str] = frozenset()
@@ -117,6 +119,7 @@ def make_cue(
         alone=found.alone,
         lists=found.direction in ("forward", "either") if found.lists is None else found.lists,
         within=found.within,
+        object=found.object,
         skips=frozenset(found.skips),
         only=frozenset(found.only),
         ends=frozenset(found.ends if role == "terminator" else ()),

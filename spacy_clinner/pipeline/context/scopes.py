@@ -14,6 +14,7 @@ ITEM = 6  # tokens that one item of a list may have
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
 CONDITION = 15  # tokens between an "if" and a negation that belongs to it
+LIST = 25  # tokens from a list's first comma to its "or"
 SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
 # What is found, what is given or done, and what is done to find out do not share a list.
 FINDING, GIVEN, TEST = range(1, 4)
@@ -126,6 +127,8 @@ class Scopes:
                     opened = previous is None and cue.window <= SHORT
                     if opened and not self.said.commas.isdisjoint(self.tokens.words[end:first]):
                         break  # "so I quit it, ondansetron works"
+                    if previous is None and cue.object and self._has_object(end, first):
+                        break  # "no insurance, cellulitis"
                     if self._stands_by_itself(entity, start, end):
                         break
                     if previous is not None and self._leaves_list(previous, entity):
@@ -134,6 +137,18 @@ class Scopes:
                     self._assign(entity, category, mark, max(first - end, 0))
                     previous = entity
                 entity += 1
+
+    def _has_object(self, end: int, first: int) -> bool:
+        """Whether words that are no entity are all that a cue speaks of: "no insurance, fever".
+
+        A list that goes on to an "or" has them as its first item: "no travel, fever or rash".
+        """
+        words, commas = self.tokens.words, self.said.commas
+        comma = next((token for token in range(end, first) if words[token] in commas), end)
+        if comma == end:
+            return False
+        last = min(self.tokens.last[end - 1], comma + LIST)
+        return self.said.alternatives.isdisjoint(words[comma:last])
 
     def _leaves_list(self, previous: int, entity: int) -> bool:
         """Whether an entity behind one that is negated starts a statement of its own.
