@@ -146,7 +146,7 @@ class ClinicalContext(RuleComponent):
 
         found = rules(tokens, entities, marks, kinds)
         heads = _heads(doc, offsets, entities, self.lexicon.sections)
-        sections = self._defaults(tokens, marks, entities, heads)
+        sections = self._defaults(tokens, marks, entities, heads, kinds)
         how = self.settings["combine"]
         related = how != "rules" and said.has_relations(doc)
         judged = []

@@ -1,14 +1,14 @@
 """One pass over the cues of a text: how far each reaches, and which entities it speaks about."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
 from spacy_clinner.pipeline.context.doubles import cancelled_negations
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
-from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Mark, Tokens
+from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Kinds, Mark, Tokens
 
 ITEM = 6  # tokens that one item of a list may have
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
@@ -21,7 +21,6 @@ FINDING, GIVEN, TEST = range(1, 4)
 FAMILIES = {"Disorders": FINDING, "Procedures": GIVEN, "Chemicals & Drugs": GIVEN}
 
 Found = dict[str, Mark]
-Kinds = Callable[[int], tuple[str, str]]
 
 
 class Scopes:
