@@ -46,6 +46,7 @@ class Entry(BaseModel, extra="forbid", strict=True):
     resets: Several[Category] = []
     hides: Several[Category] = []
     apart: bool = False
+    pauses: bool = False
     place: Literal["", "answer", "sign"] = ""
     doubles: Literal["", "links", "any"] = ""
 
@@ -85,6 +86,7 @@ class Cue:
     resets: frozenset[str] = frozenset()
     hides: frozenset[str] = frozenset()
     apart: bool = False
+    pauses: bool = False
     place: str = ""
     doubles: str = ""
 
@@ -126,6 +128,7 @@ def make_cue(
         resets=frozenset(found.resets),
         hides=frozenset(found.hides),
         apart=found.apart,
+        pauses=found.pauses,
         place=found.place,
         doubles=found.doubles,
     )

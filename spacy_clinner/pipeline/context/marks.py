@@ -113,7 +113,11 @@ class CueFinder:
             longer = {
                 token for start, end, _ in cues if end - start > 3 for token in range(start, end)
             }
-            signs = [mark for mark in longest(signs) if mark[0] not in longer]
+            signs = [
+                mark
+                for mark in longest(signs)
+                if mark[0] not in longer and not _hidden(mark, hiding)
+            ]
             signs = self.signs(tokens, signs, starts, ends)
             taken = {token for start, end, _ in signs for token in range(start, end)}
             cues = [mark for mark in cues if taken.isdisjoint(range(mark[0], mark[1]))]
