@@ -1,9 +1,10 @@
 """Short texts by kind of fault, each entity with what a clinician says of it.
 
-`cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them, `cases/reach.txt`
-after a reading of the rules: there one line is a case, a line break is written ⏎, and each kind
-holds near counter-examples, too. `<cough:A>` is an entity with its code, `<CT|X:P>` one that is no
-PROBLEM. A code holds alternatives separated by "/"; the letters of one must all hold.
+`cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them, and
+`cases/reach.txt` after a reading of the rules: there one line is a case, a line break is written
+⏎, and each kind holds near counter-examples, too. `<cough:A>` is an entity with its code,
+`<CT|X:P>` one that is no PROBLEM. A code holds alternatives separated by "/"; the letters of one
+must all hold.
 """
 
 import json

@@ -21,7 +21,7 @@ ITEMS = ("-", "*", "+", "•", "●", "▪", "◦", "–", "—", "·", "#", "("
 # Sections whose one line is all there is, when it starts beside the heading and ends in a stop.
 BARE = ("family",)
 ONE_LINE = ("conditional", "family")
-# What is planned is given or done; a finding that a plan names is there: "1. HTN: start lisinopril".
+# What is planned is given or done; a finding that a plan names is there: "HTN: start lisinopril".
 FINDING = "Disorders"
 
 

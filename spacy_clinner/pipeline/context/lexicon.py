@@ -58,14 +58,16 @@ class Cue:
     id (str): What evidence strings name ("rule:<id>").
     categories (frozenset[str]): Of `CATEGORIES`; empty for pseudo cues and terminators.
     role (str): "cue", "pseudo" or "terminator".
-    direction (str): Of `DIRECTIONS`.
+    direction (str): "forward", "backward", "both", "either" or "inside".
     phrases (tuple[str, ...]): The patterns, expanded.
     window (int): Tokens.
     ends (frozenset[str]): For a terminator: the categories whose scopes it ends.
     resets (frozenset[str]): For a terminator: the categories of sections that it ends as well.
     hides (frozenset[str]): For a pseudo cue: the categories of cues that it hides; all, if empty.
     apart (bool): For a terminator: not right after a cue ("no reports of").
-    place (str): Of `PLACES`.
+    object (bool): Words that are no entity may be all that it speaks of, up to a comma.
+    pauses (bool): For a terminator: ends no negation inside a list that goes on.
+    place (str): "", "answer" or "sign".
     doubles (str): For a negation: "" or after what an earlier negation cancels it, "links"
         (function words: "denies that there is no") or "any" words ("never a day without").
     """
@@ -111,6 +113,8 @@ def make_cue(
     if role != "cue" and len(found.category) > 1:
         raise ClinnerError(f"{where}: {role} stands alone, without another category.")
     phrases = [phrase for pattern in found.patterns for phrase in expand(pattern, groups, where)]
+    if not phrases or not all(phrase.strip() for phrase in phrases):
+        raise ClinnerError(f"{where} has a pattern that may be empty: give it words.")
     return Cue(
         id=cue_id,
         categories=frozenset(found.category if role == "cue" else ()),

@@ -125,11 +125,15 @@ class Scopes:
             entity = begin
             while entity < len(self.starts) and self.starts[entity] < stop:
                 first, last = self.entities[entity]
-                if category in PEOPLE and previous is None and cue.window <= SHORT:
-                    if not self.said.commas.isdisjoint(self.tokens.words[end:first]):
-                        break  # "dad took his temp, fever 102"
+                narrow = previous is None and cue.window <= SHORT
+                if (
+                    narrow
+                    and category in PEOPLE
+                    and not self.said.commas.isdisjoint(self.tokens.words[end:first])
+                ):
+                    break  # "dad took his temp, fever 102"
                 if category == "negated" and first > end:
-                    if previous is None and cue.window <= SHORT and self._beside(end, entity):
+                    if narrow and self._beside(end, entity):
                         break  # "so I quit it, ondansetron works", "not eating and vomiting"
                     if previous is None and cue.object and self._has_object(end, first):
                         break  # "no insurance, cellulitis"
@@ -308,11 +312,12 @@ class Scopes:
         block = stop > self.tokens.last[end - 1]  # its colon introduces what the cue speaks of
         if not block and colon < len(self.colons) and self.colons[colon] < stop:
             colon = self.colons[colon]
-            stop = colon if self._right_behind(end, colon) else colon - 1
+            beside = not cue.place and self._right_behind(end, colon)
+            stop = colon if beside else colon - 1
         return self._window_end(end, cue, stop)
 
     def _goes_on(self, pause: int, end: int, stop: int) -> bool:
-        """Whether a list goes on behind words that would end it: "on exam, guarding, or rebound"."""
+        """Whether a list goes on behind words that would end it: "on exam, edema, or rash"."""
         words, limit = self.tokens.words, min(stop, end + REST)
         if end == pause + 1 and self._single(pause):
             return True
@@ -333,13 +338,15 @@ class Scopes:
         (first, before), after = self.entities[entity - 1], self.entities[entity][1]
         if before != sign:
             return False
-        if after >= self.tokens.last[sign] or words[after] in self.said.item_ends:
-            listed = first > 0 and words[first - 1] == words[sign]
-            return listed or (after < len(words) and words[after] == words[sign])
-        return words[after] == words[sign]
+        if first and words[first - 1] == words[sign]:
+            return after >= self.tokens.last[sign] or words[after] in self.said.item_ends
+        following = entity + 1
+        if following == len(self.starts) or self.starts[following] != after + 1:
+            return False
+        return words[after] == words[sign] and self._family(following) == self._family(entity)
 
     def _right_behind(self, end: int, colon: int) -> bool:
-        """Whether all that stands between a cue and a colon is one entity: "w/o contrast: no bleed"."""
+        """Whether one entity is all between a cue and a colon: "w/o contrast: no bleed"."""
         entity = bisect_left(self.starts, end)
         return entity < len(self.starts) and self.entities[entity] == (end, colon)
 
