@@ -1,7 +1,10 @@
-"""Short texts by kind of fault (K1 to K16), each entity with what a clinician says of it.
+"""Short texts by kind of fault, each entity with what a clinician says of it.
 
-`cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them. A code holds
-alternatives separated by "/"; the letters of one must all hold.
+`cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them, and
+`cases/reach.txt` after a reading of the rules: there one line is a case, a line break is written
+⏎, and each kind holds near counter-examples, too. `<cough:A>` is an entity with its code,
+`<CT|X:P>` one that is no PROBLEM. A code holds alternatives separated by "/"; the letters of one
+must all hold.
 """
 
 import json
@@ -14,7 +17,8 @@ from spacy.tokens import Span
 from spacy.util import filter_spans
 
 CASES = Path(__file__).parent / "cases"
-MARKED = re.compile(r"<([^<>\n]*?):([A-Zxnm/]+)>")
+MARKED = re.compile(r"<([^<>\n]*?)(?:\|([DTX]))?:([A-Zxnmu/]+)>")
+LABELS = {"D": "DRUG", "T": "TREATMENT", "X": "TEST"}
 ASSERTIONS = {
     "A": "absent",
     "P": "present",
@@ -50,31 +54,49 @@ def holds(span: Span, letter: str) -> bool:
             "x": not said.historical,
             "n": said.negated,
             "m": not said.negated,
+            "u": not said.uncertain,
         }[letter]
     )
 
 
-@pytest.mark.parametrize("marked", read_cases("assertion.jsonl") + read_cases("kinds.jsonl"))
-def test_an_entity_is_what_a_clinician_reads(nlp: Language, marked: str):
+def read_kinds(name: str) -> list[pytest.param]:
+    blocks = (CASES / name).read_text(encoding="utf8").split("\n== ")[1:]
+    lines = [block.strip("\n").split("\n") for block in blocks]
+    return [
+        pytest.param([line.replace("⏎", "\n") for line in cases if line], id=kind)
+        for kind, *cases in lines
+    ]
+
+
+def misread(nlp: Language, marked: str) -> list[tuple[object, ...]]:
+    """The entities of a case that are not what it says."""
     text, last, spans = "", 0, []
     for match in MARKED.finditer(marked):
         text += marked[last : match.start()]
-        spans.append((len(text), len(text) + len(match[1]), match[2]))
+        label = LABELS.get(match[2], "PROBLEM")
+        spans.append((len(text), len(text) + len(match[1]), label, match[3]))
         text += match[1]
         last = match.end()
     doc = nlp.make_doc(text + marked[last:])
     group = [
-        doc.char_span(start, end, "PROBLEM", alignment_mode="expand") for start, end, _ in spans
+        doc.char_span(start, end, label, alignment_mode="expand") for start, end, label, _ in spans
     ]
     doc.spans["clinical"] = group
     doc.set_ents(filter_spans(group))
     for _, component in nlp.pipeline:
         doc = component(doc)
-    for span, (_, _, codes) in zip(doc.spans["clinical"], spans, strict=True):
-        alternatives = codes.split("/")
-        assert any(all(holds(span, letter) for letter in code) for code in alternatives), (
-            span.text,
-            codes,
-            span._.assertion,
-            span._.assertion_evidence,
-        )
+    return [
+        (marked, span.text, codes, span._.assertion, span._.assertion_evidence)
+        for span, (_, _, _, codes) in zip(doc.spans["clinical"], spans, strict=True)
+        if not any(all(holds(span, letter) for letter in code) for code in codes.split("/"))
+    ]
+
+
+@pytest.mark.parametrize("marked", read_cases("assertion.jsonl") + read_cases("kinds.jsonl"))
+def test_an_entity_is_what_a_clinician_reads(nlp: Language, marked: str):
+    assert misread(nlp, marked) == []
+
+
+@pytest.mark.parametrize("cases", read_kinds("reach.txt"))
+def test_a_cue_reaches_what_it_speaks_of_and_no_more(nlp: Language, cases: list[str]):
+    assert [wrong for case in cases for wrong in misread(nlp, case)] == []

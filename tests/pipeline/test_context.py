@@ -455,3 +455,21 @@ def test_a_span_of_white_space_at_the_end_of_a_section_is_judged(text):
     doc = nlp.make_doc(text)
     doc.spans["clinical"] = [Span(doc, len(doc) - 1, len(doc), "PROBLEM")]
     assert nlp(doc).spans["clinical"][0]._.negated is False
+
+
+def test_spans_of_one_layer_hide_no_cue_of_another(pipeline: Language):
+    doc = pipeline.make_doc("Oxycodone 5 mg q4h prn pain.")
+    doc.spans["clinical"] = [doc.char_span(23, 27, "PROBLEM", span_id="clinical")]
+    doc.spans["maccrobat"] = [doc.char_span(10, 22, "Dosage", span_id="maccrobat")]
+    doc.set_ents([])
+    assert run(pipeline, doc).spans["clinical"][0]._.assertion == "hypothetical"
+
+
+def test_nothing_is_said_of_white_space(pipeline: Language):
+    doc = pipeline.make_doc("no \n fever")
+    blank = next(token.i for token in doc if token.is_space)
+    doc.spans["x"] = [doc[blank : blank + 1], doc[len(doc) - 1 :]]
+    doc.set_ents([])
+    white, _ = run(pipeline, doc).spans["x"]
+    assert (white._.assertion, white._.negation_cue) == ("present", None)
+    assert white._.negated is False

@@ -6,8 +6,7 @@ from typing import Any
 
 from spacy_clinner.pipeline.context.lexicon import CATEGORIES
 
-# In the order in which one beats the other; i2b2 2010, but words that say "absent" beat
-# "conditional" here: "denies chest pain on exertion" is absent.
+# How rules and linked modifiers decide together; see `combine`.
 COMBINE = ("rules", "relations", "either", "relations_first")
 
 # What words say of an entity that a section's default gives way to.
@@ -102,6 +101,8 @@ def attributes(
 
 
 def _assertion(categories: Iterable[str], experiencer: str) -> str:
+    # In the order in which one beats the other; i2b2 2010, but words that say "absent" beat
+    # "conditional" here: "denies chest pain on exertion" is absent.
     found = set(categories)
     if experiencer != "patient":
         return "associated_with_someone_else"

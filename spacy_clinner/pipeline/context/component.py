@@ -18,7 +18,7 @@ from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
 from spacy_clinner.pipeline.context.rules import ContextRules
 from spacy_clinner.pipeline.context.scopes import Found
 from spacy_clinner.pipeline.context.scorer import score_assertion
-from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Tokens, white_space
+from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Mark, Tokens, white_space
 from spacy_clinner.pipeline.layer_roles import linked_labels, modifier_groups
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sentences import sentence_starts
@@ -129,29 +129,52 @@ class ClinicalContext(RuleComponent):
             return doc
         tokens, before, offsets = self._tokens(doc)
         starts = before[[span.start for span in spans]].tolist()
-        places = list(zip(starts, before[[span.end for span in spans]].tolist(), strict=True))
-        order = sorted(range(len(spans)), key=places.__getitem__)
-        rules, entities = self._compiled(), [places[index] for index in order]
-        marks = rules.marks(tokens, entities)
+        ends = before[[span.end for span in spans]].tolist()
+        # A span of one layer says nothing of another's: "4 mg prn" of a dose hides no "prn pain".
+        layers: dict[int, list[tuple[int, int, int]]] = {}
+        judged = []
+        for index, span in enumerate(spans):
+            if starts[index] < ends[index]:
+                layers.setdefault(span.id, []).append((starts[index], ends[index], index))
+            else:  # white space
+                judged.append((span, {**NOTHING_SAID, "assertion_evidence": []}))
+        phrases = self._compiled().marks.find(tokens)
+        for layer in layers.values():
+            layer.sort()
+            of_layer = [spans[index] for _, _, index in layer]
+            entities = [(start, end) for start, end, _ in layer]
+            judged += self._judged(doc, of_layer, tokens, entities, phrases, offsets)
+        store.write(doc, judged)
+        return doc
 
-        known: dict[tuple[int, int], tuple[str, str]] = {}
+    def _judged(
+        self,
+        doc: Doc,
+        spans: Sequence[Span],
+        tokens: Tokens,
+        entities: Entities,
+        phrases: Sequence[Mark],
+        offsets: Offsets,
+    ) -> list[tuple[Span, dict[str, Any]]]:
+        """The spans of one layer with their attributes."""
+        rules = self._compiled()
+        marks = rules.marks(tokens, entities, phrases)
+        known: dict[int, tuple[str, str]] = {}
 
         def kinds(entity: int) -> tuple[str, str]:
             # A label of a layer has one group, so that one entity of each is asked.
-            span = spans[order[entity]]
-            label = span.label, span.id
-            if label not in known:
-                known[label] = said.get_semantic_group(span) or "", span.label_
-            return known[label]
+            span = spans[entity]
+            if span.label not in known:
+                known[span.label] = said.get_semantic_group(span) or "", span.label_
+            return known[span.label]
 
         found = rules(tokens, entities, marks, kinds)
         heads = _heads(doc, offsets, entities, self.lexicon.sections)
-        sections = self._defaults(tokens, marks, entities, heads)
+        sections = self._defaults(tokens, marks, entities, heads, kinds)
         how = self.settings["combine"]
         related = how != "rules" and said.has_relations(doc)
         judged = []
-        for index, categories, section in zip(order, found, sections, strict=True):
-            span = spans[index]
+        for span, categories, section in zip(spans, found, sections, strict=True):
             if not (categories or related or section):
                 judged.append((span, {**NOTHING_SAID, "assertion_evidence": []}))
                 continue
@@ -161,8 +184,7 @@ class ClinicalContext(RuleComponent):
             values = assertion_attributes(findings, section, self.lexicon.sections)
             values["negation_cue"] = _cue(findings, span)
             judged.append((span, values))
-        store.write(doc, judged)
-        return doc
+        return judged
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Score by the scorer, over the spans that are judged.

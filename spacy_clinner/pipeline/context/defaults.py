@@ -4,7 +4,15 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from spacy_clinner.pipeline.context.tokens import BLANK, LINE, Entities, Mark, Tokens, word_set
+from spacy_clinner.pipeline.context.tokens import (
+    BLANK,
+    LINE,
+    Entities,
+    Kinds,
+    Mark,
+    Tokens,
+    word_set,
+)
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 
 # A section that says it has nothing says nothing of what follows.
@@ -13,6 +21,8 @@ ITEMS = ("-", "*", "+", "•", "●", "▪", "◦", "–", "—", "·", "#", "("
 # Sections whose one line is all there is, when it starts beside the heading and ends in a stop.
 BARE = ("family",)
 ONE_LINE = ("conditional", "family")
+# What is planned is given or done; a finding that a plan names is there: "HTN: start lisinopril".
+FINDING = "Disorders"
 
 
 class Head(NamedTuple):
@@ -46,6 +56,7 @@ class SectionDefaults:
         marks: Sequence[Mark],
         entities: Entities,
         heads: Sequence[Head | None],
+        kinds: Kinds,
     ) -> list[str | None]:
         """The titles of the sections whose defaults hold, per entity.
 
@@ -53,6 +64,8 @@ class SectionDefaults:
         marks (Sequence[tuple[int, int, Cue]]): Its cues.
         entities (Sequence[tuple[int, int]]): First token and one past the last, sorted.
         heads (Sequence[Head | None]): Per entity, its section, if that has a default.
+        kinds (Callable[[int], tuple[str, str]]): The semantic group and label of an entity by its
+            number.
         RETURNS (list[str | None]): Titles; None where a default does not hold.
         """
         if not any(heads):
@@ -63,9 +76,10 @@ class SectionDefaults:
             # Of white space alone nothing is said.
             if head is not None
             and entity[0] < entity[1]
+            and not (self.defaults[head.title] == "hypothetical" and kinds(number)[0] == FINDING)
             and self._holds(tokens, resets, entity, head, self.defaults[head.title])
             else None
-            for entity, head in zip(entities, heads, strict=True)
+            for number, (entity, head) in enumerate(zip(entities, heads, strict=True))
         ]
 
     def _holds(

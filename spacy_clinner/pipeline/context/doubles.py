@@ -23,16 +23,19 @@ def cancelled_negations(
     cancelled: set[int] = set()
     previous: int | None = None
     for number, (start, _, cue) in enumerate(marks):
-        if "negated" not in cue.categories or cue.direction != "forward":
+        if "negated" not in cue.categories or cue.direction not in ("forward", "either"):
             continue
         if cue.doubles and previous is not None and previous not in cancelled:
             end, other = marks[previous][1:]
             near = end <= start <= end + REACH and not other.place
             # An entity between the two is what the first one negates.
-            free = near and bisect_left(starts, end) == bisect_left(starts, start)
+            inside = cue.direction == "either"  # "denies d/c", where that is a finding
+            free = near and bisect_left(starts, end) == bisect_left(starts, start + inside)
             if free and _cancel(tokens, end, start, cue.doubles == "links", said):
                 cancelled |= {previous, number}
-        previous = number
+        # "no missed doses" cancels; an order does not: "stop No Salt".
+        if cue.direction == "forward":
+            previous = number
     return cancelled
 
 

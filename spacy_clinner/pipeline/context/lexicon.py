@@ -39,12 +39,14 @@ class Entry(BaseModel, extra="forbid", strict=True):
     alone: bool = False
     lists: bool | None = None
     within: bool = False
+    object: bool = False
     skips: Several[str] = []
     only: Several[str] = []
     ends: Several[Category] = list(get_args(Category))
     resets: Several[Category] = []
     hides: Several[Category] = []
     apart: bool = False
+    pauses: bool = False
     place: Literal["", "answer", "sign"] = ""
     doubles: Literal["", "links", "any"] = ""
 
@@ -56,14 +58,16 @@ class Cue:
     id (str): What evidence strings name ("rule:<id>").
     categories (frozenset[str]): Of `CATEGORIES`; empty for pseudo cues and terminators.
     role (str): "cue", "pseudo" or "terminator".
-    direction (str): Of `DIRECTIONS`.
+    direction (str): "forward", "backward", "both", "either" or "inside".
     phrases (tuple[str, ...]): The patterns, expanded.
     window (int): Tokens.
     ends (frozenset[str]): For a terminator: the categories whose scopes it ends.
     resets (frozenset[str]): For a terminator: the categories of sections that it ends as well.
     hides (frozenset[str]): For a pseudo cue: the categories of cues that it hides; all, if empty.
     apart (bool): For a terminator: not right after a cue ("no reports of").
-    place (str): Of `PLACES`.
+    object (bool): Words that are no entity may be all that it speaks of, up to a comma.
+    pauses (bool): For a terminator: ends no negation inside a list that goes on.
+    place (str): "", "answer" or "sign".
     doubles (str): For a negation: "" or after what an earlier negation cancels it, "links"
         (function words: "denies that there is no") or "any" words ("never a day without").
     """
@@ -77,12 +81,14 @@ class Cue:
     alone: bool = False
     lists: bool = False
     within: bool = False
+    object: bool = False
     skips: frozenset[str] = frozenset()
     only: frozenset[str] = frozenset()
     ends: frozenset[str] = frozenset()
     resets: frozenset[str] = frozenset()
     hides: frozenset[str] = frozenset()
     apart: bool = False
+    pauses: bool = False
     place: str = ""
     doubles: str = ""
 
@@ -107,6 +113,8 @@ def make_cue(
     if role != "cue" and len(found.category) > 1:
         raise ClinnerError(f"{where}: {role} stands alone, without another category.")
     phrases = [phrase for pattern in found.patterns for phrase in expand(pattern, groups, where)]
+    if not phrases or not all(phrase.strip() for phrase in phrases):
+        raise ClinnerError(f"{where} has a pattern that may be empty: give it words.")
     return Cue(
         id=cue_id,
         categories=frozenset(found.category if role == "cue" else ()),
@@ -117,12 +125,14 @@ def make_cue(
         alone=found.alone,
         lists=found.direction in ("forward", "either") if found.lists is None else found.lists,
         within=found.within,
+        object=found.object,
         skips=frozenset(found.skips),
         only=frozenset(found.only),
         ends=frozenset(found.ends if role == "terminator" else ()),
         resets=frozenset(found.resets),
         hides=frozenset(found.hides),
         apart=found.apart,
+        pauses=found.pauses,
         place=found.place,
         doubles=found.doubles,
     )

@@ -58,25 +58,31 @@ class CueFinder:
         self.glued = word_set(cut, ("nt",))
         self.prepositions = word_set(cut, PREPOSITIONS)
 
-    def __call__(self, tokens: Tokens, entities: Entities = ()) -> list[Mark]:
+    def find(self, tokens: Tokens) -> list[Mark]:
+        """Every phrase of the lexicon in a text, by start, then by end."""
+        return self.trie.find(tokens.words)
+
+    def __call__(
+        self, tokens: Tokens, entities: Entities = (), phrases: Sequence[Mark] | None = None
+    ) -> list[Mark]:
         """The cues in a text, in order; only terminators may overlap others.
 
         tokens (Tokens): The text.
         entities (Sequence[tuple[int, int]]): First token and one past the last, sorted. A pseudo
             cue that runs into an entity is none: "no change in" says nothing about vision, but
             "no [change in vision]" is a negated entity.
+        phrases (Sequence[tuple[int, int, Cue]] | None): What `find` gives for the text, if known.
         RETURNS (list[tuple[int, int, Cue]]): First token, one past the last token, cue.
         """
         starts = [start for start, _ in entities]
         ends = {end for _, end in entities}
-        words, last = tokens.words, tokens.last
         cues: list[Mark] = []
         terminators: list[Mark] = []
         hiding: list[Mark] = []
         signs: list[Mark] = []
-        for mark in self.trie.find(words):
+        for mark in self.find(tokens) if phrases is None else phrases:
             start, end, cue = mark
-            if end > last[start] and words[start] not in self.question:
+            if end > tokens.last[start] and tokens.words[start] not in self.question:
                 continue
             if cue.place == "sign":
                 signs.append(mark)
@@ -86,39 +92,40 @@ class CueFinder:
                 entity = bisect_left(starts, start + 1)
                 if entity == len(starts) or starts[entity] >= end:
                     (hiding if cue.hides else cues).append(mark)
-            elif words[start] in self.glued and tokens.gaps[start] != NONE:
-                pass  # "didnt" ends in "nt"; "soft, NT" does not
-            elif not (cue.alone or cue.place) or self._may_stand(
-                tokens, mark, entities, starts, ends
-            ):
+            elif self._may_stand(tokens, mark, entities, starts, ends):
                 cues.append(mark)
-        if hiding:
-            under = {token for start, end, _ in hiding for token in range(start, end)}
-            cues = [
-                mark
-                for mark in cues
-                if (mark[0] not in under and mark[1] - 1 not in under) or not _hidden(mark, hiding)
-            ]
-        cues, touching = self._directed(tokens, cues, starts, ends)
-        # "avoid" says one thing of what is given, and another of what may happen.
-        touching += [mark for mark in cues if mark[2].only]
-        cues = longest(cues)
-        if touching:
-            spans = {mark[:2]: mark for mark in cues}
-            cues += [mark for mark in touching if spans.get(mark[:2], mark) is not mark]
+        cues = self._longest(tokens, _shown(cues, hiding), starts, ends)
         if signs:
             # "[ ] yes [x] no" is one answer, no two boxes.
             longer = {
                 token for start, end, _ in cues if end - start > 3 for token in range(start, end)
             }
             signs = [mark for mark in longest(signs) if mark[0] not in longer]
-            signs = self.signs(tokens, signs, starts, ends)
+            signs = self.signs(tokens, _shown(signs, hiding), starts, ends)
             taken = {token for start, end, _ in signs for token in range(start, end)}
             cues = [mark for mark in cues if taken.isdisjoint(range(mark[0], mark[1]))]
             cues += signs
         # Terminators may overlap cues and each other: "he denies" starts a clause, and "denies" is
         # a cue; "who" ends more scopes than "who presented".
         return sorted(cues + terminators, key=itemgetter(0, 1))
+
+    def _longest(
+        self, tokens: Tokens, cues: Sequence[Mark], starts: Sequence[int], ends: set[int]
+    ) -> list[Mark]:
+        """The cues that look the right way, the longest where they overlap."""
+        kept, touching = self._directed(tokens, cues, starts, ends)
+        # "avoid" says one thing of what is given, and another of what may happen.
+        touching += [mark for mark in kept if mark[2].only]
+        kept = longest(kept)
+        spans = {mark[:2]: mark for mark in kept}
+        return kept + [mark for mark in touching if spans.get(mark[:2], mark) is not mark]
+
+    def _asks(self, tokens: Tokens, start: int, end: int) -> bool:
+        """Whether a question mark belongs to the word behind it alone."""
+        words, gaps = tokens.words, tokens.gaps
+        if end > start + 1 or words[start] not in self.question or gaps[start] == NONE:
+            return False
+        return end < len(words) and gaps[end] == NONE and words[end] not in self.stops
 
     def _may_stand(
         self,
@@ -128,8 +135,12 @@ class CueFinder:
         starts: Sequence[int],
         ends: set[int],
     ) -> bool:
-        """Whether a cue that must stand alone, or fill an answer's place, does."""
+        """Whether a cue stands where it may: alone, say, or in an answer's place."""
         start, end, cue = mark
+        if tokens.words[start] in self.glued and tokens.gaps[start] != NONE:
+            return False  # "didnt" ends in "nt"; "soft, NT" does not
+        if cue.direction == "backward" and self._asks(tokens, start, end):
+            return False  # "fever ?source" asks for the source
         if cue.alone and not self._stands_alone(tokens, start, end, entities, starts):
             return False
         if cue.place != "answer":
@@ -222,6 +233,18 @@ class CueFinder:
 def _among(starts: Sequence[int], token: int) -> bool:
     place = bisect_left(starts, token)
     return place < len(starts) and starts[place] == token
+
+
+def _shown(marks: Sequence[Mark], hiding: Sequence[Mark]) -> Sequence[Mark]:
+    """The marks that no pseudo cue hides."""
+    if not hiding:
+        return marks
+    under = {token for start, end, _ in hiding for token in range(start, end)}
+    return [
+        mark
+        for mark in marks
+        if (mark[0] not in under and mark[1] - 1 not in under) or not _hidden(mark, hiding)
+    ]
 
 
 def _hidden(mark: Mark, hiding: Sequence[Mark]) -> bool:

@@ -3,8 +3,8 @@ from collections.abc import Mapping, Sequence
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.marks import CueFinder
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
-from spacy_clinner.pipeline.context.scopes import Found, Kinds, Scopes
-from spacy_clinner.pipeline.context.tokens import Entities, Mark, Tokens
+from spacy_clinner.pipeline.context.scopes import Found, Scopes
+from spacy_clinner.pipeline.context.tokens import Entities, Kinds, Mark, Tokens
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 
 

@@ -41,9 +41,12 @@ BREAKS = (
 TURNS = (
     "continue", "cont", "start", "started", "change", "changed", "use", "try", "add", "added",
     "bring", "give", "gave", "took", "switch", "switched", "resume", "recheck", "check", "instead",
+    "wants", "want", "asks", "asked", "accepts", "accepted", "prefers", "agrees", "agreed",
     "->", "→", "=>",
 )  # fmt: skip
 COMPANY = ("with", "w", "w/")
+# A verb that is negated has these before what is there: "cannot walk from back pain".
+BESIDE = ("with", "w/", "from", "and")
 GRADES = ("1+", "2+", "3+", "4+", "+1", "+2", "+3", "trace")
 ITEM_ENDS = (",", ".", ";", ")", "or", "and", "nor", "/")
 FOR = ("for",)
@@ -73,6 +76,7 @@ class ScopeWords:
         self.commas = word_set(cut, COMMAS)
         self.conjunctions = word_set(cut, CONJUNCTIONS)
         self.alternatives = word_set(cut, ALTERNATIVES)
+        self.ors = self.alternatives - word_set(cut, ("/",))
         self.separators = self.commas | self.conjunctions
         self.colons = word_set(cut, COLONS)
         self.opening = word_set(cut, ("(",))
@@ -86,6 +90,7 @@ class ScopeWords:
         self.turns = word_set(cut, TURNS)
         self.bars = word_set(cut, ("|",))
         self.company = word_set(cut, COMPANY)
+        self.beside = self.commas | word_set(cut, BESIDE)
         self.grades = word_set(cut, GRADES) | self.numbers
         self.item_ends = word_set(cut, ITEM_ENDS)
         self.purpose = word_set(cut, FOR)

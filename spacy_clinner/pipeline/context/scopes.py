@@ -1,26 +1,28 @@
 """One pass over the cues of a text: how far each reaches, and which entities it speaks about."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
 from spacy_clinner.pipeline.context.doubles import cancelled_negations
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
-from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Mark, Tokens
+from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Kinds, Mark, Tokens
 
 ITEM = 6  # tokens that one item of a list may have
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
 CONDITION = 15  # tokens between an "if" and a negation that belongs to it
+REST = 15  # tokens from words that interrupt a list to its "or"
+LIST = 25  # tokens from a list's first comma to its "or"
 SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
+PEOPLE = ("family", "other")
 # What is found, what is given or done, and what is done to find out do not share a list.
 FINDING, GIVEN, TEST = range(1, 4)
 FAMILIES = {"Disorders": FINDING, "Procedures": GIVEN, "Chemicals & Drugs": GIVEN}
 
 Found = dict[str, Mark]
-Kinds = Callable[[int], tuple[str, str]]
 
 
 class Scopes:
@@ -55,6 +57,7 @@ class Scopes:
             for index in points
             if index and words[index] in colons and words[index - 1] not in said.introduces
         ]
+        self.ors = [index for index in self.separators if words[index] in said.ors]
         self.conditions = [start for start, _, cue in marks if cue.id == "hyp_if"]
         self.found: list[Found] = [{} for _ in entities]
         self.distances: list[dict[str, int]] = [{} for _ in entities]
@@ -122,10 +125,18 @@ class Scopes:
             entity = begin
             while entity < len(self.starts) and self.starts[entity] < stop:
                 first, last = self.entities[entity]
+                narrow = previous is None and cue.window <= SHORT
+                if (
+                    narrow
+                    and category in PEOPLE
+                    and not self.said.commas.isdisjoint(self.tokens.words[end:first])
+                ):
+                    break  # "dad took his temp, fever 102"
                 if category == "negated" and first > end:
-                    opened = previous is None and cue.window <= SHORT
-                    if opened and not self.said.commas.isdisjoint(self.tokens.words[end:first]):
-                        break  # "so I quit it, ondansetron works"
+                    if narrow and self._beside(end, entity):
+                        break  # "so I quit it, ondansetron works", "not eating and vomiting"
+                    if previous is None and cue.object and self._has_object(end, first):
+                        break  # "no insurance, cellulitis"
                     if self._stands_by_itself(entity, start, end):
                         break
                     if previous is not None and self._leaves_list(previous, entity):
@@ -134,6 +145,26 @@ class Scopes:
                     self._assign(entity, category, mark, max(first - end, 0))
                     previous = entity
                 entity += 1
+
+    def _beside(self, end: int, entity: int) -> bool:
+        """Whether a cue of a small window has other words behind it, and an entity beside them."""
+        words, said, first = self.tokens.words, self.said, self.starts[entity]
+        if not said.commas.isdisjoint(words[end:first]):
+            return True
+        # "do not rechallenge with iron": a drug is what is done.
+        return self._family(entity) != GIVEN and not said.beside.isdisjoint(words[end + 1 : first])
+
+    def _has_object(self, end: int, first: int) -> bool:
+        """Whether words that are no entity are all that a cue speaks of: "no insurance, fever".
+
+        A list that goes on to an "or" has them as its first item: "no travel, fever or rash".
+        """
+        words, commas = self.tokens.words, self.said.commas
+        comma = next((token for token in range(end, first) if words[token] in commas), end)
+        if comma == end:
+            return False
+        last = min(self.tokens.last[end - 1], comma + LIST)
+        return self.said.alternatives.isdisjoint(words[comma:last])
 
     def _leaves_list(self, previous: int, entity: int) -> bool:
         """Whether an entity behind one that is negated starts a statement of its own.
@@ -189,15 +220,14 @@ class Scopes:
     def _ordered(self, number: int) -> bool:
         """Follow an order forward ("hold metformin"); RETURNS (bool): whether it looks ahead."""
         start, end, cue = self.marks[number]
-        if end >= self.tokens.last[start]:
-            return False
+        sentence, block = self.tokens.last[start], self._block_end(start, end)
         entity = bisect_left(self.starts, end)
-        last = min(end + AHEAD, self.tokens.last[start])
-        if entity == len(self.starts) or self.starts[entity] >= last:
+        last = block if block > sentence else min(end + AHEAD, sentence)
+        if end >= sentence or entity == len(self.starts) or self.starts[entity] >= last:
             return False
         first = self.starts[entity]
         end += self.tokens.words[end] in self.said.colons  # "held: lisinopril"
-        if not self.said.breaks.isdisjoint(self.tokens.words[end:first]):
+        if block == sentence and not self.said.breaks.isdisjoint(self.tokens.words[end:first]):
             return False
         if not self._concerns(cue, entity):
             return False
@@ -249,8 +279,9 @@ class Scopes:
         `stop`: where its sentence ends.
         """
         end = self.marks[number][1]
+        pauses: list[tuple[int, int]] = []
         for following in range(number + 1, len(self.marks)):
-            next_start, _, other = self.marks[following]
+            next_start, next_end, other = self.marks[following]
             if next_start >= stop:
                 break
             if next_start < end:
@@ -264,8 +295,13 @@ class Scopes:
             )
             contradicted = next_start > end and _contradict(category, other)
             ends = category in other.ends and not (other.apart and next_start == end)
-            if ends or nearer or contradicted:
+            if ends and not nearer and category == "negated" and other.pauses:
+                pauses.append((next_start, next_end))
+            elif ends or nearer or contradicted:
                 stop = next_start
+        for pause, over in pauses:
+            if pause < stop and not self._goes_on(pause, over, stop):
+                stop = pause
         bracket = bisect_left(self.brackets, end)
         if category == "negated" and bracket < len(self.brackets):
             # "(not taking aspirin), asthma": a scope ends with the brackets it stands in.
@@ -273,9 +309,46 @@ class Scopes:
             if bracket < stop and self.tokens.words[bracket] in self.said.closing:
                 stop = bracket
         colon = bisect_right(self.colons, end)
-        if colon < len(self.colons) and self.colons[colon] < stop:
-            stop = min(stop, self.colons[colon] - 1)
+        block = stop > self.tokens.last[end - 1]  # its colon introduces what the cue speaks of
+        if not block and colon < len(self.colons) and self.colons[colon] < stop:
+            colon = self.colons[colon]
+            beside = not cue.place and self._right_behind(end, colon)
+            stop = colon if beside else colon - 1
         return self._window_end(end, cue, stop)
+
+    def _goes_on(self, pause: int, end: int, stop: int) -> bool:
+        """Whether a list goes on behind words that would end it: "on exam, edema, or rash"."""
+        words, limit = self.tokens.words, min(stop, end + REST)
+        if end == pause + 1 and self._single(pause):
+            return True
+        number = bisect_left(self.ors, end)
+        if number == len(self.ors) or self.ors[number] >= limit:
+            return False
+        word = self.ors[number]
+        entity = bisect_left(self.starts, word)
+        if entity == len(self.starts) or self.starts[entity] > min(stop - 1, word + ITEM):
+            return False
+        return self.said.commas.isdisjoint(words[word : self.starts[entity]])
+
+    def _single(self, sign: int) -> bool:
+        """Whether a sign stands in a list of single entities: "fever; chills; cough"."""
+        words, entity = self.tokens.words, bisect_left(self.starts, sign)
+        if not entity or entity == len(self.starts) or self.starts[entity] != sign + 1:
+            return False
+        (first, before), after = self.entities[entity - 1], self.entities[entity][1]
+        if before != sign:
+            return False
+        if first and words[first - 1] == words[sign]:
+            return after >= self.tokens.last[sign] or words[after] in self.said.item_ends
+        following = entity + 1
+        if following == len(self.starts) or self.starts[following] != after + 1:
+            return False
+        return words[after] == words[sign] and self._family(following) == self._family(entity)
+
+    def _right_behind(self, end: int, colon: int) -> bool:
+        """Whether one entity is all between a cue and a colon: "w/o contrast: no bleed"."""
+        entity = bisect_left(self.starts, end)
+        return entity < len(self.starts) and self.entities[entity] == (end, colon)
 
     def _in_brackets(self, end: int, token: int) -> bool:
         """Whether a token stands in brackets that open after a cue's end."""
@@ -285,10 +358,8 @@ class Scopes:
     def _block_end(self, start: int, end: int) -> int:
         """Where a cue's sentence ends, or the list under it: "Denies:", then a finding a line."""
         words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
-        stop = self.tokens.last[start]
-        colon = end if end < count and words[end] in self.said.colons else end - 1
-        token = colon + 1
-        if token < stop or token >= count or words[colon] not in self.said.colons:
+        stop = token = self.tokens.last[start]
+        if token >= count or token - end > AHEAD + 1 or words[token - 1] not in self.said.colons:
             return stop
         while token < count and gaps[token] == LINE:
             line = token

@@ -1,6 +1,6 @@
 """What the rules see of a text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,8 @@ def white_space(
 
 Mark = tuple[int, int, Cue]
 Entities = Sequence[tuple[int, int]]
+# An entity's semantic group and label, "" where unknown, by its number.
+Kinds = Callable[[int], tuple[str, str]]
 
 
 def word_set(cut: PhraseTokenizer, words: Sequence[str]) -> frozenset[int]:
