@@ -6,6 +6,7 @@ from spacy.attrs import IDX, ORTH, SENT_START, SPACY
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.settings import RuleComponent, Setting
 from spacy_clinner.pipeline.token_kinds import (
     ABBREVIATION,
@@ -284,8 +285,13 @@ class ClinicalSentences(RuleComponent):
         nlp (Language | None): The pipeline, whose config has the settings.
         """
         super().__init__(nlp, name, {"overwrite": overwrite})
-        self.name = name
         self._kinds: TokenKinds | None = None
+
+    def use(self, settings: dict[str, Any]) -> None:
+        """Check settings; see `Configured.use`."""
+        if not isinstance(settings["overwrite"], bool):
+            got = settings["overwrite"]
+            raise ClinnerError(f"{self.name}: `overwrite` must be true or false; got {got!r}.")
 
     def __call__(self, doc: Doc) -> Doc:
         """Set `Token.is_sent_start` for every token.

@@ -14,7 +14,7 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.context.assertion import COMBINE, NOTHING_SAID, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
 from spacy_clinner.pipeline.context.defaults import Head, SectionDefaults
-from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
+from spacy_clinner.pipeline.context.lexicon import load_lexicon
 from spacy_clinner.pipeline.context.rules import ContextRules
 from spacy_clinner.pipeline.context.scopes import Found
 from spacy_clinner.pipeline.context.scorer import score_assertion
@@ -22,7 +22,7 @@ from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Tokens, white
 from spacy_clinner.pipeline.layer_roles import linked_labels, modifier_groups
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sentences import sentence_starts
-from spacy_clinner.pipeline.settings import RuleComponent, Setting
+from spacy_clinner.pipeline.settings import RuleComponent, Setting, check_names
 from spacy_clinner.pipeline.threads import one_at_a_time
 from spacy_clinner.pipeline.token_kinds import TokenKinds
 
@@ -91,19 +91,20 @@ class ClinicalContext(RuleComponent):
             "sections": dict(sections or {}),
         }
         super().__init__(nlp, name, settings)
-        self._rules: ContextRules | None = None
-        self.lexicon = self._load()
 
-    def _load(self) -> Lexicon:
-        combine, cues, disable, sections = (
-            self.settings[name] for name in ("combine", "cues", "disable", "sections")
-        )
+    def use(self, settings: dict[str, Any]) -> None:
+        """Read the lexicon; see `Configured.use`."""
+        combine = settings["combine"]
         if combine not in COMBINE:
             raise ClinnerError(
                 f"{self.name}: combine must be one of {', '.join(COMBINE)}; got {combine!r}."
             )
-        self._rules = None
-        return load_lexicon(cues, disable, sections)
+        check_names(self.name, settings, "span_keys", "disable")
+        lexicon = load_lexicon(settings["cues"], settings["disable"], settings["sections"])
+        # Rules take a while to compile, and go by the lexicon alone.
+        if lexicon != self.__dict__.get("lexicon"):
+            self.lexicon = lexicon
+            self._rules: ContextRules | None = None
 
     def add_cue(self, cue_id: str, **entry: Any) -> None:
         """Add a cue, or change one; saved with the config of the pipeline.
@@ -113,10 +114,7 @@ class ClinicalContext(RuleComponent):
         entry: The keys of a lexicon table: category, patterns, direction, window, ...
         RAISES (ClinnerError): A key or value that is not right; nothing is changed then.
         """
-        cues = {**self.cues, cue_id: {**self.cues.get(cue_id, {}), **entry}}
-        load_lexicon(cues, self.disable, self.sections)
-        self.cues = cues
-        self.lexicon = self._load()
+        self.cues = {**self.cues, cue_id: {**self.cues.get(cue_id, {}), **entry}}
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the attributes of every span.
@@ -124,6 +122,7 @@ class ClinicalContext(RuleComponent):
         doc (Doc): The document.
         RETURNS (Doc): The same document.
         """
+        self.refresh()
         spans = self._spans(doc)
         if not spans:
             return doc
@@ -246,11 +245,6 @@ class ClinicalContext(RuleComponent):
                 if category in cue.categories:
                     return category
         return otherwise
-
-    def take(self, settings: dict[str, Any]) -> None:
-        """Change several settings; see `Configured.take`."""
-        super().take(settings)
-        self.lexicon = self._load()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rules": None, "_defaults": None, "_kinds": None}

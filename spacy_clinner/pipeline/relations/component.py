@@ -169,12 +169,6 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
         nlp: Language | None = None,
     ) -> None:
         TrainablePipe.__init__(self, vocab, model, name)
-        # A threshold below the floor makes the floor idle; a search for the best one tries it.
-        if reach < 0 or not (0.0 <= floor <= 1.0 and 0.0 <= threshold <= 1.0):
-            raise ClinnerError(
-                f"{name}: needs reach >= 0, 0 <= floor <= 1 and 0 <= threshold <= 1; "
-                f"got reach {reach}, floor {floor} and threshold {threshold}."
-            )
         self.nlp = nlp
         self.settings = {
             "entities": entities,
@@ -184,11 +178,27 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
             "threshold": threshold,
             "floor": floor,
         }
+        self.use(self.settings)
         # What is learned: the weights are of these pairs.
         self.cfg: dict[str, Any] = {
             "pairs": {} if is_elsewhere(pairs) else legal_pairs(name, pairs)
         }
         self.scorer = scorer
+
+    def use(self, settings: dict[str, Any]) -> None:
+        """Stop at settings that are out of range; see `Configured.use`."""
+        reach, floor, threshold = (settings[name] for name in ("reach", "floor", "threshold"))
+        # A threshold below the floor makes the floor idle; a search for the best one tries it.
+        if reach < 0 or not (0.0 <= floor <= 1.0 and 0.0 <= threshold <= 1.0):
+            raise ClinnerError(
+                f"{self.name}: needs reach >= 0, 0 <= floor <= 1 and 0 <= threshold <= 1; "
+                f"got reach {reach}, floor {floor} and threshold {threshold}."
+            )
+
+    @property
+    def pairs(self) -> str | dict[str, list[str]]:
+        """The setting, which stays: the weights depend on it."""
+        return self.settings["pairs"]  # type: ignore[no-any-return]
 
     @property
     def legal(self) -> LegalPairs:

@@ -10,7 +10,7 @@ from spacy_clinner.annotation import extensions, said, store
 from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
-from spacy_clinner.pipeline.settings import RuleComponent, Setting
+from spacy_clinner.pipeline.settings import RuleComponent, Setting, check_names
 from spacy_clinner.pipeline.threads import one_at_a_time
 from spacy_clinner.pipeline.token_kinds import NEWLINE, TokenKinds
 
@@ -47,8 +47,12 @@ class ClinicalSections(RuleComponent):
         """
         given = {title: list(patterns) for title, patterns in (headers or {}).items()}
         super().__init__(nlp, name, {"span_keys": list(span_keys), "headers": given})
+
+    def use(self, settings: dict[str, Any]) -> None:
+        """Read the headers; see `Configured.use`."""
+        check_names(self.name, settings, "span_keys")
+        self._phrases, self._within = read_headers(settings["headers"])
         self._rules: HeaderRules | None = None
-        self._phrases, self._within = read_headers(given)
 
     @one_at_a_time
     def _compiled(self) -> HeaderRules:
@@ -65,6 +69,7 @@ class ClinicalSections(RuleComponent):
         doc (Doc): The document.
         RETURNS (Doc): The same document.
         """
+        self.refresh()
         sections = self._sections(doc) if len(doc) else []
         said.set_sections(doc, sections)
         titles = [title for title, _, _ in sections]
@@ -98,12 +103,6 @@ class ClinicalSections(RuleComponent):
             head = doc[begin : positions[header.end - 1] + 1]
             sections.append((header.title, head, doc[begin:end]))
         return sections
-
-    def take(self, settings: dict[str, Any]) -> None:
-        """Change several settings; see `Configured.take`."""
-        super().take(settings)
-        self._phrases, self._within = read_headers(self.settings["headers"])
-        self._rules = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rules": None, "_kinds": None}
