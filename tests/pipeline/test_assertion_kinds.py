@@ -1,6 +1,7 @@
 """Short texts by kind of fault (K1 to K16), each entity with what a clinician says of it.
 
-`cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them. A code holds
+`cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them,
+`cases/layout.jsonl` for what lines, short forms, headings and forms do to them. A code holds
 alternatives separated by "/"; the letters of one must all hold.
 """
 
@@ -54,7 +55,12 @@ def holds(span: Span, letter: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("marked", read_cases("assertion.jsonl") + read_cases("kinds.jsonl"))
+CASE_LINES = [
+    case for name in ("assertion", "kinds", "layout") for case in read_cases(f"{name}.jsonl")
+]
+
+
+@pytest.mark.parametrize("marked", CASE_LINES)
 def test_an_entity_is_what_a_clinician_reads(nlp: Language, marked: str):
     text, last, spans = "", 0, []
     for match in MARKED.finditer(marked):

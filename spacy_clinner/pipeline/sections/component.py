@@ -2,7 +2,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from spacy.attrs import IS_PUNCT, IS_SPACE, IS_TITLE, IS_UPPER, LENGTH, LOWER, ORTH
+from spacy.attrs import IS_PUNCT, IS_SPACE, IS_TITLE, IS_UPPER, LENGTH, LIKE_NUM, LOWER, ORTH
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
@@ -12,7 +12,7 @@ from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
 from spacy_clinner.pipeline.settings import RuleComponent, Setting, check_names
 from spacy_clinner.pipeline.threads import one_at_a_time
-from spacy_clinner.pipeline.token_kinds import NEWLINE, TokenKinds
+from spacy_clinner.pipeline.token_kinds import BLANK_LINE, NEWLINE, TokenKinds
 
 
 class ClinicalSections(RuleComponent):
@@ -51,7 +51,7 @@ class ClinicalSections(RuleComponent):
     def use(self, settings: dict[str, Any]) -> None:
         """Read the headers; see `Configured.use`."""
         check_names(self.name, settings, "span_keys")
-        self._phrases, self._within = read_headers(settings["headers"])
+        self._headings = read_headers(settings["headers"])
         self._rules: HeaderRules | None = None
 
     @one_at_a_time
@@ -59,7 +59,7 @@ class ClinicalSections(RuleComponent):
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
         if self._rules is None:
             cut = PhraseTokenizer(self.nlp)
-            self._rules = HeaderRules(self._phrases, self._within, cut)
+            self._rules = HeaderRules(self._headings, cut)
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules
 
@@ -83,17 +83,19 @@ class ClinicalSections(RuleComponent):
 
     def _sections(self, doc: Doc) -> list[tuple[str | None, Span | None, Span]]:
         rules = self._compiled()
-        rows = doc.to_array([LOWER, IS_UPPER, IS_TITLE, IS_PUNCT, LENGTH, IS_SPACE, ORTH])
+        rows = doc.to_array([LOWER, IS_UPPER, IS_TITLE, IS_PUNCT, LENGTH, IS_SPACE, ORTH, LIKE_NUM])
         keep = rows[:, 5] == 0
         positions = np.flatnonzero(keep).tolist()
         if not positions:
             return [(None, None, doc[0 : len(doc)])]
-        newline = np.zeros(len(doc), dtype=np.int64)
-        newline[~keep] = [self._kinds[orth] & NEWLINE != 0 for orth in rows[~keep, 6].tolist()]
-        lines = np.cumsum(newline)[keep]
+        kinds = np.zeros(len(doc), dtype=np.int64)
+        kinds[~keep] = [self._kinds[orth] for orth in rows[~keep, 6].tolist()]
+        lines = np.cumsum(kinds & NEWLINE != 0)[keep]
+        paragraph = np.cumsum(kinds & BLANK_LINE != 0)[keep].tolist()
         starts = np.concatenate(([True], lines[1:] != lines[:-1])).tolist()
         lower, upper, title, punct, length = rows[keep, :5].T.tolist()
-        headers = rules(Shapes(lower, upper, title, punct, length, starts))
+        number = rows[keep, 7].tolist()
+        headers = rules(Shapes(lower, upper, title, punct, length, starts, number, paragraph))
         sections: list[tuple[str | None, Span | None, Span]] = []
         begins = [positions[header.start] for header in headers]
         if not begins or begins[0] > 0:
