@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer, set_dropout_rate
@@ -23,11 +22,14 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.relations.candidates import (
     Candidates,
     LegalPairs,
-    Located,
+    PredictedLinks,
     choose_links,
     find_candidates,
+    located,
+    sigmoid,
 )
 from spacy_clinner.pipeline.relations.gold import gold_links, gold_spans, gold_targets
+from spacy_clinner.pipeline.relations.layout import not_linked
 from spacy_clinner.pipeline.relations.pairs import is_elsewhere, is_path, legal_pairs
 from spacy_clinner.pipeline.relations.scorer import Link, score_relations
 from spacy_clinner.pipeline.settings import Configured, Setting
@@ -66,6 +68,7 @@ subword_features = true
         "reach": 40,
         "threshold": 0.5,
         "floor": 0.1,
+        "layout_constraints": True,
         "prefix": "",
         "scorer": {"@scorers": "clinner.relation_scorer.v1"},
     },
@@ -86,6 +89,7 @@ def create_relations(
     reach: int,
     threshold: float,
     floor: float,
+    layout_constraints: bool,
     prefix: str,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "RelationExtractor":
@@ -101,23 +105,10 @@ def create_relations(
         reach=reach,
         threshold=threshold,
         floor=floor,
+        layout_constraints=layout_constraints,
         scorer=scorer,
         nlp=nlp,
     )
-
-
-@dataclass(frozen=True)
-class PredictedLinks:
-    """The links of a batch of documents.
-
-    entities, modifiers (List[List[Span]]): The spans of each document.
-    rows (List[Tuple[int, int, int, float]]): Document, position of the entity and of the modifier
-        among its spans, and confidence of each link.
-    """
-
-    entities: list[list[Span]]
-    modifiers: list[list[Span]]
-    rows: list[tuple[int, int, int, float]]
 
 
 class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
@@ -141,6 +132,8 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
     threshold (float): The confidence from which on a link is made.
     floor (float): A modifier without a link gets its most probable one if its confidence reaches
         this.
+    layout_constraints (bool): Whether no link is made that the layout speaks against, whatever the
+        model's scores; see `layout.not_linked`.
     scorer (Callable | None): The scoring method.
     nlp (Language | None): The pipeline, whose config has these settings. All but `pairs` may be
         changed at any time through the attributes of their names.
@@ -152,6 +145,7 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
     reach = Setting[int]()
     threshold = Setting[float]()
     floor = Setting[float]()
+    layout_constraints = Setting[bool]()
 
     def __init__(
         self,
@@ -165,6 +159,7 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
         reach: int = 40,
         threshold: float = 0.5,
         floor: float = 0.1,
+        layout_constraints: bool = True,
         scorer: Callable[..., dict[str, Any]] | None = score_relations,
         nlp: Language | None = None,
     ) -> None:
@@ -177,6 +172,7 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
             "reach": reach,
             "threshold": threshold,
             "floor": floor,
+            "layout_constraints": layout_constraints,
         }
         self.use(self.settings)
         # What is learned: the weights are of these pairs.
@@ -263,7 +259,7 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
             [list(doc.spans.get(key, ())) for doc in docs] for key in self.linked_groups
         )
         candidates = find_candidates(
-            docs, map(_located, entities), map(_located, modifiers), self.legal, self.reach
+            docs, map(located, entities), map(located, modifiers), self.legal, self.reach
         )
         return PredictedLinks(entities, modifiers, self._links(docs, candidates))
 
@@ -272,14 +268,18 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
         if not len(candidates.pairs):
             return np.zeros(0)
         scores = self.model.predict((list(docs), candidates.pairs))
-        return _sigmoid(self.model.ops.to_numpy(scores))
+        return sigmoid(self.model.ops.to_numpy(scores))
 
     def _links(
         self, docs: Sequence[Doc], candidates: Candidates
     ) -> list[tuple[int, int, int, float]]:
         probability = self.probabilities(docs, candidates)
         head, tail = candidates.pairs.head, candidates.pairs.tail
-        kept = choose_links(tail, probability, self.threshold, self.floor)
+        possible = np.arange(len(head))
+        if self.layout_constraints:
+            possible = np.flatnonzero(~not_linked(docs, candidates, self.legal))
+        chosen = choose_links(tail[possible], probability[possible], self.threshold, self.floor)
+        kept = possible[chosen]
         head, tail = head[kept], tail[kept]
         columns = (
             candidates.heads.doc[head],
@@ -371,7 +371,7 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
         loss = float(np.mean(np.logaddexp(0.0, logits) - gold * logits))
         if not np.isfinite(loss):
             raise ValueError(Errors.E910.format(name=self.name))
-        gradient = ((_sigmoid(logits) - gold) / len(logits)).astype("float32")
+        gradient = ((sigmoid(logits) - gold) / len(logits)).astype("float32")
         return loss, self.model.ops.asarray2f(gradient[:, None])
 
     def links_of_gold(self, examples: Sequence[Example]) -> list[tuple[set[Link], set[Link]]]:
@@ -396,12 +396,3 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
         heads = [gold_spans(example, self.entities) for example in examples]
         tails = [gold_spans(example, self.modifiers) for example in examples]
         return docs, find_candidates(docs, heads, tails, self.legal, self.reach)
-
-
-def _located(spans: Iterable[Span]) -> list[Located]:
-    return [(span.start, span.end, span.label_) for span in spans]
-
-
-def _sigmoid(scores: Any) -> NDArray[np.float64]:
-    logits = np.asarray(scores, dtype=np.float64).ravel()
-    return 0.5 * (1.0 + np.tanh(0.5 * logits))
