@@ -9,7 +9,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_clinner.annotation import extensions, said, store
-from spacy_clinner.annotation.spans import ALL, select
+from spacy_clinner.annotation.spans import ALL, SpanKey, select, span_key
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.context.assertion import COMBINE, NOTHING_SAID, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
@@ -28,6 +28,7 @@ from spacy_clinner.pipeline.token_kinds import TokenKinds
 
 # What a linked modifier makes of an entity; the words of SUBJECT, TEMPORAL and CONDITION decide.
 LINKED = {"NEGATION": "negated", "UNCERTAIN": "uncertain"}
+MISSPELLED = 5  # letters at least of a word that may be a cue with a typing error
 
 
 # Where each token starts and ends in the text.
@@ -104,6 +105,9 @@ class ClinicalContext(RuleComponent):
         # Rules take a while to compile, and go by the lexicon alone.
         if lexicon != self.__dict__.get("lexicon"):
             self.lexicon = lexicon
+            # What is switched off is no misspelling.
+            every = load_lexicon(settings["cues"], (), settings["sections"]).cues.values()
+            self._words = {word for cue in every for text in cue.phrases for word in text.split()}
             self._rules: ContextRules | None = None
 
     def add_cue(self, cue_id: str, **entry: Any) -> None:
@@ -147,16 +151,19 @@ class ClinicalContext(RuleComponent):
         heads = _heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads)
         how = self.settings["combine"]
+        unread = self._unread(doc) if how == "rules" else {}
         related = how != "rules" and said.has_relations(doc)
         judged = []
         for index, categories, section in zip(order, found, sections, strict=True):
             span = spans[index]
-            if not (categories or related or section):
+            if not (categories or related or section or unread):
                 judged.append((span, {**NOTHING_SAID, "assertion_evidence": []}))
                 continue
             findings = _findings(categories, offsets)
             if related:
                 findings = combine(findings, self._linked(span), how)
+            elif unread:
+                findings = combine(findings, unread.get(span_key(span)), how)
             values = assertion_attributes(findings, section, self.lexicon.sections)
             values["negation_cue"] = _cue(findings, span)
             judged.append((span, values))
@@ -213,6 +220,22 @@ class ClinicalContext(RuleComponent):
         )
         before = np.concatenate(([0], np.cumsum(keep)))
         return tokens, before, (offsets[:, 0], offsets[:, 1])
+
+    def _unread(self, doc: Doc) -> dict[SpanKey, Findings]:
+        """By entity, a linked negation none of whose words any cue has: "deneis fever".
+
+        Short ones and figures are something else that a model mistook: "POC Hgb".
+        """
+        return {
+            span_key(entity): Findings(
+                {"negated": f"modifier:{modifier.label_}"},
+                (modifier.start_char, modifier.end_char),
+            )
+            for entity, modifier, _ in said.get_relations(doc)
+            if LINKED.get(modifier.label_) == "negated"
+            and len(modifier.text) >= MISSPELLED
+            and all(word.is_alpha and word.lower_ not in self._words for word in modifier)
+        }
 
     def _linked(self, span: Span) -> Findings | None:
         """What an entity's linked modifiers say; None when its label has no legal pairs."""
