@@ -29,7 +29,7 @@ from spacy_clinner.pipeline.relations.candidates import (
     sigmoid,
 )
 from spacy_clinner.pipeline.relations.gold import gold_links, gold_spans, gold_targets
-from spacy_clinner.pipeline.relations.layout import not_linked
+from spacy_clinner.pipeline.relations.link_layout import not_linked
 from spacy_clinner.pipeline.relations.pairs import is_elsewhere, is_path, legal_pairs
 from spacy_clinner.pipeline.relations.scorer import Link, score_relations
 from spacy_clinner.pipeline.settings import Configured, Setting
@@ -133,7 +133,7 @@ class RelationExtractor(TrainablePipe, Configured):  # type: ignore[misc]
     floor (float): A modifier without a link gets its most probable one if its confidence reaches
         this.
     layout_constraints (bool): Whether no link is made that the layout speaks against, whatever the
-        model's scores; see `layout.not_linked`.
+        model's scores; see `link_layout.not_linked`.
     scorer (Callable | None): The scoring method.
     nlp (Language | None): The pipeline, whose config has these settings. All but `pairs` may be
         changed at any time through the attributes of their names.

@@ -5,7 +5,7 @@ from spacy.lang.en import English
 from spacy.tokens import Span
 
 from spacy_clinner.pipeline.relations.candidates import LegalPairs, find_candidates, located
-from spacy_clinner.pipeline.relations.layout import not_linked
+from spacy_clinner.pipeline.relations.link_layout import not_linked
 
 NLP = English.from_config(
     {"nlp": {"lang": "en", "tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
