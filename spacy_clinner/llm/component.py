@@ -23,7 +23,7 @@ from spacy_clinner.llm.placed_findings import annotate
 from spacy_clinner.llm.prompts import find_format
 from spacy_clinner.llm.prompts.prompt_format import asks_assertion
 from spacy_clinner.llm.shots import WAYS, Shots, read_passages
-from spacy_clinner.pipeline.settings import RuleComponent, Setting
+from spacy_clinner.pipeline.settings import RuleComponent, Setting, check_names
 from spacy_clinner.schemes import Scheme
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,24 @@ class LanguageModel(RuleComponent):
     nlp: Language
     base_url = Setting[str]()
     model = Setting[str]()
+    key_env = Setting[str]()
     layers = Setting[list[str]]()
+    view = Setting[str]()
+    format = Setting[str]()
+    length = Setting[int]()
+    max_tokens = Setting[int]()
+    concurrency = Setting[int]()
+    timeout = Setting[float]()
+    tries = Setting[int]()
+    first_wait = Setting[float]()
+    budget = Setting[int]()
+    cache = Setting[str]()
+    constrained = Setting[bool]()
+    examples = Setting[str]()
+    shots = Setting[int]()
+    choose = Setting[str]()
+    seed = Setting[int]()
+    request = Setting[dict[str, Any]]()
 
     def __init__(self, nlp: Language | None, name: str = "clinner_llm", **settings: Any) -> None:
         """Make the component.
@@ -105,30 +122,32 @@ class LanguageModel(RuleComponent):
                 f"{name}: unknown setting {min(unknown)!r}. Known: {', '.join(DEFAULTS)}."
             )
         super().__init__(nlp, name, {**DEFAULTS, **settings})
-        self._check()
         self.spent = Budget(self.settings["budget"])
-        self._shots: Shots | None = None
 
-    def _check(self) -> None:
-        """Stop at settings that are out of range."""
+    def use(self, settings: dict[str, Any]) -> None:
+        """Stop at settings that are out of range; see `Configured.use`."""
         for key in ("length", "max_tokens", "concurrency", "tries"):
-            if self.settings[key] < 1:
+            if settings[key] < 1:
                 raise ClinnerError(f"{self.name}: `{key}` must be 1 or more.")
         for key in ("budget", "shots", "timeout", "first_wait"):
-            if self.settings[key] < 0:
+            if settings[key] < 0:
                 raise ClinnerError(f"{self.name}: `{key}` must be 0 or more.")
-        if self.settings["shots"] and not self.settings["examples"]:
+        if settings["shots"] and not settings["examples"]:
             raise ClinnerError(f"{self.name}: `shots` needs `examples`, a converted corpus.")
-        if self.settings["choose"] not in WAYS:
+        if settings["choose"] not in WAYS:
             raise ClinnerError(f"{self.name}: `choose` must be one of {', '.join(WAYS)}.")
-        if not self.settings["layers"]:
+        check_names(self.name, settings, "layers")
+        if not settings["layers"]:
             raise ClinnerError(f"{self.name}: `layers` must name one or more schemes.")
-        find_format(self.settings["format"])
-        self._of_layers()
+        find_format(settings["format"])
+        self._of_layers(settings)
+        if settings["budget"] != self.settings["budget"]:
+            self.spent = Budget(settings["budget"])
+        self._shots: Shots | None = None
 
-    def _of_layers(self) -> list[Scheme]:
-        view = self.settings["view"]
-        found = [schemes.load(name) for name in self.settings["layers"]]
+    def _of_layers(self, settings: dict[str, Any] | None = None) -> list[Scheme]:
+        view, names = ((settings or self.settings)[key] for key in ("view", "layers"))
+        found = [schemes.load(name) for name in names]
         if view and not any(view in scheme.views for scheme in found):
             raise ClinnerError(f"{self.name}: none of its `layers` has a view {view!r}.")
         return [scheme.seen(view) if view in scheme.views else scheme for scheme in found]
@@ -166,6 +185,7 @@ class LanguageModel(RuleComponent):
         YIELDS (Doc): The same documents, in order, those that failed, too.
         RAISES (ClinnerError): No address is given, or the budget is spent.
         """
+        self.refresh()
         layers = self._of_layers()
         cutter = Cutter(self.settings["length"])
         most = AHEAD * self.settings["concurrency"]
@@ -243,13 +263,6 @@ class LanguageModel(RuleComponent):
             )
         doc.user_data[REPORT] = report
         return doc
-
-    def take(self, settings: dict[str, Any]) -> None:
-        """Change several settings; see `Configured.take`."""
-        super().take(settings)
-        self._check()
-        self.spent = Budget(self.settings["budget"])
-        self._shots = None
 
 
 @Language.factory(

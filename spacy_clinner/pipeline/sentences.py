@@ -6,10 +6,12 @@ from spacy.attrs import IDX, ORTH, SENT_START, SPACY
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.settings import RuleComponent, Setting
 from spacy_clinner.pipeline.token_kinds import (
     ABBREVIATION,
     ANSWER,
+    ATTRIBUTE,
     BLANK_LINE,
     BULLET,
     CANDIDATE,
@@ -26,6 +28,7 @@ from spacy_clinner.pipeline.token_kinds import (
     INITIAL,
     INLINE_BULLET,
     LEADER,
+    LETTER,
     LONG,
     LOWER,
     NEWLINE,
@@ -42,6 +45,8 @@ from spacy_clinner.pipeline.token_kinds import (
 )
 
 WRAPPED_LINES = 50, 140  # characters; a text whose longest lines lie between is hard-wrapped
+# Of the lines of a hard-wrapped text so many, two at least, end this near to its width.
+WRAPPED_SHARE, NEAR_WIDTH = 0.3, 15
 
 
 def wrap_width(line_lengths: np.ndarray) -> int:
@@ -55,7 +60,10 @@ def wrap_width(line_lengths: np.ndarray) -> int:
     if len(line_lengths) < 3 or len(fitting) < 0.95 * len(line_lengths):
         return 0
     width = int(fitting.max(initial=0))
-    return width if width >= shortest else 0
+    near = int(((fitting >= width - NEAR_WIDTH) & (fitting >= shortest)).sum())
+    if near < max(2, WRAPPED_SHARE * len(line_lengths)):
+        return 0  # one long line is no margin
+    return width
 
 
 class _Boundaries:
@@ -103,12 +111,16 @@ class _Boundaries:
         return index
 
     def _starts_item(self, index: int) -> bool:
-        """Whether a line's first token is a bullet, a list number or a heading in capitals."""
+        """Whether a line's first token is a bullet, a list number or a heading in capitals.
+
+        So is a letter in "a." or "A)", but not in "C. difficile".
+        """
         kind = self.kinds[index]
         if kind & BULLET or (kind & NUMBER and kind & DOTTED):
             return True
         following = self.kinds[index + 1] if index + 1 < self.count else 0
-        if kind & NUMBER and following & (END | CLOSING):
+        numbered = END | CLOSING if kind & (NUMBER | LOWER) else CLOSING
+        if kind & (NUMBER | LETTER) and following & numbered:
             return True
         end = index
         while end < self.count and end < index + 8 and self.kinds[end] & CAPS:
@@ -154,12 +166,21 @@ class _Boundaries:
 
     def _begins_segment(self, index: int) -> bool:
         """Whether a token is the first of its line, sentence or list item."""
+        if self._begins_line(index):
+            return True
+        before = index - 1
+        while self.kinds[before] & SPACE:
+            before -= 1
+        return bool(self.kinds[before] & (END | COLON | DOTTED))
+
+    def _begins_line(self, index: int) -> bool:
+        """Whether a token is the first of its line."""
         before = index - 1
         while before >= 0 and self.kinds[before] & SPACE:
             if self.kinds[before] & NEWLINE:
                 return True
             before -= 1
-        return before < 0 or bool(self.kinds[before] & (END | COLON | DOTTED))
+        return before < 0
 
     def _full_stop(self, index: int, kind: int) -> None:
         end = index + 1
@@ -189,11 +210,17 @@ class _Boundaries:
             return False
         if kind & NUMBER and self._begins_segment(word):
             return False
+        if kind & LETTER and self._begins_line(word):
+            return False  # "a. no fever"
         if kind & INITIAL:
             before = self.kinds[word - 1] if word else 0
             stopped = self.kinds[word - 2] if word > 1 and before & END else 0
             after_title = (before | stopped) & TITLE
             return bool(following & UPPER) if after_title else bool(following & STARTER)
+        if kind & ATTRIBUTE and following & (UPPER | LOWER):
+            capitals = following & CAPS and not following & STARTER
+            if following & LOWER or capitals or self._begins_segment(word):
+                return False
         if kind & (ABBREVIATION | DOTTED):
             if following & (UPPER | BULLET):
                 return True
@@ -284,8 +311,13 @@ class ClinicalSentences(RuleComponent):
         nlp (Language | None): The pipeline, whose config has the settings.
         """
         super().__init__(nlp, name, {"overwrite": overwrite})
-        self.name = name
         self._kinds: TokenKinds | None = None
+
+    def use(self, settings: dict[str, Any]) -> None:
+        """Check settings; see `Configured.use`."""
+        if not isinstance(settings["overwrite"], bool):
+            got = settings["overwrite"]
+            raise ClinnerError(f"{self.name}: `overwrite` must be true or false; got {got!r}.")
 
     def __call__(self, doc: Doc) -> Doc:
         """Set `Token.is_sent_start` for every token.

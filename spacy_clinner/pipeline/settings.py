@@ -1,17 +1,20 @@
 """One rule for the settings of all components: the config is the setting.
 
-Disk holds what was learned. What is changed on a component at run time is changed in its section of
-`nlp.config`, so that it is saved, and read again, with the config; and what `spacy.load` gets as
-`config` wins.
+Disk holds what was learned. What is changed on a component at run time holds from then on, and is
+changed in its section of `nlp.config`, so that it is saved, and read again, with the config; and
+what `spacy.load` gets as `config` wins.
 """
 
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 import srsly
 from spacy import util
 from spacy.language import Language
+
+from spacy_clinner.errors import ClinnerError
 
 T = TypeVar("T")
 
@@ -24,7 +27,16 @@ class Configured:
     """
 
     nlp: Language | None
+    name: str
     settings: dict[str, Any]
+
+    def use(self, settings: dict[str, Any]) -> None:
+        """Check settings, and work by them from now on.
+
+        settings (dict[str, Any]): All of them, by name.
+        RAISES (ClinnerError): One that is not right; then nothing is changed.
+        """
+        raise NotImplementedError
 
     def publish(self, name: str) -> None:
         """Write a setting to the config of the pipeline, once the component is in it."""
@@ -36,9 +48,19 @@ class Configured:
                 self.nlp.get_pipe_config(pipe)[name] = self.settings[name]
 
     def take(self, settings: dict[str, Any]) -> None:
-        """Change several settings; names of none are passed over."""
-        for name in self.settings.keys() & settings.keys():
-            self.settings[name] = settings[name]
+        """Change several settings; names of none are passed over.
+
+        settings (dict[str, Any]): The new values, by name.
+        RAISES (ClinnerError): One that is not right; then nothing is changed.
+        """
+        given = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in settings.items()
+            if name in self.settings
+        }
+        self.use({**self.settings, **given})
+        for name, value in given.items():
+            self.settings[name] = value
             self.publish(name)
 
 
@@ -62,8 +84,7 @@ class Setting(Generic[T]):
         return value
 
     def __set__(self, component: Configured, value: T) -> None:
-        component.settings[self.name] = list(value) if isinstance(value, tuple) else value
-        component.publish(self.name)
+        component.take({self.name: value})
 
 
 class RuleComponent(Configured):
@@ -79,6 +100,18 @@ class RuleComponent(Configured):
         self.nlp = nlp
         self.name = name
         self.settings = settings
+        self.use(settings)
+        self._used = deepcopy(settings)
+
+    def refresh(self) -> None:
+        """Work by the settings as they are, if they were changed in place."""
+        if self._used != self.settings:
+            self.take(self.settings)
+
+    def take(self, settings: dict[str, Any]) -> None:
+        """Change several settings; see `Configured.take`."""
+        super().take(settings)
+        self._used = deepcopy(self.settings)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """RETURNS (bytes): The settings, what a user added to them included."""
@@ -105,3 +138,17 @@ class RuleComponent(Configured):
             defaults = Language.get_factory_meta(self.factory).default_config or {}
             self.take({k: v for k, v in old.items() if self.settings.get(k) == defaults.get(k)})
         return self
+
+
+def check_names(component: str, settings: dict[str, Any], *options: str) -> None:
+    """Check settings that are lists of names.
+
+    component (str): The component's name, for messages.
+    settings (dict[str, Any]): The settings.
+    options (str): Which of them.
+    RAISES (ClinnerError): One is no list of strings.
+    """
+    for option in options:
+        names = settings[option]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ClinnerError(f"{component}: `{option}` must be a list of names; got {names!r}.")

@@ -13,6 +13,7 @@ OPENING, CLOSING, COLON, INITIAL = 8192, 16384, 32768, 65536
 STARTER, CONTINUES, NUMERO, LONG = 1 << 17, 1 << 18, 1 << 19, 1 << 20
 COMMA, SOFT, LEADER, ANSWER = 1 << 21, 1 << 22, 1 << 23, 1 << 24
 SEPARATOR, DOSES, CLOSER, HEADING = 1 << 25, 1 << 26, 1 << 27, 1 << 28
+ATTRIBUTE, LETTER = 1 << 29, 1 << 30  # "prev"; what numbers an item: "a", "iv"
 CANDIDATE = NEWLINE | END | DOTTED | INLINE_BULLET | CLOSING | COLON
 
 
@@ -32,7 +33,14 @@ ABBREVIATIONS = _words(
     "mos yr yrs y yo tab tabs cap caps susp soln inj supp sl po iv im sq sc subq pr pv prn bid tid "
     "qid qd qod qhs hs ac pc q stat a.m p.m am pm p.o i.v i.m s.c b.i.d t.i.d q.i.d q.d q.o.d "
     "q.h.s h.s p.r.n a.c p.c m.d d.o r.n ph.d etc inc ltd co dist art lat med inf sup post ant lig "
-    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri"
+    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri "
+    "occ occas freq sm lg mod gen unilat hosp fam surg psych chr"
+)
+# They stand before what they say something of: the end of a sentence only before a word that is
+# written as one starts ("poss. Will follow", but "no prev. MI").
+ATTRIBUTES = _words(
+    "sig signif evid prev assoc prob poss susp suspic presum incr decr periph intermit intermitt "
+    "prox dist resid recur spont nonspec unspec congen cerv thor lumb abdom pelv vasc cereb addl"
 )
 # After a single capital letter and a full stop, these start a new sentence ("vitamin K. She").
 STARTERS = _words(
@@ -80,7 +88,8 @@ HEADINGS = _words(
     "neurologic cns skin derm psych msk back spine breasts rectal pmh pmhx psh pshx fh fhx sh shx "
     "ros hpi pe meds labs vitals vs plan assessment impression exam imaging"
 )
-BULLETS = _words("- * + • ● ▪ ◦ – — · ‣ o")
+BULLETS = _words("- * + • ● ▪ ◦ – — · ‣ o #")
+ROMAN = _words("ii iii iv vi vii viii ix")
 INLINE_BULLETS = _words("• ● ▪ ◦ ‣")
 TERMINATORS = re.compile(r"[.!?。！？…]+")
 
@@ -106,7 +115,9 @@ def token_kind(text: str) -> int:
     elif bare.isdigit():
         kind |= NUMBER if len(bare) <= 2 else 0
     kind |= TITLE if bare in TITLES else 0
-    kind |= ABBREVIATION if bare in ABBREVIATIONS else 0
+    kind |= ABBREVIATION if bare in ABBREVIATIONS or bare in ATTRIBUTES else 0
+    kind |= ATTRIBUTE if bare in ATTRIBUTES else 0
+    kind |= LETTER if (len(bare) == 1 and bare.isalpha()) or bare in ROMAN else 0
     kind |= STARTER if lower in STARTERS else 0
     kind |= CONTINUES if lower in CONTINUERS else 0
     kind |= SOFT if lower in CONTINUERS_IN_LOWER else 0

@@ -1,6 +1,7 @@
 """Short texts by kind of fault, each entity with what a clinician says of it.
 
-`cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them, and
+`cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them,
+`cases/layout.jsonl` for what lines, short forms, headings and forms do to them, and
 `cases/reach.txt` after a reading of the rules: there one line is a case, a line break is written
 ⏎, and each kind holds near counter-examples, too. `<cough:A>` is an entity with its code,
 `<CT|X:P>` one that is no PROBLEM. A code holds alternatives separated by "/"; the letters of one
@@ -92,7 +93,12 @@ def misread(nlp: Language, marked: str) -> list[tuple[object, ...]]:
     ]
 
 
-@pytest.mark.parametrize("marked", read_cases("assertion.jsonl") + read_cases("kinds.jsonl"))
+CASE_LINES = [
+    case for name in ("assertion", "kinds", "layout") for case in read_cases(f"{name}.jsonl")
+]
+
+
+@pytest.mark.parametrize("marked", CASE_LINES)
 def test_an_entity_is_what_a_clinician_reads(nlp: Language, marked: str):
     assert misread(nlp, marked) == []
 

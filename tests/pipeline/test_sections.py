@@ -53,6 +53,23 @@ def titles(nlp: Language, text: str) -> list[str | None]:
         ("HOSPITAL COURSE: good", "hospital_course"),
         ("CHIEF COMPLAINT: gout", "chief_complaint"),
         ("SHORT-TERM GOALS: walk", "other"),
+        ("Past Medical Hx: gout", "past_medical_history"),
+        ("Past Med Hx:\ngout", "past_medical_history"),
+        ("Fam Hx: gout", "family_history"),
+        ("Family Med Hx:\ngout", "family_history"),
+        ("FAMILY HISTORY\ngout", "family_history"),
+        ("Surg Hx: none", "past_surgical_history"),
+        ("Past Surg Hx: none", "past_surgical_history"),
+        ("Soc Hx: smoker", "social_history"),
+        ("D/C instructions: rest", "instructions"),
+        ("Preop Dx: gout", "diagnosis"),
+        ("Post-op Dx:\ngout", "diagnosis"),
+        ("Discharge Dx: gout", "diagnosis"),
+        ("Imp: gout", "assessment"),
+        ("IMP/PLAN: gout", "assessment_and_plan"),
+        ("Recs:\nrest", "plan"),
+        ("HPC: cough", "history_of_present_illness"),
+        ("V/S: T 98", "vital_signs"),
     ],
 )
 def test_a_header_in_the_shapes_that_notes_use_is_normalised(
@@ -154,3 +171,48 @@ def test_any_arrangement_of_headers_gives_sections_that_cover_the_text(
     ends = [0, *(section.span.end for section in doc._.sections)]
     assert [section.span.start for section in doc._.sections] == ends[:-1]
     assert ends[-1] == len(doc)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("VS:\nT: 101.2\nP: 110\nR: 22\ngout", ["vital_signs"]),
+        ("VS: T: 98.6, P: 88, R: 18. gout", ["vital_signs"]),
+        ("VS: T 98.6, P: irreg, R: 18", ["vital_signs"]),
+        ("P: 72\ngout", [None]),
+        ("O: VS: P: 80\nA: gout\nP: rest", ["objective", "vital_signs", "assessment", "plan"]),
+        ("P: 1. rest\n2. water", ["plan"]),
+        ("P: 2 tablets", ["plan"]),
+    ],
+)
+def test_the_letter_of_a_pulse_is_no_plan(nlp: Language, text: str, expected: list[str | None]):
+    assert titles(nlp, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FINDINGS: CT A/P: no mass", ["findings"]),
+        ("FINDINGS: CT C/A/P: no mass. A/P: gout", ["findings", "assessment_and_plan"]),
+        ("FINDINGS: gout A/P: rest", ["findings", "assessment_and_plan"]),
+        ("CT A/P: no mass", ["other"]),
+    ],
+)
+def test_abdomen_and_pelvis_are_no_assessment(nlp: Language, text: str, expected: list[str]):
+    assert titles(nlp, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ALLERGIES:\nPENICILLIN: HIVES\nSULFA: RASH", ["allergies"]),
+        ("FAMILY HISTORY:\nCANCER: mother\ngout", ["family_history"]),
+        ("PMH\nASTHMA: since 2010\ngout\nPLAN: rest", ["past_medical_history", "plan"]),
+        ("PMH:\nASTHMA: mild\n\nSHORT-TERM GOALS: walk", ["past_medical_history", "other"]),
+        ("PMH:\ngout\nSHORT-TERM GOALS:\nwalk", ["past_medical_history", "other"]),
+        ("PMH: gout\nINTAKE: 500 ml", ["past_medical_history", "other"]),
+        ("ALLERGIES: none\nSHORT-TERM GOALS: walk", ["allergies", "other"]),
+    ],
+)
+def test_an_entry_in_capitals_stays_in_its_list(nlp: Language, text: str, expected: list[str]):
+    assert titles(nlp, text) == expected

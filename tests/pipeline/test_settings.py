@@ -221,3 +221,95 @@ def test_the_analysis_of_the_pipeline_names_what_each_component_sets(trained):
         ("context", "span._.negation_cue"),
     ):
         assert analysis["attrs"][attribute]["assigns"] == [name]
+
+
+def with_rules():
+    nlp = English()
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "PROBLEM", "pattern": word} for word in ("fever", "HTN")])
+    for name in ("sentences", "sections", "context", "abbreviations"):
+        nlp.add_pipe(f"clinner_{name}", name=name)
+    return nlp
+
+
+def seen(nlp, text="Mine:\nDenies fever, HTN"):
+    doc = nlp(text)
+    said = [(ent._.assertion, ent._.expansion) for ent in doc.ents]
+    return [section.title for section in doc._.sections], said
+
+
+def test_a_setting_that_is_assigned_holds_at_once_and_when_it_is_loaded_again(tmp_path):
+    nlp = with_rules()
+    assert seen(nlp) == ([None], [("absent", None), ("absent", "hypertension")])
+    nlp.get_pipe("sections").headers = {"plan": ["mine"]}
+    nlp.get_pipe("abbreviations").short_forms = {"htn": ["mine"]}
+    assert seen(nlp) == (["plan"], [("absent", None), ("absent", "mine")])
+    nlp.get_pipe("context").disable = ["neg_denies"]
+    assert seen(nlp) == (["plan"], [("hypothetical", None), ("hypothetical", "mine")])
+    nlp.get_pipe("context").sections = {"plan": ""}
+    nlp.get_pipe("context").cues = {"mine": {"category": "uncertain", "patterns": ["mine"]}}
+    expected = (["plan"], [("present", None), ("present", "mine")])
+    assert seen(nlp) == expected
+    assert seen(nlp, "Mine fever")[1] == [("possible", None)]
+    nlp.to_disk(tmp_path)
+    assert seen(spacy.load(tmp_path)) == expected
+
+
+def test_a_setting_that_is_changed_in_place_holds_from_the_next_document():
+    nlp = with_rules()
+    seen(nlp)
+    nlp.get_pipe("context").disable.append("neg_denies")
+    nlp.get_pipe("sections").headers["plan"] = ["mine"]
+    nlp.get_pipe("abbreviations").short_forms["htn"] = ["mine"]
+    assert seen(nlp) == (["plan"], [("hypothetical", None), ("hypothetical", "mine")])
+    assert nlp.config["components"]["context"]["disable"] == ["neg_denies"]
+    nlp.get_pipe("context").disable.append("nope")
+    with pytest.raises(ClinnerError, match="nope"):
+        seen(nlp)
+
+
+WRONG = [
+    ("context", "combine", "foo"),
+    ("context", "disable", ["nope"]),
+    ("context", "disable", "neg_denies"),
+    ("context", "cues", {"mine": {"category": "nonsense"}}),
+    ("context", "sections", {"plan": "nonsense"}),
+    ("context", "span_keys", "ents"),
+    ("sections", "headers", {"plan": "mine"}),
+    ("sections", "span_keys", [1]),
+    ("sentences", "overwrite", "yes"),
+    ("abbreviations", "short_forms", {"two words": ["mine"]}),
+]
+
+
+def test_a_setting_that_is_not_right_is_refused_and_changes_nothing():
+    nlp = with_rules()
+    before, config = seen(nlp), nlp.config.to_str()
+    for component, setting, value in WRONG:
+        with pytest.raises(ClinnerError):
+            setattr(nlp.get_pipe(component), setting, value)
+        assert (seen(nlp), nlp.config.to_str()) == (before, config)
+
+
+@pytest.mark.parametrize(
+    ("component", "setting", "value"),
+    [
+        ("ner", "ents_from", ["nope"]),
+        ("ner", "threshold", {"nope": 0.5}),
+        ("relations", "threshold", 2),
+        ("relations", "floor", -1.0),
+        ("relations", "reach", -1),
+    ],
+)
+def test_a_trained_component_refuses_what_it_cannot_do(trained, component, setting, value):
+    pipe = trained.get_pipe(component)
+    before = getattr(pipe, setting)
+    with pytest.raises(ClinnerError):
+        setattr(pipe, setting, value)
+    assert getattr(pipe, setting) == before
+
+
+def test_what_was_learned_with_the_weights_cannot_be_assigned(trained):
+    for component, setting in (("ner", "layers"), ("relations", "pairs")):
+        with pytest.raises(AttributeError):
+            setattr(trained.get_pipe(component), setting, [])

@@ -11,7 +11,7 @@ from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.pipeline.abbreviations.definitions import find_definitions
 from spacy_clinner.pipeline.abbreviations.expand import Expander
 from spacy_clinner.pipeline.abbreviations.short_forms import make_inventory
-from spacy_clinner.pipeline.settings import RuleComponent, Setting
+from spacy_clinner.pipeline.settings import RuleComponent, Setting, check_names
 
 
 class ClinicalAbbreviations(RuleComponent):
@@ -53,7 +53,11 @@ class ClinicalAbbreviations(RuleComponent):
             for short, long in (short_forms or {}).items()
         }
         super().__init__(nlp, name, {"span_keys": list(span_keys), "short_forms": own})
-        self._inventory = make_inventory(own, name)
+
+    def use(self, settings: dict[str, Any]) -> None:
+        """Read the short forms; see `Configured.use`."""
+        check_names(self.name, settings, "span_keys")
+        self._inventory = make_inventory(settings["short_forms"], self.name)
 
     def __call__(self, doc: Doc) -> Doc:
         """Write out the short forms of every span.
@@ -61,6 +65,7 @@ class ClinicalAbbreviations(RuleComponent):
         doc (Doc): The document.
         RETURNS (Doc): The same document.
         """
+        self.refresh()
         spans = select(doc, self.settings["span_keys"])
         if not spans:
             return doc
@@ -75,11 +80,6 @@ class ClinicalAbbreviations(RuleComponent):
         if found:
             store.write(doc, found)
         return doc
-
-    def take(self, settings: dict[str, Any]) -> None:
-        """Change several settings; see `Configured.take`."""
-        super().take(settings)
-        self._inventory = make_inventory(self.settings["short_forms"], self.name)
 
 
 @Language.factory(

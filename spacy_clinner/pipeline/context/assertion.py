@@ -47,14 +47,18 @@ def combine(rules: Findings, linked: Findings | None, how: str) -> Findings:
     rules (Findings): From cues.
     linked (Findings | None): From modifiers; None for an entity that `clinner_relations` does
         not judge (no relations in the document, or a label without legal pairs).
-    how (str): "rules": modifiers do not count. "relations": only modifiers count. "either": an
+    how (str): "rules": only those modifiers count that negate by words of no cue; they are all
+        that `linked` has then. "relations": only modifiers count. "either": an
         entity becomes what either says. "relations_first": an entity with a linked assertion
         modifier becomes what its modifiers say, any other what the rules say. An entity that
         relations do not judge always goes by the rules.
     RETURNS (Findings): The result.
     """
-    if how == "rules" or linked is None:
+    if linked is None:
         return rules
+    if how == "rules":
+        known = "negated" in rules.evidence
+        return rules if known else Findings({**linked.evidence, **rules.evidence}, linked.cue)
     if how == "relations":
         return linked
     if how == "relations_first":

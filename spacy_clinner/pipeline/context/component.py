@@ -9,12 +9,12 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_clinner.annotation import extensions, said, store
-from spacy_clinner.annotation.spans import ALL, select
+from spacy_clinner.annotation.spans import ALL, SpanKey, select, span_key
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.context.assertion import COMBINE, NOTHING_SAID, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
 from spacy_clinner.pipeline.context.defaults import Head, SectionDefaults
-from spacy_clinner.pipeline.context.lexicon import Lexicon, load_lexicon
+from spacy_clinner.pipeline.context.lexicon import load_lexicon
 from spacy_clinner.pipeline.context.rules import ContextRules
 from spacy_clinner.pipeline.context.scopes import Found
 from spacy_clinner.pipeline.context.scorer import score_assertion
@@ -22,12 +22,13 @@ from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Mark, Tokens,
 from spacy_clinner.pipeline.layer_roles import linked_labels, modifier_groups
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sentences import sentence_starts
-from spacy_clinner.pipeline.settings import RuleComponent, Setting
+from spacy_clinner.pipeline.settings import RuleComponent, Setting, check_names
 from spacy_clinner.pipeline.threads import one_at_a_time
 from spacy_clinner.pipeline.token_kinds import TokenKinds
 
 # What a linked modifier makes of an entity; the words of SUBJECT, TEMPORAL and CONDITION decide.
 LINKED = {"NEGATION": "negated", "UNCERTAIN": "uncertain"}
+MISSPELLED = 5  # letters at least of a word that may be a cue with a typing error
 
 
 # Where each token starts and ends in the text.
@@ -91,19 +92,23 @@ class ClinicalContext(RuleComponent):
             "sections": dict(sections or {}),
         }
         super().__init__(nlp, name, settings)
-        self._rules: ContextRules | None = None
-        self.lexicon = self._load()
 
-    def _load(self) -> Lexicon:
-        combine, cues, disable, sections = (
-            self.settings[name] for name in ("combine", "cues", "disable", "sections")
-        )
+    def use(self, settings: dict[str, Any]) -> None:
+        """Read the lexicon; see `Configured.use`."""
+        combine = settings["combine"]
         if combine not in COMBINE:
             raise ClinnerError(
                 f"{self.name}: combine must be one of {', '.join(COMBINE)}; got {combine!r}."
             )
-        self._rules = None
-        return load_lexicon(cues, disable, sections)
+        check_names(self.name, settings, "span_keys", "disable")
+        lexicon = load_lexicon(settings["cues"], settings["disable"], settings["sections"])
+        # Rules take a while to compile, and go by the lexicon alone.
+        if lexicon != self.__dict__.get("lexicon"):
+            self.lexicon = lexicon
+            # What is switched off is no misspelling.
+            every = load_lexicon(settings["cues"], (), settings["sections"]).cues.values()
+            self._words = {word for cue in every for text in cue.phrases for word in text.split()}
+            self._rules: ContextRules | None = None
 
     def add_cue(self, cue_id: str, **entry: Any) -> None:
         """Add a cue, or change one; saved with the config of the pipeline.
@@ -113,10 +118,7 @@ class ClinicalContext(RuleComponent):
         entry: The keys of a lexicon table: category, patterns, direction, window, ...
         RAISES (ClinnerError): A key or value that is not right; nothing is changed then.
         """
-        cues = {**self.cues, cue_id: {**self.cues.get(cue_id, {}), **entry}}
-        load_lexicon(cues, self.disable, self.sections)
-        self.cues = cues
-        self.lexicon = self._load()
+        self.cues = {**self.cues, cue_id: {**self.cues.get(cue_id, {}), **entry}}
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the attributes of every span.
@@ -124,6 +126,7 @@ class ClinicalContext(RuleComponent):
         doc (Doc): The document.
         RETURNS (Doc): The same document.
         """
+        self.refresh()
         spans = self._spans(doc)
         if not spans:
             return doc
@@ -172,15 +175,18 @@ class ClinicalContext(RuleComponent):
         heads = _heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads, kinds)
         how = self.settings["combine"]
+        unread = self._unread(doc) if how == "rules" else {}
         related = how != "rules" and said.has_relations(doc)
         judged = []
         for span, categories, section in zip(spans, found, sections, strict=True):
-            if not (categories or related or section):
+            if not (categories or related or section or unread):
                 judged.append((span, {**NOTHING_SAID, "assertion_evidence": []}))
                 continue
             findings = _findings(categories, offsets)
             if related:
                 findings = combine(findings, self._linked(span), how)
+            elif unread:
+                findings = combine(findings, unread.get(span_key(span)), how)
             values = assertion_attributes(findings, section, self.lexicon.sections)
             values["negation_cue"] = _cue(findings, span)
             judged.append((span, values))
@@ -237,6 +243,22 @@ class ClinicalContext(RuleComponent):
         before = np.concatenate(([0], np.cumsum(keep)))
         return tokens, before, (offsets[:, 0], offsets[:, 1])
 
+    def _unread(self, doc: Doc) -> dict[SpanKey, Findings]:
+        """By entity, a linked negation none of whose words any cue has: "deneis fever".
+
+        Short ones and figures are something else that a model mistook: "POC Hgb".
+        """
+        return {
+            span_key(entity): Findings(
+                {"negated": f"modifier:{modifier.label_}"},
+                (modifier.start_char, modifier.end_char),
+            )
+            for entity, modifier, _ in said.get_relations(doc)
+            if LINKED.get(modifier.label_) == "negated"
+            and len(modifier.text) >= MISSPELLED
+            and all(word.is_alpha and word.lower_ not in self._words for word in modifier)
+        }
+
     def _linked(self, span: Span) -> Findings | None:
         """What an entity's linked modifiers say; None when its label has no legal pairs."""
         if span.label_ not in linked_labels(self.nlp):
@@ -268,11 +290,6 @@ class ClinicalContext(RuleComponent):
                 if category in cue.categories:
                     return category
         return otherwise
-
-    def take(self, settings: dict[str, Any]) -> None:
-        """Change several settings; see `Configured.take`."""
-        super().take(settings)
-        self.lexicon = self._load()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rules": None, "_defaults": None, "_kinds": None}

@@ -48,6 +48,12 @@ class LearnedLayers(TrainedComponent):
         self.schemes = {}
         self.set_schemes(of_layers(layers))
 
+    def use(self, settings: dict[str, Any]) -> None:
+        """Stop at settings that name no layer; see `Configured.use`."""
+        known = tuple(self.layer_labels)
+        if known:
+            check_settings(self.name, settings, known)
+
     @property
     def layers(self) -> tuple[str, ...]:
         """The keys in `doc.spans` that this component sets."""

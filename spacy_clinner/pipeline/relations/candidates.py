@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.strings import get_string_id
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from spacy_clinner.architectures.pair_classifier import CandidatePairs
 
@@ -115,6 +116,25 @@ class Candidates:
     heads: SpanTable
     tails: SpanTable
     pairs: CandidatePairs
+
+
+@dataclass(frozen=True)
+class PredictedLinks:
+    """The links of a batch of documents.
+
+    entities, modifiers (List[List[Span]]): The spans of each document.
+    rows (List[Tuple[int, int, int, float]]): Document, position of the entity and of the modifier
+        among its spans, and confidence of each link.
+    """
+
+    entities: list[list[Span]]
+    modifiers: list[list[Span]]
+    rows: list[tuple[int, int, int, float]]
+
+
+def located(spans: Iterable[Span]) -> list[Located]:
+    """Where spans stand among their document's tokens, with their labels."""
+    return [(span.start, span.end, span.label_) for span in spans]
 
 
 def find_candidates(
@@ -305,3 +325,9 @@ def choose_links(
     # A modifier's best pair is above the threshold whenever any is: only unlinked ones gain.
     linked[best[probability[best] >= floor]] = True
     return np.flatnonzero(linked)
+
+
+def sigmoid(scores: Any) -> NDArray[np.float64]:
+    """Probabilities of scores, shape (pairs,)."""
+    logits = np.asarray(scores, dtype=np.float64).ravel()
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))

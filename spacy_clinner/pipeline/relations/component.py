@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Optimizer, set_dropout_rate
@@ -23,11 +22,14 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.relations.candidates import (
     Candidates,
     LegalPairs,
-    Located,
+    PredictedLinks,
     choose_links,
     find_candidates,
+    located,
+    sigmoid,
 )
 from spacy_clinner.pipeline.relations.gold import gold_links, gold_spans, gold_targets
+from spacy_clinner.pipeline.relations.link_layout import not_linked
 from spacy_clinner.pipeline.relations.pairs import is_elsewhere, is_path, legal_pairs
 from spacy_clinner.pipeline.relations.scorer import Link, score_relations
 from spacy_clinner.pipeline.settings import Setting
@@ -67,6 +69,7 @@ subword_features = true
         "reach": 40,
         "threshold": 0.5,
         "floor": 0.1,
+        "layout_constraints": True,
         "prefix": "",
         "scorer": {"@scorers": "clinner.relation_scorer.v1"},
     },
@@ -87,6 +90,7 @@ def create_relations(
     reach: int,
     threshold: float,
     floor: float,
+    layout_constraints: bool,
     prefix: str,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "RelationExtractor":
@@ -102,23 +106,10 @@ def create_relations(
         reach=reach,
         threshold=threshold,
         floor=floor,
+        layout_constraints=layout_constraints,
         scorer=scorer,
         nlp=nlp,
     )
-
-
-@dataclass(frozen=True)
-class PredictedLinks:
-    """The links of a batch of documents.
-
-    entities, modifiers (List[List[Span]]): The spans of each document.
-    rows (List[Tuple[int, int, int, float]]): Document, position of the entity and of the modifier
-        among its spans, and confidence of each link.
-    """
-
-    entities: list[list[Span]]
-    modifiers: list[list[Span]]
-    rows: list[tuple[int, int, int, float]]
 
 
 class RelationExtractor(TrainedComponent):
@@ -142,6 +133,8 @@ class RelationExtractor(TrainedComponent):
     threshold (float): The confidence from which on a link is made.
     floor (float): A modifier without a link gets its most probable one if its confidence reaches
         this.
+    layout_constraints (bool): Whether no link is made that the layout speaks against, whatever the
+        model's scores; see `link_layout.not_linked`.
     scorer (Callable | None): The scoring method.
     nlp (Language | None): The pipeline, whose config has these settings. All but `pairs` may be
         changed at any time through the attributes of their names.
@@ -153,6 +146,7 @@ class RelationExtractor(TrainedComponent):
     reach = Setting[int]()
     threshold = Setting[float]()
     floor = Setting[float]()
+    layout_constraints = Setting[bool]()
 
     def __init__(
         self,
@@ -166,16 +160,11 @@ class RelationExtractor(TrainedComponent):
         reach: int = 40,
         threshold: float = 0.5,
         floor: float = 0.1,
+        layout_constraints: bool = True,
         scorer: Callable[..., dict[str, Any]] | None = score_relations,
         nlp: Language | None = None,
     ) -> None:
         TrainablePipe.__init__(self, vocab, model, name)
-        # A threshold below the floor makes the floor idle; a search for the best one tries it.
-        if reach < 0 or not (0.0 <= floor <= 1.0 and 0.0 <= threshold <= 1.0):
-            raise ClinnerError(
-                f"{name}: needs reach >= 0, 0 <= floor <= 1 and 0 <= threshold <= 1; "
-                f"got reach {reach}, floor {floor} and threshold {threshold}."
-            )
         self.nlp = nlp
         self.settings = {
             "entities": entities,
@@ -184,12 +173,29 @@ class RelationExtractor(TrainedComponent):
             "reach": reach,
             "threshold": threshold,
             "floor": floor,
+            "layout_constraints": layout_constraints,
         }
+        self.use(self.settings)
         # What is learned: the weights are of these pairs.
         self.cfg: dict[str, Any] = {
             "pairs": {} if is_elsewhere(pairs) else legal_pairs(name, pairs)
         }
         self.scorer = scorer
+
+    def use(self, settings: dict[str, Any]) -> None:
+        """Stop at settings that are out of range; see `Configured.use`."""
+        reach, floor, threshold = (settings[name] for name in ("reach", "floor", "threshold"))
+        # A threshold below the floor makes the floor idle; a search for the best one tries it.
+        if reach < 0 or not (0.0 <= floor <= 1.0 and 0.0 <= threshold <= 1.0):
+            raise ClinnerError(
+                f"{self.name}: needs reach >= 0, 0 <= floor <= 1 and 0 <= threshold <= 1; "
+                f"got reach {reach}, floor {floor} and threshold {threshold}."
+            )
+
+    @property
+    def pairs(self) -> str | dict[str, list[str]]:
+        """The setting, which stays: the weights depend on it."""
+        return self.settings["pairs"]  # type: ignore[no-any-return]
 
     @property
     def legal(self) -> LegalPairs:
@@ -254,7 +260,7 @@ class RelationExtractor(TrainedComponent):
             [list(doc.spans.get(key, ())) for doc in docs] for key in self.linked_groups
         )
         candidates = find_candidates(
-            docs, map(_located, entities), map(_located, modifiers), self.legal, self.reach
+            docs, map(located, entities), map(located, modifiers), self.legal, self.reach
         )
         return PredictedLinks(entities, modifiers, self._links(docs, candidates))
 
@@ -263,14 +269,18 @@ class RelationExtractor(TrainedComponent):
         if not len(candidates.pairs):
             return np.zeros(0)
         scores = self.model.predict((list(docs), candidates.pairs))
-        return _sigmoid(self.model.ops.to_numpy(scores))
+        return sigmoid(self.model.ops.to_numpy(scores))
 
     def _links(
         self, docs: Sequence[Doc], candidates: Candidates
     ) -> list[tuple[int, int, int, float]]:
         probability = self.probabilities(docs, candidates)
         head, tail = candidates.pairs.head, candidates.pairs.tail
-        kept = choose_links(tail, probability, self.threshold, self.floor)
+        possible = np.arange(len(head))
+        if self.layout_constraints:
+            possible = np.flatnonzero(~not_linked(docs, candidates, self.legal))
+        chosen = choose_links(tail[possible], probability[possible], self.threshold, self.floor)
+        kept = possible[chosen]
         head, tail = head[kept], tail[kept]
         columns = (
             candidates.heads.doc[head],
@@ -362,7 +372,7 @@ class RelationExtractor(TrainedComponent):
         loss = float(np.mean(np.logaddexp(0.0, logits) - gold * logits))
         if not np.isfinite(loss):
             raise ValueError(Errors.E910.format(name=self.name))
-        gradient = ((_sigmoid(logits) - gold) / len(logits)).astype("float32")
+        gradient = ((sigmoid(logits) - gold) / len(logits)).astype("float32")
         return loss, self.model.ops.asarray2f(gradient[:, None])
 
     def links_of_gold(self, examples: Sequence[Example]) -> list[tuple[set[Link], set[Link]]]:
@@ -387,12 +397,3 @@ class RelationExtractor(TrainedComponent):
         heads = [gold_spans(example, self.entities) for example in examples]
         tails = [gold_spans(example, self.modifiers) for example in examples]
         return docs, find_candidates(docs, heads, tails, self.legal, self.reach)
-
-
-def _located(spans: Iterable[Span]) -> list[Located]:
-    return [(span.start, span.end, span.label_) for span in spans]
-
-
-def _sigmoid(scores: Any) -> NDArray[np.float64]:
-    logits = np.asarray(scores, dtype=np.float64).ravel()
-    return 0.5 * (1.0 + np.tanh(0.5 * logits))

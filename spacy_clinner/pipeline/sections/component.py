@@ -2,7 +2,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from spacy.attrs import IS_PUNCT, IS_SPACE, IS_TITLE, IS_UPPER, LENGTH, LOWER, ORTH
+from spacy.attrs import IS_PUNCT, IS_SPACE, IS_TITLE, IS_UPPER, LENGTH, LIKE_NUM, LOWER, ORTH
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
@@ -10,9 +10,9 @@ from spacy_clinner.annotation import extensions, said, store
 from spacy_clinner.annotation.spans import ALL, select
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
-from spacy_clinner.pipeline.settings import RuleComponent, Setting
+from spacy_clinner.pipeline.settings import RuleComponent, Setting, check_names
 from spacy_clinner.pipeline.threads import one_at_a_time
-from spacy_clinner.pipeline.token_kinds import NEWLINE, TokenKinds
+from spacy_clinner.pipeline.token_kinds import BLANK_LINE, NEWLINE, TokenKinds
 
 
 class ClinicalSections(RuleComponent):
@@ -47,15 +47,19 @@ class ClinicalSections(RuleComponent):
         """
         given = {title: list(patterns) for title, patterns in (headers or {}).items()}
         super().__init__(nlp, name, {"span_keys": list(span_keys), "headers": given})
+
+    def use(self, settings: dict[str, Any]) -> None:
+        """Read the headers; see `Configured.use`."""
+        check_names(self.name, settings, "span_keys")
+        self._headings = read_headers(settings["headers"])
         self._rules: HeaderRules | None = None
-        self._phrases, self._within = read_headers(given)
 
     @one_at_a_time
     def _compiled(self) -> HeaderRules:
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
         if self._rules is None:
             cut = PhraseTokenizer(self.nlp)
-            self._rules = HeaderRules(self._phrases, self._within, cut)
+            self._rules = HeaderRules(self._headings, cut)
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules
 
@@ -65,6 +69,7 @@ class ClinicalSections(RuleComponent):
         doc (Doc): The document.
         RETURNS (Doc): The same document.
         """
+        self.refresh()
         sections = self._sections(doc) if len(doc) else []
         said.set_sections(doc, sections)
         titles = [title for title, _, _ in sections]
@@ -78,17 +83,19 @@ class ClinicalSections(RuleComponent):
 
     def _sections(self, doc: Doc) -> list[tuple[str | None, Span | None, Span]]:
         rules = self._compiled()
-        rows = doc.to_array([LOWER, IS_UPPER, IS_TITLE, IS_PUNCT, LENGTH, IS_SPACE, ORTH])
+        rows = doc.to_array([LOWER, IS_UPPER, IS_TITLE, IS_PUNCT, LENGTH, IS_SPACE, ORTH, LIKE_NUM])
         keep = rows[:, 5] == 0
         positions = np.flatnonzero(keep).tolist()
         if not positions:
             return [(None, None, doc[0 : len(doc)])]
-        newline = np.zeros(len(doc), dtype=np.int64)
-        newline[~keep] = [self._kinds[orth] & NEWLINE != 0 for orth in rows[~keep, 6].tolist()]
-        lines = np.cumsum(newline)[keep]
+        kinds = np.zeros(len(doc), dtype=np.int64)
+        kinds[~keep] = [self._kinds[orth] for orth in rows[~keep, 6].tolist()]
+        lines = np.cumsum(kinds & NEWLINE != 0)[keep]
+        paragraph = np.cumsum(kinds & BLANK_LINE != 0)[keep].tolist()
         starts = np.concatenate(([True], lines[1:] != lines[:-1])).tolist()
         lower, upper, title, punct, length = rows[keep, :5].T.tolist()
-        headers = rules(Shapes(lower, upper, title, punct, length, starts))
+        number = rows[keep, 7].tolist()
+        headers = rules(Shapes(lower, upper, title, punct, length, starts, number, paragraph))
         sections: list[tuple[str | None, Span | None, Span]] = []
         begins = [positions[header.start] for header in headers]
         if not begins or begins[0] > 0:
@@ -98,12 +105,6 @@ class ClinicalSections(RuleComponent):
             head = doc[begin : positions[header.end - 1] + 1]
             sections.append((header.title, head, doc[begin:end]))
         return sections
-
-    def take(self, settings: dict[str, Any]) -> None:
-        """Change several settings; see `Configured.take`."""
-        super().take(settings)
-        self._phrases, self._within = read_headers(self.settings["headers"])
-        self._rules = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rules": None, "_kinds": None}

@@ -8,7 +8,8 @@ from spacy_clinner.pipeline.phrases import PhraseTokenizer, PhraseTrie, expand, 
 
 LEXICON = Path(__file__).parent / "lexicon.toml"
 OTHER = "other"  # a header in capitals that the lexicon does not know
-WITHIN, ANYWHERE = " within", " anywhere"  # headings that stay in the section they stand in
+# Headings that stay in the section they stand in, and those in capitals that are not known.
+WITHIN, ANYWHERE, UNKNOWN = " within", " anywhere", " unknown"
 MARKERS = ("*", "**", "***", "#", "##", "###", "####", "-", "•", "_", "__", "=", ">", ")", "[")
 CLOSERS = ("*", "**", "***", "_", "__", "#", "##", "=", "]", '"')
 COLONS = (":", "：", "::")
@@ -19,7 +20,23 @@ MAX_TAIL = 6
 MAX_UNKNOWN = 8
 MAX_MARKERS = 12  # before a header: "***** PLAN"
 # Words that are headings only before a colon: a line "ALL" is a leukaemia.
-BEFORE_COLON = ("all", "family")
+BEFORE_COLON = ("all", "family", "imp", "comorbidities", "comorbidity")
+# "CT A/P:" is of the abdomen and the pelvis.
+IMAGED = (
+    "ct",
+    "cta",
+    "ctap",
+    "mri",
+    "mra",
+    "mr",
+    "pet",
+    "xr",
+    "us",
+    "scan",
+    "contrast",
+    "con",
+    "/",
+)
 
 
 class Header(NamedTuple):
@@ -39,6 +56,8 @@ class Shapes(NamedTuple):
     punct (list[int]): 1: a punctuation sign.
     length (list[int]): Characters.
     starts (list[bool]): It is the first token of its line.
+    number (list[int]): 1: a number in figures.
+    paragraph (list[int]): How many empty lines stand before it.
     """
 
     lower: list[int]
@@ -47,14 +66,28 @@ class Shapes(NamedTuple):
     punct: list[int]
     length: list[int]
     starts: list[bool]
+    number: list[int]
+    paragraph: list[int]
 
 
-def read_headers(added: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]], frozenset[str]]:
+class Headings(NamedTuple):
+    """What the lexicon says of headers.
+
+    phrases (dict[str, list[str]]): By title.
+    within (frozenset[str]): Titles of the sections in which headings of organ systems stay.
+    entries (frozenset[str]): Titles of those whose entries may look like headings.
+    """
+
+    phrases: dict[str, list[str]]
+    within: frozenset[str]
+    entries: frozenset[str]
+
+
+def read_headers(added: Mapping[str, Sequence[str]]) -> Headings:
     """The lexicon's headers with a user's.
 
     added (Mapping[str, Sequence[str]]): More header patterns by title; they come first.
-    RETURNS (tuple[dict[str, list[str]], frozenset[str]]): Phrases by title, and the titles of the
-        sections in which headings of organ systems stay.
+    RETURNS (Headings): Both.
     RAISES (ClinnerError): A pattern that is not right.
     """
     tables = read_toml(LEXICON, "missing.")
@@ -71,25 +104,24 @@ def read_headers(added: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str
         title: [phrase for pattern in own for phrase in expand(pattern, {}, f"headers: {title}")]
         for title, own in patterns.items()
     }
-    return phrases, frozenset(tables["within"]["sections"])
+    within = tables["within"]
+    return Headings(phrases, frozenset(within["sections"]), frozenset(within["entries"]))
 
 
 class HeaderRules:
     """Which words of a text are section headers."""
 
-    def __init__(
-        self, phrases: Mapping[str, Sequence[str]], within: frozenset[str], cut: PhraseTokenizer
-    ) -> None:
+    def __init__(self, headings: Headings, cut: PhraseTokenizer) -> None:
         """Compile headers.
 
-        phrases (Mapping[str, Sequence[str]]): Header phrases by title.
-        within (frozenset[str]): Titles of sections in which headings of organ systems stay.
+        headings (Headings): What the lexicon says.
         cut (PhraseTokenizer): Cuts phrases into tokens.
         """
-        self.within = within
+        self.headings = headings
+        self.imaged = frozenset(way[0] for word in IMAGED for way in cut(word))
         self.before_colon = frozenset(way[0] for word in BEFORE_COLON for way in cut(word))
         self.trie: PhraseTrie[str] = PhraseTrie()
-        for title, own in phrases.items():
+        for title, own in headings.phrases.items():
             for phrase in own:
                 for words in cut(phrase):
                     self.trie.add(words, title)
@@ -129,8 +161,8 @@ class HeaderRules:
             if begins and start not in known:
                 stop = self._unknown_end(text, start)
                 if stop is not None:
-                    headers.append(Header(OTHER, start, stop))
-        return self._sections(sorted(headers, key=lambda header: header.start))
+                    headers.append(Header(UNKNOWN, start, stop))
+        return self._sections(text, sorted(headers, key=lambda header: header.start))
 
     def _end(
         self, text: Shapes, start: int, end: int, at_line_start: bool, opened: bool
@@ -142,9 +174,13 @@ class HeaderRules:
         count = len(text.lower)
         capitals = all(text.upper[token] or text.punct[token] for token in range(start, end))
         stop = self._skip_closers(text, end)
+        letters = all(text.length[token] == 1 for token in range(start, end))
+        if letters and self._is_no_heading(text, start, end, at_line_start):
+            return None
         if at_line_start:
             if stop == count or text.starts[stop]:
-                return None if text.lower[start] in self.before_colon else stop
+                bare = end == start + 1 and text.lower[start] in self.before_colon
+                return None if bare else stop
             if text.lower[stop] in self.dashes and capitals:
                 return stop + 1
         elif not (capitals and end - start > 1):
@@ -165,6 +201,16 @@ class HeaderRules:
                 return None
             stop += 1
         return None
+
+    def _is_no_heading(self, text: Shapes, start: int, end: int, at_line_start: bool) -> bool:
+        """Whether letters are something else: "P: 110" is a pulse, "CT A/P" of the belly."""
+        if not at_line_start and end > start + 1:
+            return text.lower[start - 1] in self.imaged
+        value = end + 1
+        if end > start + 1 or value >= len(text.lower) or text.lower[end] not in self.colons:
+            return False
+        # "P: 1. aspirin" is a plan.
+        return bool(text.number[value]) and text.lower[value] not in self.markers
 
     def _skip_closers(self, text: Shapes, token: int) -> int:
         while (
@@ -187,13 +233,32 @@ class HeaderRules:
                 return None
         return None
 
-    def _sections(self, headers: list[Header]) -> list[Header]:
+    def _sections(self, text: Shapes, headers: list[Header]) -> list[Header]:
         """Drop headings that stay in the section they stand in."""
         kept: list[Header] = []
         for header in headers:
             current = kept[-1].title if kept else None
-            stays = header.title in (WITHIN, OTHER, "vital_signs") and current in self.within
-            if stays or header.title == ANYWHERE:
+            stays = header.title in (WITHIN, UNKNOWN, OTHER, "vital_signs")
+            stays = stays and current in self.headings.within
+            stays = stays or (current == "vital_signs" and self._is_sign(text, header))
+            if stays or header.title == ANYWHERE or self._is_entry(text, header, kept[-1:]):
                 continue
-            kept.append(header._replace(title=OTHER) if header.title == WITHIN else header)
+            other = header.title in (WITHIN, UNKNOWN)
+            kept.append(header._replace(title=OTHER) if other else header)
         return kept
+
+    def _is_sign(self, text: Shapes, header: Header) -> bool:
+        """Whether a letter inside a line is one of the vital signs: "T 98.6, P: irreg"."""
+        return text.length[header.start] == 1 and not text.starts[header.start]
+
+    def _is_entry(self, text: Shapes, header: Header, current: list[Header]) -> bool:
+        """Whether a heading that is not known is an entry of a list under a heading of its own
+        line: "ALLERGIES:", then "PENICILLIN: hives"."""
+        if header.title != UNKNOWN or not current:
+            return False
+        (above,) = current
+        count = len(text.lower)
+        if above.title not in self.headings.entries or max(above.end, header.end) >= count:
+            return False
+        alone, filled = text.starts[above.end], not text.starts[header.end]
+        return alone and filled and text.paragraph[above.end] == text.paragraph[header.start]

@@ -27,13 +27,22 @@ def started(*texts):
         ("C diff \n \t\nBP", ["BP"]),
         ("C diff\r\n\r\nBP", ["BP"]),
         ("C diff\u2028\u2028BP", ["BP"]),
-        ("right\nknee pain", []),
-        ("right\r\nknee pain", []),
+        ("right\nknee pain", ["knee"]),
+        ("No evidence of a fracture of the left or right\nknee joint", []),
+        ("No evidence of a fracture of the left or right\r\nknee joint", []),
+        ("   Seen for asthma, eczema and gout of the\n  left knee", ["left"]),
+        ("Delirium\nPressure ulcer", ["Pressure"]),
+        ("R heel\nStage: 2", ["Stage"]),
+        ("Asthma\t1999\tactive\nGout\t2010", ["1999", "active", "Gout", "2010"]),
+        ("Hgb\t12.1 \t H\nPlt", ["12.1", "H", "Plt"]),
+        ("lisinopril | 10 mg |daily", ["|", "10", "|", "daily"]),
+        ("BMP 136|4.4|100|25", []),
+        ("left  hip   pain", []),
         ("fever\n- cough\n  * HTN\n• DM", ["-", "*", "•"]),
         ("meds: • ASA • statin", ["•", "•"]),
-        ("fever\n2. cough\n3) HTN\n10 mg", ["2", "3"]),
+        ("fever\n2. cough\n3) HTN\n10 mg", ["2", "3", "10"]),
         ("[x] fever\n[ ] cough\n[x] HTN\n( ) DM", ["[", "[", "("]),
-        ("pain\n(R) knee", []),
+        ("No evidence of a fracture, and no more pain in\n(R) knee", []),
         ("T - 38.5, x 2. no - 3) [x]", []),
         ("", []),
     ],
@@ -61,9 +70,10 @@ def greedy():
 
 
 def test_no_entity_crosses_a_blank_line_or_begins_an_item_inside_unless_it_may(greedy):
-    text = "C diff\n\nBP\n- knee\npain"
+    item = "- left knee and the whole of the lower leg\npain"
+    text = f"C diff\n\nBP\n{item}\nHR"
     ner = greedy.get_pipe("ner")
-    parts = [("C diff", "PROBLEM"), ("BP", "PROBLEM"), ("- knee\npain", "PROBLEM")]
+    parts = [("C diff", "PROBLEM"), ("BP", "PROBLEM"), (item, "PROBLEM"), ("HR", "PROBLEM")]
     doc = greedy(text)
     assert spans_of(doc, "clinical") == parts
     assert all(span._.confidence > 0.5 for span in doc.spans["clinical"])
