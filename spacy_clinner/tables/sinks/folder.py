@@ -16,7 +16,7 @@ from spacy_clinner.tables.sinks.file_kinds import FILE_KINDS
 from spacy_clinner.tables.sinks.sink import Entry, Sink
 
 LEDGER = "_ledger.jsonl"
-# In the entry of a piece: by table, the bytes of its file.
+# In the entry of a piece: by file, its bytes.
 BYTES = "bytes"
 # Files that a message names.
 NAMED = 5
@@ -72,7 +72,7 @@ class Folder:
             with written_whole(part, private=True) as path:
                 self.write_file(table, path)
                 _sync(path)
-                sizes[name] = path.stat().st_size
+                sizes[part.relative_to(self.path).as_posix()] = path.stat().st_size
             _sync(part.parent)
         if entry["piece"] == 0:
             _sync(self.path)
@@ -111,10 +111,10 @@ class Folder:
 
     def _others_than(self, pieces: Sequence[Entry]) -> Iterator[str]:
         for entry in pieces:
-            for table, size in entry.get(BYTES, {}).items():
-                part = self._part(table, entry["piece"])
+            for name, size in entry.get(BYTES, {}).items():
+                part = self.path / name
                 if not part.is_file() or part.stat().st_size != size:
-                    yield part.relative_to(self.path).as_posix()
+                    yield name
 
     def _entries(self) -> list[Entry]:
         """The entries of the ledger; a line that was cut off is taken out."""
