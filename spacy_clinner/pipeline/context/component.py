@@ -1,4 +1,3 @@
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,12 +12,19 @@ from spacy_clinner.annotation.spans import ALL, SpanKey, select, span_key
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.context.assertion import COMBINE, NOTHING_SAID, Findings, combine
 from spacy_clinner.pipeline.context.assertion import attributes as assertion_attributes
-from spacy_clinner.pipeline.context.defaults import Head, SectionDefaults
+from spacy_clinner.pipeline.context.defaults import SectionDefaults, section_heads
 from spacy_clinner.pipeline.context.lexicon import load_lexicon
 from spacy_clinner.pipeline.context.rules import ContextRules
 from spacy_clinner.pipeline.context.scopes import Found
 from spacy_clinner.pipeline.context.scorer import score_assertion
-from spacy_clinner.pipeline.context.tokens import SPACE, Entities, Mark, Tokens, white_space
+from spacy_clinner.pipeline.context.tokens import (
+    SPACE,
+    Entities,
+    Mark,
+    Offsets,
+    Tokens,
+    white_space,
+)
 from spacy_clinner.pipeline.layer_roles import linked_labels, modifier_groups
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
 from spacy_clinner.pipeline.sentences import sentence_starts
@@ -31,8 +37,6 @@ LINKED = {"NEGATION": "negated", "UNCERTAIN": "uncertain"}
 MISSPELLED = 5  # letters at least of a word that may be a cue with a typing error
 
 
-# Where each token starts and ends in the text.
-Offsets = tuple[np.ndarray, np.ndarray]
 NOTHING_FOUND = Findings()  # shared; nobody changes it
 
 
@@ -172,7 +176,7 @@ class ClinicalContext(RuleComponent):
             return known[span.label]
 
         found = rules(tokens, entities, marks, kinds)
-        heads = _heads(doc, offsets, entities, self.lexicon.sections)
+        heads = section_heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads, kinds)
         how = self.settings["combine"]
         unread = self._unread(doc) if how == "rules" else {}
@@ -324,24 +328,6 @@ def _cue(findings: Findings, span: Span) -> tuple[int, int, str, str] | None:
         return None
     start, end = findings.cue
     return start - span.start_char, end - span.start_char, "NEGATION", ""
-
-
-def _heads(
-    doc: Doc, offsets: Offsets, entities: Entities, defaults: Mapping[str, str]
-) -> list[Head | None]:
-    """Per entity its section, if that says something by itself; `offsets` is of its tokens."""
-    sheet = store.sheet_of(doc)
-    stored = () if sheet is None else sheet.get("sections", ())
-    if not any(title in defaults for title, _, _, _ in stored):
-        return [None] * len(entities)
-    heads: list[Head | None] = []
-    begins = []
-    for title, header, start, _ in stored:
-        begins.append(int(offsets[0].searchsorted(start)))
-        end = begins[-1] if header is None else int(offsets[0].searchsorted(header[1]))
-        heads.append(Head(title, begins[-1], end) if title in defaults else None)
-    numbers = (bisect_right(begins, start) - 1 for start, _ in entities)
-    return [heads[number] if number >= 0 else None for number in numbers]
 
 
 @Language.factory(

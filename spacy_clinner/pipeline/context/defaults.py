@@ -4,12 +4,16 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from spacy.tokens import Doc
+
+from spacy_clinner.annotation import store
 from spacy_clinner.pipeline.context.tokens import (
     BLANK,
     LINE,
     Entities,
     Kinds,
     Mark,
+    Offsets,
     Tokens,
     word_set,
 )
@@ -128,3 +132,21 @@ class SectionDefaults:
             for start, _, cue in resets[number:]
             if start < (clause if category == "historical" else end)
         )
+
+
+def section_heads(
+    doc: Doc, offsets: Offsets, entities: Entities, defaults: Mapping[str, str]
+) -> list[Head | None]:
+    """Per entity its section, if that says something by itself; `offsets` is of its tokens."""
+    sheet = store.sheet_of(doc)
+    stored = () if sheet is None else sheet.get("sections", ())
+    if not any(title in defaults for title, _, _, _ in stored):
+        return [None] * len(entities)
+    heads: list[Head | None] = []
+    begins = []
+    for title, header, start, _ in stored:
+        begins.append(int(offsets[0].searchsorted(start)))
+        end = begins[-1] if header is None else int(offsets[0].searchsorted(header[1]))
+        heads.append(Head(title, begins[-1], end) if title in defaults else None)
+    numbers = (bisect_right(begins, start) - 1 for start, _ in entities)
+    return [heads[number] if number >= 0 else None for number in numbers]

@@ -6,21 +6,16 @@ from dataclasses import replace
 from itertools import accumulate
 
 from spacy_clinner.pipeline.context.doubles import cancelled_negations
+from spacy_clinner.pipeline.context.items import ITEM, TEST, Items
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
 from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Kinds, Mark, Tokens
 
-ITEM = 6  # tokens that one item of a list may have
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
 CONDITION = 15  # tokens between an "if" and a negation that belongs to it
-REST = 15  # tokens from words that interrupt a list to its "or"
-LIST = 25  # tokens from a list's first comma to its "or"
 SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
 PEOPLE = ("family", "other")
-# What is found, what is given or done, and what is done to find out do not share a list.
-FINDING, GIVEN, TEST = range(1, 4)
-FAMILIES = {"Disorders": FINDING, "Procedures": GIVEN, "Chemicals & Drugs": GIVEN}
 
 Found = dict[str, Mark]
 
@@ -37,6 +32,7 @@ class Scopes:
         kinds: Kinds,
     ) -> None:
         self.kinds = kinds
+        self.items = Items(said, tokens, entities, kinds)
         self.said = said
         self.tokens = tokens
         self.marks = marks
@@ -50,14 +46,13 @@ class Scopes:
         points = [index for index, word in enumerate(words) if word in ends]
         brackets = said.opening | said.closing
         self.brackets = [index for index in points if words[index] in brackets]
-        self.separators = [index for index in points if words[index] in said.separators]
+        self.separators = self.items.separators
         # A colon that names what follows: a scope ends before the word that it stands after.
         self.colons = [
             index
             for index in points
             if index and words[index] in colons and words[index - 1] not in said.introduces
         ]
-        self.ors = [index for index in self.separators if words[index] in said.ors]
         self.conditions = [start for start, _, cue in marks if cue.id == "hyp_if"]
         self.found: list[Found] = [{} for _ in entities]
         self.distances: list[dict[str, int]] = [{} for _ in entities]
@@ -96,10 +91,6 @@ class Scopes:
         kinds = self.kinds(entity)
         return cue.skips.isdisjoint(kinds) and not (cue.only and cue.only.isdisjoint(kinds))
 
-    def _family(self, entity: int) -> int:
-        group, label = self.kinds(entity)
-        return TEST if label == "TEST" else FAMILIES.get(group, 0)
-
     def _inside(self, start: int, end: int, number: int) -> None:
         """A word that negates itself ("nontender"), and what its entity holds of it ("tender")."""
         mark = self.marks[number]
@@ -133,70 +124,18 @@ class Scopes:
                 ):
                     break  # "dad took his temp, fever 102"
                 if category == "negated" and first > end:
-                    if narrow and self._beside(end, entity):
+                    if narrow and self.items.beside(end, entity):
                         break  # "so I quit it, ondansetron works", "not eating and vomiting"
-                    if previous is None and cue.object and self._has_object(end, first):
+                    if previous is None and cue.object and self.items.has_object(end, first):
                         break  # "no insurance, cellulitis"
-                    if self._stands_by_itself(entity, start, end):
+                    if self.items.stands_by_itself(entity, start, end):
                         break
-                    if previous is not None and self._leaves_list(previous, entity):
+                    if previous is not None and self.items.leaves_list(previous, entity):
                         break
                 if first >= end or (cue.within and last > end) or first > start:
                     self._assign(entity, category, mark, max(first - end, 0))
                     previous = entity
                 entity += 1
-
-    def _beside(self, end: int, entity: int) -> bool:
-        """Whether a cue of a small window has other words behind it, and an entity beside them."""
-        words, said, first = self.tokens.words, self.said, self.starts[entity]
-        if not said.commas.isdisjoint(words[end:first]):
-            return True
-        # "do not rechallenge with iron": a drug is what is done.
-        return self._family(entity) != GIVEN and not said.beside.isdisjoint(words[end + 1 : first])
-
-    def _has_object(self, end: int, first: int) -> bool:
-        """Whether words that are no entity are all that a cue speaks of: "no insurance, fever".
-
-        A list that goes on to an "or" has them as its first item: "no travel, fever or rash".
-        """
-        words, commas = self.tokens.words, self.said.commas
-        comma = next((token for token in range(end, first) if words[token] in commas), end)
-        if comma == end:
-            return False
-        last = min(self.tokens.last[end - 1], comma + LIST)
-        return self.said.alternatives.isdisjoint(words[comma:last])
-
-    def _leaves_list(self, previous: int, entity: int) -> bool:
-        """Whether an entity behind one that is negated starts a statement of its own.
-
-        "no cough, BP 118/74" and "no BM 4 d - senna given": of another kind; "no pain ha 4/10",
-        "no cords, 1+ edema": with a number of its own; "no drool, uvula midline, tonsils 3+": after
-        another subject; "hold warfarin, continue aspirin": after another verb.
-        """
-        words, said = self.tokens.words, self.said
-        before, (first, last) = self.entities[previous][1], self.entities[entity]
-        if first < before:
-            return False
-        between = words[before:first]
-        if between and between[-1] in said.alternatives:
-            return False
-        if not said.turns.isdisjoint(between) or words[first] in said.grades:
-            return True
-        family, other = self._family(previous), self._family(entity)
-        if family == GIVEN and not said.company.isdisjoint(between):
-            return True  # "no NSAIDs with CKD"
-        if family and other and family != other:
-            listed = len(between) == 1 and between[0] in said.commas and TEST not in (family, other)
-            ended = last >= self.tokens.last[last - 1] or words[last] in said.item_ends
-            return not (listed and ended)  # "no surgery, GI bleed, fever"
-        if said.separators.isdisjoint(between):
-            number = last < self.tokens.last[last - 1] and words[last] in said.numbers
-            return number or not said.affirms.isdisjoint(between)
-        after = zip(between, between[1:], [*between[2:], words[first]], strict=False)
-        return any(
-            word in said.commas and following in said.subjects and third not in said.separators
-            for word, following, third in after
-        )
 
     def _in_row(self, number: int) -> bool:
         """Follow an order in a table's cell, "glipizide | 5 mg | STOP"; RETURNS (bool): it was."""
@@ -233,34 +172,6 @@ class Scopes:
             return False
         self._forward(number)
         return True
-
-    def _stands_by_itself(self, entity: int, start: int, end: int) -> bool:
-        """Whether an entity after a forward negation has a predicate or purpose of its own.
-
-        "no rash, edema noted": noted; "no surgery for hernia": the hernia is there.
-        """
-        words = self.tokens.words
-        first, last = self.entities[entity]
-        before = words[first - 1]
-        if before in self.said.purpose:
-            after_entity = entity > 0 and self.entities[entity - 1][1] == first - 1
-            if after_entity or not self.said.taking.isdisjoint(words[start:end]):
-                return True
-        if before in self.said.commas:
-            return self._affirmed(last)
-        for token in range(first - 1, max(end, first - ITEM), -1):
-            if words[token] in self.said.alternatives:
-                return False
-            if words[token] in self.said.commas:
-                return words[token + 1] in self.said.subjects or self._affirmed(last)
-        return False
-
-    def _affirmed(self, end: int) -> bool:
-        """Whether what follows an entity says that it is there: "noted", "2+"."""
-        words, last = self.tokens.words, self.tokens.last[end - 1]
-        if end >= last:
-            return False
-        return words[end] in self.said.affirms
 
     def _on_condition(self, number: int) -> bool:
         """Whether a negation belongs to a condition: "call if not drinking, fever, rash"."""
@@ -300,7 +211,7 @@ class Scopes:
             elif ends or nearer or contradicted:
                 stop = next_start
         for pause, over in pauses:
-            if pause < stop and not self._goes_on(pause, over, stop):
+            if pause < stop and not self.items.goes_on(pause, over, stop):
                 stop = pause
         bracket = bisect_left(self.brackets, end)
         if category == "negated" and bracket < len(self.brackets):
@@ -315,35 +226,6 @@ class Scopes:
             beside = not cue.place and self._right_behind(end, colon)
             stop = colon if beside else colon - 1
         return self._window_end(end, cue, stop)
-
-    def _goes_on(self, pause: int, end: int, stop: int) -> bool:
-        """Whether a list goes on behind words that would end it: "on exam, edema, or rash"."""
-        words, limit = self.tokens.words, min(stop, end + REST)
-        if end == pause + 1 and self._single(pause):
-            return True
-        number = bisect_left(self.ors, end)
-        if number == len(self.ors) or self.ors[number] >= limit:
-            return False
-        word = self.ors[number]
-        entity = bisect_left(self.starts, word)
-        if entity == len(self.starts) or self.starts[entity] > min(stop - 1, word + ITEM):
-            return False
-        return self.said.commas.isdisjoint(words[word : self.starts[entity]])
-
-    def _single(self, sign: int) -> bool:
-        """Whether a sign stands in a list of single entities: "fever; chills; cough"."""
-        words, entity = self.tokens.words, bisect_left(self.starts, sign)
-        if not entity or entity == len(self.starts) or self.starts[entity] != sign + 1:
-            return False
-        (first, before), after = self.entities[entity - 1], self.entities[entity][1]
-        if before != sign:
-            return False
-        if first and words[first - 1] == words[sign]:
-            return after >= self.tokens.last[sign] or words[after] in self.said.item_ends
-        following = entity + 1
-        if following == len(self.starts) or self.starts[following] != after + 1:
-            return False
-        return words[after] == words[sign] and self._family(following) == self._family(entity)
 
     def _right_behind(self, end: int, colon: int) -> bool:
         """Whether one entity is all between a cue and a colon: "w/o contrast: no bleed"."""
@@ -424,7 +306,7 @@ class Scopes:
             return not self.said.commas.isdisjoint(words[end:passed])
         if nearest is None or end >= nearest:
             return False
-        if self._family(entity) == TEST and words[end] not in self.said.separators:
+        if self.items.family(entity) == TEST and words[end] not in self.said.separators:
             return True
         return self.said.separators.isdisjoint(words[end:nearest])
 

@@ -64,6 +64,8 @@ def white_space(
     return gaps, lines
 
 
+# Where each token starts and ends in the text.
+Offsets = tuple[np.ndarray, np.ndarray]
 Mark = tuple[int, int, Cue]
 Entities = Sequence[tuple[int, int]]
 # An entity's semantic group and label, "" where unknown, by its number.

@@ -1,0 +1,137 @@
+"""The entities of a text as items of its lists: which of them share one, and where one ends."""
+
+from bisect import bisect_left
+
+from spacy_clinner.pipeline.context.scope_words import ScopeWords
+from spacy_clinner.pipeline.context.tokens import Entities, Kinds, Tokens
+
+ITEM = 6  # tokens that one item of a list may have
+REST = 15  # tokens from words that interrupt a list to its "or"
+LIST = 25  # tokens from a list's first comma to its "or"
+# What is found, what is given or done, and what is done to find out do not share a list.
+FINDING, GIVEN, TEST = range(1, 4)
+FAMILIES = {"Disorders": FINDING, "Procedures": GIVEN, "Chemicals & Drugs": GIVEN}
+
+
+class Items:
+    """Questions about one text."""
+
+    def __init__(self, said: ScopeWords, tokens: Tokens, entities: Entities, kinds: Kinds) -> None:
+        self.said, self.tokens, self.entities, self.kinds = said, tokens, entities, kinds
+        self.starts = [start for start, _ in entities]
+        words = tokens.words
+        self.separators = [at for at, word in enumerate(words) if word in said.separators]
+        self.ors = [at for at in self.separators if words[at] in said.ors]
+
+    def family(self, entity: int) -> int:
+        group, label = self.kinds(entity)
+        return TEST if label == "TEST" else FAMILIES.get(group, 0)
+
+    def beside(self, end: int, entity: int) -> bool:
+        """Whether a cue of a small window has other words behind it, and an entity beside them."""
+        words, said, first = self.tokens.words, self.said, self.starts[entity]
+        if not said.commas.isdisjoint(words[end:first]):
+            return True
+        # "do not rechallenge with iron": a drug is what is done.
+        return self.family(entity) != GIVEN and not said.beside.isdisjoint(words[end + 1 : first])
+
+    def has_object(self, end: int, first: int) -> bool:
+        """Whether words that are no entity are all that a cue speaks of: "no insurance, fever".
+
+        A list that goes on to an "or" has them as its first item: "no travel, fever or rash".
+        """
+        words, commas = self.tokens.words, self.said.commas
+        comma = next((token for token in range(end, first) if words[token] in commas), end)
+        if comma == end:
+            return False
+        last = min(self.tokens.last[end - 1], comma + LIST)
+        return self.said.alternatives.isdisjoint(words[comma:last])
+
+    def leaves_list(self, previous: int, entity: int) -> bool:
+        """Whether an entity behind one that is negated starts a statement of its own.
+
+        "no cough, BP 118/74" and "no BM 4 d - senna given": of another kind; "no pain ha 4/10",
+        "no cords, 1+ edema": with a number of its own; "no drool, uvula midline, tonsils 3+": after
+        another subject; "hold warfarin, continue aspirin": after another verb.
+        """
+        words, said = self.tokens.words, self.said
+        before, (first, last) = self.entities[previous][1], self.entities[entity]
+        if first < before:
+            return False
+        between = words[before:first]
+        if between and between[-1] in said.alternatives:
+            return False
+        if not said.turns.isdisjoint(between) or words[first] in said.grades:
+            return True
+        family, other = self.family(previous), self.family(entity)
+        if family == GIVEN and not said.company.isdisjoint(between):
+            return True  # "no NSAIDs with CKD"
+        if family and other and family != other:
+            listed = len(between) == 1 and between[0] in said.commas and TEST not in (family, other)
+            ended = last >= self.tokens.last[last - 1] or words[last] in said.item_ends
+            return not (listed and ended)  # "no surgery, GI bleed, fever"
+        if said.separators.isdisjoint(between):
+            number = last < self.tokens.last[last - 1] and words[last] in said.numbers
+            return number or not said.affirms.isdisjoint(between)
+        after = zip(between, between[1:], [*between[2:], words[first]], strict=False)
+        return any(
+            word in said.commas and following in said.subjects and third not in said.separators
+            for word, following, third in after
+        )
+
+    def stands_by_itself(self, entity: int, start: int, end: int) -> bool:
+        """Whether an entity after a forward negation has a predicate or purpose of its own.
+
+        "no rash, edema noted": noted; "no surgery for hernia": the hernia is there.
+        """
+        words = self.tokens.words
+        first, last = self.entities[entity]
+        before = words[first - 1]
+        if before in self.said.purpose:
+            after_entity = entity > 0 and self.entities[entity - 1][1] == first - 1
+            if after_entity or not self.said.taking.isdisjoint(words[start:end]):
+                return True
+        if before in self.said.commas:
+            return self.affirmed(last)
+        for token in range(first - 1, max(end, first - ITEM), -1):
+            if words[token] in self.said.alternatives:
+                return False
+            if words[token] in self.said.commas:
+                return words[token + 1] in self.said.subjects or self.affirmed(last)
+        return False
+
+    def affirmed(self, end: int) -> bool:
+        """Whether what follows an entity says that it is there: "noted", "2+"."""
+        words, last = self.tokens.words, self.tokens.last[end - 1]
+        if end >= last:
+            return False
+        return words[end] in self.said.affirms
+
+    def goes_on(self, pause: int, end: int, stop: int) -> bool:
+        """Whether a list goes on behind words that would end it: "on exam, edema, or rash"."""
+        words, limit = self.tokens.words, min(stop, end + REST)
+        if end == pause + 1 and self.single(pause):
+            return True
+        number = bisect_left(self.ors, end)
+        if number == len(self.ors) or self.ors[number] >= limit:
+            return False
+        word = self.ors[number]
+        entity = bisect_left(self.starts, word)
+        if entity == len(self.starts) or self.starts[entity] > min(stop - 1, word + ITEM):
+            return False
+        return self.said.commas.isdisjoint(words[word : self.starts[entity]])
+
+    def single(self, sign: int) -> bool:
+        """Whether a sign stands in a list of single entities: "fever; chills; cough"."""
+        words, entity = self.tokens.words, bisect_left(self.starts, sign)
+        if not entity or entity == len(self.starts) or self.starts[entity] != sign + 1:
+            return False
+        (first, before), after = self.entities[entity - 1], self.entities[entity][1]
+        if before != sign:
+            return False
+        if first and words[first - 1] == words[sign]:
+            return after >= self.tokens.last[sign] or words[after] in self.said.item_ends
+        following = entity + 1
+        if following == len(self.starts) or self.starts[following] != after + 1:
+            return False
+        return words[after] == words[sign] and self.family(following) == self.family(entity)
