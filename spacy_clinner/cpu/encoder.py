@@ -164,6 +164,17 @@ class CPUEncoder(Pipe, Configured):
         self._lock = RLock()
         # Where the heads compute: on a GPU after `spacy.prefer_gpu()`, which this one does not use.
         self._ops: Any = get_current_ops()
+        self.use(self.settings)
+
+    def use(self, settings: dict[str, Any]) -> None:
+        """Stop at settings that are out of range; see `Configured.use`."""
+        for option, least in (("threads", 0), ("batch_pieces", 1)):
+            value = settings[option]
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ClinnerError(
+                    f"{self.name}: `{option}` must be a whole number of at least {least}; got "
+                    f"{value!r}."
+                )
 
     @property
     def encoder(self) -> Encoder:

@@ -68,9 +68,9 @@ def evaluate(
     examples = spans.predict(nlp, gold, progress)
     speed = words_per_second(gold, time.perf_counter() - started)
     scores = Scorer(nlp).score(examples)
-    predicted = compared_layers(nlp, examples, f"{model} on {corpus}")
-    layers = spans.annotated_layers(examples)
-    missing = [layer for layer in layers if layer not in predicted]
+    layers = compared_layers(nlp, examples, f"{model} on {corpus}")
+    annotated = spans.annotated_layers(examples)
+    missing = [layer for layer in annotated if layer not in layers]
     counts = note_counts(examples, layers, kind_of)
     metrics = {"notes": len(examples), "not_predicted": missing, "scores": scores, "speed": speed}
     metrics |= measured(nlp, examples, layers, counts)
@@ -83,9 +83,9 @@ def evaluate(
         spans.use_groups_as_layers(others, spans.known_labels(other))
         found = spans.predicted_layers(others)
         told = differences(examples, others, kind_of)
-        lacks = {"not_predicted": [layer for layer in layers if layer not in found]}
+        lacks = {"not_predicted": [layer for layer in annotated if layer not in found]}
         metrics["against"] = {"model": Path(against).name, **lacks, **told}
-    write(metrics, examples, predicted, out, Path(model).name, corpus.name)
+    write(metrics, examples, layers, out, Path(model).name, corpus.name)
     return metrics
 
 
@@ -124,7 +124,7 @@ def measured(
 
     nlp (Language): The pipeline.
     examples (Sequence[Example]): Predicted and reference docs.
-    layers (Sequence[str]): The layers to score; of one that is not predicted, all is missed.
+    layers (Sequence[str]): The layers to score.
     counts (Mapping[tuple[str, ...], NDArray[int64]]): As `note_counts` gives them.
     RETURNS (dict[str, Any]): By table.
     """
@@ -224,10 +224,11 @@ def differences(
     examples (Sequence[Example]), others (Sequence[Example]): What each predicted, in one order.
     kind_of (Callable[[str], str | None] | None): The kind of a note by its id.
     RETURNS (dict[str, dict[str, dict[str, float]]]): By table and row as `rows` has them, of the
-        annotated layers: f (F1 of the other, 0 to 1), and value, low and high, the difference in
+        layers that either predicts: f (F1 of the other, 0 to 1), and value, low and high, the difference in
         points of 100 with its 95 % interval. What neither finds is left out.
     """
-    layers = spans.annotated_layers(examples)
+    found_by = {*spans.predicted_layers(examples), *spans.predicted_layers(others)}
+    layers = [layer for layer in spans.annotated_layers(examples) if layer in found_by]
     ours, theirs = (note_counts(found, layers, kind_of) for found in (examples, others))
     told = f_differences(ours, theirs)
     found: dict[str, dict[str, dict[str, float]]] = {}

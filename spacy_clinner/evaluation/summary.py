@@ -51,7 +51,7 @@ def not_predicted(metrics: dict[str, Any]) -> Iterator[str]:
     YIELDS (str): Without the full stop.
     """
     for layer in metrics.get("not_predicted", ()):
-        yield f"{layer} is not predicted: all of it counts as missed"
+        yield f"{layer} is annotated and not predicted: no score tells of it"
     against = metrics.get("against", {})
     for layer in against.get("not_predicted", ()):
         yield f"{layer} is not predicted by {against['model']}: all of it counts as missed there"

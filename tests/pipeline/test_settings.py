@@ -226,13 +226,14 @@ def test_the_analysis_of_the_pipeline_names_what_each_component_sets(trained):
 def with_rules():
     nlp = English()
     ruler = nlp.add_pipe("entity_ruler")
-    ruler.add_patterns([{"label": "PROBLEM", "pattern": word} for word in ("fever", "HTN")])
+    # What a plan says by itself holds for what will be given or done.
+    ruler.add_patterns([{"label": "DRUG", "pattern": word} for word in ("aspirin", "HTN")])
     for name in ("sentences", "sections", "context", "abbreviations"):
         nlp.add_pipe(f"clinner_{name}", name=name)
     return nlp
 
 
-def seen(nlp, text="Mine:\nDenies fever, HTN"):
+def seen(nlp, text="Mine:\nDenies aspirin, HTN"):
     doc = nlp(text)
     said = [(ent._.assertion, ent._.expansion) for ent in doc.ents]
     return [section.title for section in doc._.sections], said
@@ -247,10 +248,10 @@ def test_a_setting_that_is_assigned_holds_at_once_and_when_it_is_loaded_again(tm
     nlp.get_pipe("context").disable = ["neg_denies"]
     assert seen(nlp) == (["plan"], [("hypothetical", None), ("hypothetical", "mine")])
     nlp.get_pipe("context").sections = {"plan": ""}
-    nlp.get_pipe("context").cues = {"mine": {"category": "uncertain", "patterns": ["mine"]}}
+    nlp.get_pipe("context").cues = {"mine": {"category": "uncertain", "patterns": ["perchance"]}}
     expected = (["plan"], [("present", None), ("present", "mine")])
     assert seen(nlp) == expected
-    assert seen(nlp, "Mine fever")[1] == [("possible", None)]
+    assert seen(nlp, "Perchance aspirin")[1] == [("possible", None)]
     nlp.to_disk(tmp_path)
     assert seen(spacy.load(tmp_path)) == expected
 
@@ -310,6 +311,9 @@ def test_a_trained_component_refuses_what_it_cannot_do(trained, component, setti
 
 
 def test_what_was_learned_with_the_weights_cannot_be_assigned(trained):
-    for component, setting in (("ner", "layers"), ("relations", "pairs")):
-        with pytest.raises(AttributeError):
-            setattr(trained.get_pipe(component), setting, [])
+    with pytest.raises(AttributeError):
+        trained.get_pipe("relations").pairs = {}
+    ner = trained.get_pipe("ner")
+    with pytest.raises(ClinnerError, match="`layers` must name at least one layer"):
+        ner.layers = []
+    assert ner.layers == ("mine", "signs")
