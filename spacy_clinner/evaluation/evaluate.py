@@ -224,8 +224,8 @@ def differences(
     examples (Sequence[Example]), others (Sequence[Example]): What each predicted, in one order.
     kind_of (Callable[[str], str | None] | None): The kind of a note by its id.
     RETURNS (dict[str, dict[str, dict[str, float]]]): By table and row as `rows` has them, of the
-        layers that either predicts: f (F1 of the other, 0 to 1), and value, low and high, the difference in
-        points of 100 with its 95 % interval. What neither finds is left out.
+        layers that either predicts: f (F1 of the other, 0 to 1), and value, low and high, the
+        difference in points of 100 with its 95 % interval. What neither finds is left out.
     """
     found_by = {*spans.predicted_layers(examples), *spans.predicted_layers(others)}
     layers = [layer for layer in spans.annotated_layers(examples) if layer in found_by]
