@@ -146,11 +146,12 @@ class ClinicalContext(RuleComponent):
             else:  # white space
                 judged.append((span, {**NOTHING_SAID, "assertion_evidence": []}))
         phrases = self._compiled().marks.find(tokens)
+        unread = self._unread(doc) if self.settings["combine"] == "rules" else {}
         for layer in layers.values():
             layer.sort()
             of_layer = [spans[index] for _, _, index in layer]
             entities = [(start, end) for start, end, _ in layer]
-            judged += self._judged(doc, of_layer, tokens, entities, phrases, offsets)
+            judged += self._judged(doc, of_layer, tokens, entities, phrases, offsets, unread)
         store.write(doc, judged)
         return doc
 
@@ -162,6 +163,7 @@ class ClinicalContext(RuleComponent):
         entities: Entities,
         phrases: Sequence[Mark],
         offsets: Offsets,
+        unread: Mapping[SpanKey, Findings],
     ) -> list[tuple[Span, dict[str, Any]]]:
         """The spans of one layer with their attributes."""
         rules = self._compiled()
@@ -179,7 +181,6 @@ class ClinicalContext(RuleComponent):
         heads = section_heads(doc, offsets, entities, self.lexicon.sections)
         sections = self._defaults(tokens, marks, entities, heads, kinds)
         how = self.settings["combine"]
-        unread = self._unread(doc) if how == "rules" else {}
         related = how != "rules" and said.has_relations(doc)
         judged = []
         for span, categories, section in zip(spans, found, sections, strict=True):
