@@ -101,14 +101,19 @@ def read_condition(written: str) -> Condition:
 
 
 def rows_that_fit(
-    table: pa.Table | pa.RecordBatch, conditions: Sequence[Condition]
+    table: pa.Table | pa.RecordBatch, conditions: Sequence[Condition], fault: str | None = None
 ) -> pa.Table | pa.RecordBatch:
     """The rows that fit all conditions.
 
     table (pa.Table | pa.RecordBatch): Rows.
     conditions (Sequence[Condition]): Of its columns.
+    fault (str | None): A column that, where there is one, tells of rows that cannot be read: these
+        stay, as what stands in their columns may be another's.
     RETURNS (pa.Table | pa.RecordBatch): The same where there is no condition.
     """
     for condition in conditions:
-        table = table.filter(condition.fits(table))
+        kept = condition.fits(table)
+        if fault in table.schema.names:
+            kept = pc.or_(kept, pc.is_valid(table.column(fault)))
+        table = table.filter(kept)
     return table

@@ -334,15 +334,12 @@ def _document(note_id: str) -> Resource:
 
 
 def _patients(column: pa.ChunkedArray) -> list[str | None]:
-    kind = column.type
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return [None if v is None else v.decode("utf8", "replace") for v in column.to_pylist()]
     try:
         ids: list[str | None] = as_strings(column).to_pylist()
     except ClinnerError:
         raise ClinnerError(
-            f"The ids of patients are of type {kind}, and cannot be written as strings. Name "
-            f"another column (--patient), or make it one of numbers or strings."
+            f"The ids of patients are of type {column.type}, and cannot be written as strings. "
+            f"Name another column (--patient), or make it one of numbers or strings."
         ) from None
     return ids
 

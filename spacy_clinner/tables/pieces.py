@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from spacy_clinner.tables.annotate import as_strings
-from spacy_clinner.tables.conditions import Condition
+from spacy_clinner.tables.conditions import Condition, rows_that_fit
 from spacy_clinner.tables.schemas import TYPE_IN_SOURCE
 from spacy_clinner.tables.sources.source import FAULT, Request, Source
 
@@ -109,16 +109,7 @@ class Pieces:
         for batch in self.source.batches():
             numbers = pa.array(range(done, done + len(batch)), pa.int64())
             done += len(batch)
-            yield self._that_fit(batch.append_column(ROW, numbers))
-
-    def _that_fit(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Those that cannot be read, too: what stands in their columns may be another's."""
-        for condition in self.conditions:
-            kept = condition.fits(rows)
-            if FAULT in rows.schema.names:
-                kept = pc.or_(kept, pc.is_valid(rows.column(FAULT)))
-            rows = rows.filter(kept)
-        return rows
+            yield rows_that_fit(batch.append_column(ROW, numbers), self.conditions, FAULT)
 
     def _no_rows(self) -> pa.RecordBatch:
         schema = self.source.schema.append(pa.field(ROW, pa.int64()))

@@ -15,6 +15,7 @@ from spacy_clinner.files import written_whole
 from spacy_clinner.tables.sinks.file_kinds import FILE_KINDS
 from spacy_clinner.tables.sinks.sink import Entry, Sink
 
+# Where this lies, a run wrote: what was found, and no notes.
 LEDGER = "_ledger.jsonl"
 # In the entry of a piece: by file, its bytes.
 BYTES = "bytes"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.sinks.folder import LEDGER
 from spacy_clinner.tables.sources import delimited, json_lines, parquet_files, text_files
 from spacy_clinner.tables.sources.source import Request, Source
 
@@ -39,8 +40,6 @@ CSV, TSV = (
     Reader(partial(delimited.schema, delimiter=mark), partial(delimited.rows, delimiter=mark))
     for mark in (",", "\t")
 )
-# In a folder that this command wrote: what was found, and no notes.
-LEDGER = "_ledger.jsonl"
 READERS = {
     ".parquet": PARQUET,
     ".pq": PARQUET,
