@@ -271,8 +271,10 @@ def write_edition(nlp: Language, encoder: Encoder, folder: Path) -> None:
     pipe = CPUEncoder(nlp.vocab, name, get_spans=create_line_windows())
     pipe.encoder = encoder
     pipe.to_disk(folder / name)
-    # How it was trained (and on whose paths) is left out: the edition cannot be trained.
-    Config({"nlp": config["nlp"], "components": components}).to_disk(folder / "config.cfg")
+    # How it was trained, and on whose paths, is left out; what spaCy has instead lets components
+    # that are added to it learn.
+    usual = {key: dict(section) for key, section in Language.default_config.items()}
+    Config({**usual, "nlp": config["nlp"], "components": components}).to_disk(folder / "config.cfg")
     meta = srsly.read_json(folder / "meta.json")
     srsly.write_json(folder / "meta.json", {**meta, **_edition_meta(meta)})
 

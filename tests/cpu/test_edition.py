@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import spacy
 import srsly
+from spacy.training import Example
 from spacy.util import load_config
 from tiny_pipelines import LISTENER, STRIDED, WINDOWS, found_in, make_text, train
 from typer.testing import CliRunner
@@ -19,6 +20,7 @@ from spacy_clinner.evaluation.intervals import Difference
 
 FORBIDDEN = Path(__file__).parent / "forbidden"
 KEPT = ("PATH", "LANG", "ONEDNN_MAX_CPU_ISA")
+KINDS = {"note": 1.0, "letter": 0.0}
 TEXTS = [make_text(seed, 40) for seed in range(200, 206)]
 
 
@@ -83,8 +85,27 @@ def test_the_edition_names_what_it_needs_and_nothing_of_torch(edition, trained):
     assert names == ["spacy-clinner[cpu]", "openvino", "tokenizers"]
     config = (edition / "config.cfg").read_text()
     assert "spacy-transformers" not in config
-    assert "[training" not in config
+    assert "clinner.Corpus" not in config
     assert str(trained.parent.parent) not in config
+
+
+def test_a_component_that_is_added_to_an_edition_can_be_trained(edition):
+    nlp = spacy.load(edition)
+    added = nlp.add_pipe("textcat")
+    examples = [Example.from_dict(nlp.make_doc(text), {"cats": KINDS}) for text in TEXTS]
+    with nlp.select_pipes(enable="textcat"):
+        added.initialize(lambda: examples, nlp=nlp, labels=[*KINDS])
+        optimizer = nlp.resume_training()
+        losses = [nlp.update(examples, sgd=optimizer)["textcat"] for _ in range(20)]
+    assert losses[-1] < losses[0]
+    assert max(nlp(TEXTS[0]).cats, key=nlp(TEXTS[0]).cats.get) == "note"
+
+
+def test_the_encoder_of_an_edition_is_not_trained_and_that_is_said_as_spacy_says_it(edition):
+    nlp = spacy.load(edition)
+    doc = nlp(TEXTS[0])
+    with pytest.raises(ValueError, match="annotating components"):
+        nlp.update([Example(nlp.make_doc(doc.text), doc)])
 
 
 def test_windows_of_spacy_transformers_are_replaced_with_a_warning(
