@@ -4,6 +4,7 @@ from typing import Annotated
 import typer
 
 from spacy_clinner.cli.progress import bar
+from spacy_clinner.files import only_for_user
 
 
 def command(
@@ -20,7 +21,8 @@ def command(
     """Convert a corpus to brat, JSONL or marks in the text; what was not kept is printed."""
     from spacy_clinner.corpora.formats import reformat
 
-    notes, left_out = reformat(source, target, source_format, target_format, progress=bar)
+    with only_for_user():
+        notes, left_out = reformat(source, target, source_format, target_format, progress=bar)
     problems = [problem for note in notes for problem in note.problems]
     for problem in (*problems, *left_out):
         typer.secho(f"⚠ {problem.where}: {problem.reason}", fg="yellow", err=True)

@@ -93,6 +93,17 @@ def test_reformat_tells_what_was_not_kept(tmp_path):
     assert "0 problems in the source, 1 left out" in done.stdout
 
 
+@pytest.mark.parametrize("target", ["brat", "markup", "jsonl"])
+def test_what_reformat_writes_is_its_users_alone(tmp_path, target):
+    (tmp_path / "in.jsonl").write_text(NOTE, encoding="utf8")
+    arguments = [str(tmp_path / "in.jsonl"), str(tmp_path / "out"), "--from", "jsonl"]
+    done = CliRunner().invoke(app, ["reformat", *arguments, "--to", target])
+    assert done.exit_code == 0, done.output
+    files = [path for path in (tmp_path / "out", *tmp_path.rglob("out/*")) if path.is_file()]
+    assert files
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
 def test_the_commands_are_listed():
     listed = CliRunner().invoke(app, ["--help"]).output
     assert all(command in listed for command in ("optimize", "reformat", "view"))
