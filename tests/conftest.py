@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from spacy.language import Language
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Before torch is imported: threads that wait by spinning take the other worker's core.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# OpenVINO that a test imports by itself sends no usage data either, nor forks the process for it.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)

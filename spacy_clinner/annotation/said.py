@@ -45,6 +45,10 @@ class Section(NamedTuple):
     header: Span | None
     span: Span
 
+    def __repr__(self) -> str:
+        # A span would tell all its words to whatever message quotes a section.
+        return f"Section({self.title!r}, tokens {self.span.start} to {self.span.end})"
+
 
 @dataclass(frozen=True, slots=True)
 class Assertion:

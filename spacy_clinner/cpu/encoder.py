@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from threading import Lock, RLock
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from thinc.api import get_current_ops
 
 from spacy_clinner.cpu.batches import Floats, WordpieceBatch, make_batches
 from spacy_clinner.cpu.exported import PARTS, Encoder, read_tokenizer
-from spacy_clinner.cpu.session import Session
+from spacy_clinner.cpu.session import Session, not_forking
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.settings import Configured, Setting
 from spacy_clinner.pipeline.streams import finish
@@ -161,7 +161,6 @@ class CPUEncoder(Pipe, Configured):
         self._encoder: Encoder | None = None
         self._session: Session | None = None
         self._tokenizer: Tokenizer | None = None
-        self._lock = RLock()
         # Where the heads compute: on a GPU after `spacy.prefer_gpu()`, which this one does not use.
         self._ops: Any = get_current_ops()
         self.use(self.settings)
@@ -198,7 +197,7 @@ class CPUEncoder(Pipe, Configured):
     @property
     def session(self) -> Session:
         """The running session; started when first needed, in each process for itself."""
-        with self._lock:
+        with not_forking:
             if self._session is None or self._session.closed:
                 encoder = self.encoder
                 self._session = Session(
@@ -209,14 +208,14 @@ class CPUEncoder(Pipe, Configured):
     @property
     def tokenizer(self) -> "Tokenizer":
         """The wordpiece tokenizer."""
-        with self._lock:
+        with not_forking:
             if self._tokenizer is None:
                 self._tokenizer = read_tokenizer(self.encoder.tokenizer)
             return self._tokenizer
 
     def close(self) -> None:
         """End the session and its threads; the next document starts another."""
-        with self._lock:
+        with not_forking:
             if self._session is not None:
                 self._session.close()
                 self._session = None
@@ -285,13 +284,20 @@ class CPUEncoder(Pipe, Configured):
         docs (Sequence[Doc]): The documents.
         RETURNS (Encoding): Gives the vectors when asked for its `result`.
         """
-        encoding = Encoding(self.session, docs, self.encoder.width)
+        session = self.session
+        encoding = Encoding(session, docs, self.encoder.width)
         windows: list[Window] = []
         for doc, spans, end in zip(docs, self.get_spans(list(docs)), encoding.ends, strict=True):
             windows += cut_windows(doc, spans, int(end) - len(doc))
-        for start in range(0, len(windows), WINDOWS_AT_ONCE):
-            for batch in self.batches(windows[start : start + WINDOWS_AT_ONCE]):
-                encoding.add(batch)
+        try:
+            for start in range(0, len(windows), WINDOWS_AT_ONCE):
+                for batch in self.batches(windows[start : start + WINDOWS_AT_ONCE]):
+                    encoding.add(batch)
+        except RuntimeError:
+            # Another thread has forked the process, or changed `threads`: begin anew.
+            if session.closed:
+                return self.start(docs)
+            raise
         return encoding
 
     def batches(self, windows: Sequence[Window]) -> Iterator[WordpieceBatch]:
@@ -354,6 +360,10 @@ class CPUEncoder(Pipe, Configured):
         }
         util.from_disk(path, readers, exclude)
         self.encoder = Encoder.of(parts)
+        if self.nlp is not None:
+            # Editions of before say nothing of training; components that are added to one learn.
+            for key, section in Language.default_config.copy().items():
+                self.nlp.config.setdefault(key, section)
         return self
 
 

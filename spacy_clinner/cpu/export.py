@@ -13,7 +13,7 @@ from spacy_clinner.architectures.transformer import most_wordpieces
 from spacy_clinner.cpu.batches import WordpieceBatch
 from spacy_clinner.cpu.exported import Encoder
 from spacy_clinner.cpu.quantize import quantize
-from spacy_clinner.cpu.session import Precision, Session, import_openvino
+from spacy_clinner.cpu.session import Precision, Session, import_openvino, not_forking
 from spacy_clinner.cpu.telemetry import without_telemetry
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tokenization.wordpieces import Ints
@@ -121,9 +121,10 @@ def _check(transformer: Any, exported: Encoder) -> None:
     with torch.no_grad():
         tensors = {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
         expected = transformer.eval()(**tensors).last_hidden_state.cpu().numpy()
-    session = Session(exported.xml, exported.weights, "fp32", threads=1)
-    computed = session.run(ids, mask)
-    session.close()
+    with not_forking:
+        session = Session(exported.xml, exported.weights, "fp32", threads=1)
+        computed = session.run(ids, mask)
+        session.close()
     difference = float(np.abs(computed - expected)[mask == 1].max())
     if not difference < LARGEST_DIFFERENCE:
         raise ClinnerError(

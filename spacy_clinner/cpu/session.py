@@ -1,11 +1,12 @@
 """The runtime that computes the encoder: OpenVINO on the CPU."""
 
 import os
-import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
+from threading import RLock
 from typing import Any, Literal, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from spacy_clinner.tokenization.wordpieces import Ints
 
 Precision = Literal["int8", "bf16", "fp32"]
 Result = TypeVar("Result")
+
+# A fork concerns the whole process, and so do these: while this is held there is none, and it ends
+# all sessions, whose threads the child would not have.
+not_forking = RLock()
+_sessions: "WeakSet[Session]" = WeakSet()
 
 
 class Session:
@@ -32,6 +38,11 @@ class Session:
     """
 
     def __init__(self, xml: bytes, weights: bytes, precision: Precision, threads: int = 0) -> None:
+        with not_forking:
+            self._start(xml, weights, precision, threads)
+            _sessions.add(self)
+
+    def _start(self, xml: bytes, weights: bytes, precision: Precision, threads: int) -> None:
         openvino = import_openvino()
         core = openvino.Core()
         # Its threads do not survive a fork, and a child that inherits them hangs. With this they
@@ -63,7 +74,6 @@ class Session:
         self.run(warm_up, warm_up)
         self._executor = ThreadPoolExecutor(n_requests)
         self.closed = False
-        os.register_at_fork(before=_close_before_fork(weakref.ref(self)))
 
     def submit(self, task: Callable[[], Result]) -> "Future[Result]":
         """Have one of the session's threads do a task, which may call `run`."""
@@ -77,8 +87,12 @@ class Session:
         reduce (Callable[[NDArray[float32]], NDArray[float32]]): What to make of the vectors,
             shape (windows, length, width), which are overwritten afterwards.
         RETURNS (NDArray[float32]): What `reduce` made of them.
+        RAISES (RuntimeError): The session was closed.
         """
         request = self._requests.get()
+        if request is None:
+            self._requests.put(None)
+            raise RuntimeError("The session is closed.")
         try:
             request.infer([ids, mask], share_inputs=True)
             return reduce(request.get_output_tensor().data)
@@ -93,16 +107,23 @@ class Session:
         self._executor.shutdown(wait=True)
         while not self._requests.empty():
             self._requests.get()
+        # Whoever asks from now on is told, in place of waiting for ever.
+        self._requests.put(None)
         del self._compiled
 
 
-def _close_before_fork(session: "weakref.ref[Session]") -> Callable[[], None]:
-    def close() -> None:
-        alive = session()
-        if alive is not None:
-            alive.close()
+def _close_before_fork() -> None:
+    not_forking.acquire()
+    for session in list(_sessions):
+        session.close()
 
-    return close
+
+if hasattr(os, "register_at_fork"):  # Windows forks nothing
+    os.register_at_fork(
+        before=_close_before_fork,
+        after_in_parent=not_forking.release,
+        after_in_child=not_forking.release,
+    )
 
 
 def import_openvino() -> Any:

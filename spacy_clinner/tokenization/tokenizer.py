@@ -65,7 +65,11 @@ class ClinicalTokenizer(Tokenizer):  # type: ignore[misc]
         if not n_runs:
             return doc
         words = [text[token.idx : token.idx + len(token)] for token in doc]
-        return Doc(doc.vocab, words=words, spaces=[bool(token.whitespace_) for token in doc])
+        whole = Doc(doc.vocab, words=words, spaces=[bool(token.whitespace_) for token in doc])
+        for token, cut in zip(whole, doc, strict=True):
+            if cut.norm != cut.lex.norm:  # "n't" is "not"
+                token.norm_ = cut.norm_
+        return whole
 
     def __reduce__(self) -> tuple[Any, ...]:
         _, arguments = super().__reduce__()[:2]

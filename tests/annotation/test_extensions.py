@@ -119,3 +119,12 @@ def test_spacy_explains_the_labels_of_a_pipeline(nlp):
     nlp.add_pipe("clinner_ner", config={"layers": ["modifiers"], "ents_from": []})
     nlp.get_pipe("clinner_ner").add_label("LABVALUE")
     assert spacy.explain("LABVALUE") == "Result of a test, with its unit"
+
+
+def test_a_message_about_sections_quotes_none_of_their_words():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinner_sections")
+    doc = nlp("Plan: denies chest pain.")
+    with pytest.raises(ValueError, match="plan") as error:
+        doc.to_json(underscore=["sections"])
+    assert "chest" not in str(error.value)

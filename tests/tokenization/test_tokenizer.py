@@ -76,6 +76,12 @@ def test_a_run_of_64_and_more_signs_is_one_token(text, expected):
     assert NLP.make_doc(text).text == text
 
 
+def test_a_run_of_signs_takes_no_norm_from_the_words_beside_it():
+    norms = {token.text: token.norm_ for token in NLP.make_doc(f"I'm ok, {'-=' * 40} don't")}
+    assert norms["n't"] == "not"
+    assert norms["'m"] == "am"
+
+
 LONG = 300_000
 
 
