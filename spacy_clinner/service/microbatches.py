@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_clinner.tables.reading import Failure, read
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.reading import Failure, raised_in, read
+
+log = logging.getLogger("clinner.service")
 
 # While the rules of one batch run, the encoder computes the next.
 AT_ONCE = 2
@@ -224,7 +228,7 @@ class MicroBatches:
         if not batch:
             return
         start = time.perf_counter()
-        for note, found in zip(batch, read(self.nlp, [n.text for n in batch]), strict=True):
+        for note, found in zip(batch, self._read(batch), strict=True):
             made: Any
             try:
                 made = note.shape(found)
@@ -235,6 +239,26 @@ class MicroBatches:
         words = sum(note.words for note in batch)
         self._pace.add(words, seconds)
         self.on_batch(words, seconds)
+
+    def _read(self, batch: list[Waiting]) -> Iterator[Doc | Failure]:
+        """What the pipeline makes of each note. What fails is told in the log, without the note."""
+        failures: Counter[str] = Counter()
+        done = 0
+        try:
+            for found in read(self.nlp, [note.text for note in batch]):
+                if isinstance(found, Failure):
+                    failures[str(found)] += 1
+                done += 1
+                yield found
+        except Exception as error:
+            # What would fail at every note; only messages of our own are known to quote none.
+            if isinstance(error, ClinnerError):
+                log.error("%s", error)
+            failure = Failure(type(error).__name__, raised_in(error.__traceback__))
+            failures[str(failure)] += len(batch) - done
+            yield from (failure for _ in range(done, len(batch)))
+        for failure_told, count in failures.items():
+            log.warning("notes failed: %d, %s", count, failure_told)
 
 
 def _settle(result: "asyncio.Future[Any]", made: Any) -> None:

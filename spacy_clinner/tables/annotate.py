@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from spacy.language import Language
 
-from spacy_clinner.annotation.spans import ENTS
+from spacy_clinner.annotation.spans import ALL, ENTS
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.layer_roles import known_layers, modifier_groups
 from spacy_clinner.tables.findings import Row, Selection, find
@@ -52,8 +52,9 @@ def annotate(
     batch (pa.RecordBatch): The notes. Columns other than the two named are passed through.
     nlp (Language): The pipeline.
     id (str), text (str): The columns of ids (of any type but nested ones) and texts.
-    layers (Iterable[str] | None): The layers to take; None for all that hold entities, and
-        `doc.ents` where they stand in none.
+    layers (Iterable[str] | None): The layers to take, "ents" for `doc.ents`, "*" for every layer,
+        those of modifiers, too; None for all that hold entities, and `doc.ents` where they stand in
+        none.
     threshold (float | Mapping[str, float] | None): The least confidence, of all or by layer.
     only (Iterable[str] | None): The labels to take, whatever their case.
     no_text (bool): Whether to leave out the words of the notes; offsets stay.
@@ -162,7 +163,7 @@ def check_layers(nlp: Language, layers: Iterable[str] | None) -> None:
     """
     known = known_layers(nlp)
     for layer in layers or ():
-        if known is not None and layer not in (*known, ENTS):
+        if known is not None and layer not in (*known, ENTS, ALL):
             raise ClinnerError(
                 f"The model has no layer {layer!r}; it has {', '.join((*known, ENTS))}."
             )
