@@ -96,9 +96,9 @@ function learn(found) {
 /** There is no answer to the text that stands there: of another note nothing stays beside it. */
 function refuse(edits) {
   if (edits.some(({ isWhole }) => isWhole)) take(null, "");
-  if (!state.text.trim()) return;
-  outdate(true);
-  tell("What is shown is of the text before its last changes.");
+  const isOutdated = Boolean(state.text.trim());
+  outdate(isOutdated);
+  tell(isOutdated ? "What is shown is of the text before its last changes." : "");
 }
 
 /** Whether what is shown is of a text that stands there no more: then nobody downloads it. */

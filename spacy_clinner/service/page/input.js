@@ -205,7 +205,6 @@ export class Input {
   }
 
   #refused(error) {
-    tell("");
     this.#page.refuse(this.#edits);
     byId("key").hidden = error.status !== 401;
     if (error.status === 401) {
