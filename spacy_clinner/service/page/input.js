@@ -67,7 +67,7 @@ export class Input {
       this.#isReady = true;
     } catch (error) {
       this.#refused(error);
-      if (hasKey && error.status === 401) alarm(error.message);
+      if (hasKey && error.status === 401) alarm("This key is wrong. Ask who runs the service.");
     }
     return this.#isReady;
   }

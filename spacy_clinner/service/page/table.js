@@ -127,7 +127,7 @@ function drawn(row) {
   const cell = (name, text) => el("td", { class: name, text });
   // What has no column where there is little room.
   const place = ["section", "layer", "place"].map((name) =>
-    row[name] ? el("span", { class: `in-${name}`, text: row[name] }) : null,
+    row[name] ? el("span", { class: `in-${name}`, text: `${row[name]} ` }) : null,
   );
   return el(
     "tr",
