@@ -17,7 +17,7 @@ from spacy_clinner.annotation.spans import span_key
 from spacy_clinner.corpora.alignment import Aligner
 from spacy_clinner.corpora.catalog import find_corpus, read_splits
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.llm.mentions import Passage
+from spacy_clinner.llm.mentions import Mention, Passage
 from spacy_clinner.llm.passages import Cutter
 from spacy_clinner.llm.prompts import FORMATS
 
@@ -196,6 +196,34 @@ def test_no_more_requests_are_under_way_than_allowed_and_the_notes_keep_their_or
     assert 2 <= asked.at_once <= 5
     assert [doc.text for doc in docs] == texts
     assert all(len(doc.ents) == 1 for doc in docs)
+
+
+THOUGHT = (
+    "Entity: rash, Label: PROBLEM\nmaybe [] or "
+    '{"entities": [{"text": "Severe", "label": "PROBLEM"}]} or <span class="problem">knee</span>'
+)
+
+
+@pytest.mark.parametrize("opened", ["<think>", "<thinking>", "\n<THINK>\n", ""])
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_model_thinks_first_is_no_part_of_its_answer(name, opened):
+    fever = Mention("PROBLEM", 7, 12)
+    answer = FORMATS[name].render(Passage(NOTE, (fever,)))
+    closed = opened.strip().replace("<", "</") or "</think>"
+    with serving(lambda *_: f"{opened}{THOUGHT}{closed}\n\n{answer}") as (url, _):
+        doc = make(url, format=name)(NOTE)
+    assert [(ent.text, ent._.match) for ent in doc.ents] == [("fever", "exact")]
+    report = doc.user_data["clinner_llm"]
+    assert (report["failed"], report["unreadable"]) == (0, 0)
+    assert report["mentions"] == {"exact": 1}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_thought_that_was_cut_is_no_answer(name, tmp_path):
+    with serving(lambda *_: (200, completion(f"<think>{THOUGHT}", "length"))) as (url, _):
+        doc = make(url, format=name, cache=str(tmp_path))(NOTE)
+    assert "empty answer; it was cut at `max_tokens`" in doc.user_data["clinner_llm"]["error"]
+    assert not list(tmp_path.rglob("*.json"))
 
 
 # What fails.
