@@ -21,7 +21,8 @@ THOUGHT = re.compile(
     re.I | re.S,
 )
 # What servers say that have no schemas.
-CANNOT_CONSTRAIN = frozenset((400, 422, 500, 501))
+SERVER_ERROR = 500
+CANNOT_CONSTRAIN = frozenset((400, 422, SERVER_ERROR, 501))
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ class Asker:
             if failed.status not in CANNOT_CONSTRAIN:
                 raise
             reply = self.chat.ask(body)
-            self.response_format = None
+            # Some servers fail so that have no schemas, and any may for a while.
+            if failed.status != SERVER_ERROR:
+                self.response_format = None
             return reply
 
     def _read(self, reply: Reply, text: str) -> Answer:

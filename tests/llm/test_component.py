@@ -5,6 +5,8 @@ import logging
 import pickle
 import re
 import stat
+import threading
+import time
 
 import pytest
 import spacy
@@ -304,6 +306,42 @@ def test_the_schema_is_given_and_left_out_where_the_server_has_none():
     assert given == [True, False, False]
     schema = requests.bodies[0]["response_format"]["json_schema"]["schema"]
     assert schema["required"] == ["entities"]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_what_is_left_before_its_end_waits_for_no_answer_and_asks_no_more(status):
+    release, answered = threading.Event(), []
+
+    def answer(_, before):
+        if status == 200:
+            release.wait(20)
+            answered.append(before)
+        return status, completion(content(ROWS))
+
+    def source(requests):
+        yield NOTE
+        while not requests.bodies:
+            time.sleep(0.01)
+        raise KeyError("source")
+
+    with serving(answer) as (url, requests):
+        nlp = make(url, timeout=60.0, first_wait=20.0, constrained=False)
+        with pytest.raises(KeyError, match="source"):
+            list(nlp.pipe(source(requests)))
+        assert answered == []
+        release.set()
+    assert len(requests.bodies) == 1
+
+
+def test_after_failures_that_pass_the_schema_is_given_again():
+    def answer(body, before):
+        return (500, b"") if before < 2 else content(ROWS[:2])
+
+    with serving(answer) as (url, requests):
+        docs = list(make(url, concurrency=1).pipe([NOTE, f"{NOTE} Again."]))
+    assert [len(doc.ents) for doc in docs] == [1, 1]
+    given = ["response_format" in body for body in requests.bodies]
+    assert given == [True, True, False, True]
 
 
 # What is asked, and what it costs.

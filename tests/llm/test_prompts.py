@@ -114,6 +114,13 @@ def test_lines_are_read_however_they_are_decorated(line):
     assert answer.fits
 
 
+@pytest.mark.parametrize("filler", [" ", "\u3000", ",", ", Label: a, After: b", "Entity: x,"])
+def test_a_long_line_is_read_in_time_that_grows_no_faster_than_its_square(filler):
+    # With its cube it is two minutes.
+    answer = find_format("lines").parse(f"Entity: {filler * (5_000 // len(filler))}x")
+    assert answer.unreadable <= 1
+
+
 ROW = '{"text": "fever", "label": "PROBLEM"}'
 
 
