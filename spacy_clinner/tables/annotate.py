@@ -63,7 +63,7 @@ def annotate(
         read, but a row `failed`.
     RETURNS (Tables): Entities, links and notes.
     RAISES (ClinnerError): The batch lacks a column, one that is passed through has a name of ours,
-        or the pipeline lacks a layer.
+        the pipeline lacks a layer, or it cannot go on: a budget of `clinner_llm` is spent.
     """
     kept = check_columns(batch.schema, id, text)
     layers, only = names_of("layers", layers), names_of("only", only)
@@ -253,7 +253,7 @@ def _read_into(
     counts = [0] * len(ids)
     failures = list(faults)
     full = [at for at, t in enumerate(texts) if t and not t.isspace() and faults[at] is None]
-    for at, found in zip(full, read(nlp, [texts[at] or "" for at in full]), strict=True):
+    for at, found in zip(full, read(nlp, [texts[at] or "" for at in full], stop=True), strict=True):
         if isinstance(found, Failure):
             failures[at] = str(found)
             continue
