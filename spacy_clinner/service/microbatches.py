@@ -14,7 +14,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.tables.reading import Failure, raised_in, read
+from spacy_clinner.tables.reading import Failure, read
 
 log = logging.getLogger("clinner.service")
 
@@ -243,22 +243,23 @@ class MicroBatches:
     def _read(self, batch: list[Waiting]) -> Iterator[Doc | Failure]:
         """What the pipeline makes of each note. What fails is told in the log, without the note."""
         failures: Counter[str] = Counter()
+        for found in self._found([note.text for note in batch]):
+            if isinstance(found, Failure):
+                failures[str(found)] += 1
+            yield found
+        for failure, count in failures.items():
+            log.warning("notes failed: %d, %s", count, failure)
+
+    def _found(self, texts: list[str]) -> Iterator[Doc | Failure]:
         done = 0
         try:
-            for found in read(self.nlp, [note.text for note in batch]):
-                if isinstance(found, Failure):
-                    failures[str(found)] += 1
+            for found in read(self.nlp, texts, stop=True):
                 done += 1
                 yield found
-        except Exception as error:
-            # What would fail at every note; only messages of our own are known to quote none.
-            if isinstance(error, ClinnerError):
-                log.error("%s", error)
-            failure = Failure(type(error).__name__, raised_in(error.__traceback__))
-            failures[str(failure)] += len(batch) - done
-            yield from (failure for _ in range(done, len(batch)))
-        for failure_told, count in failures.items():
-            log.warning("notes failed: %d, %s", count, failure_told)
+        except ClinnerError as error:
+            # Such as a budget that is spent: who runs the service can mend it.
+            log.error("%s", error)
+            yield from read(self.nlp, texts[done:])
 
 
 def _settle(result: "asyncio.Future[Any]", made: Any) -> None:

@@ -159,6 +159,7 @@ def test_what_fails_is_told_in_the_log_and_what_others_log_is_not(server, api):
     )
     assert one["error"] == "ClinnerError in slow_or_failing"
     assert other["status"] == "ok"
+    assert "ERROR The budget is spent." in server.logged()
     assert "WARNING notes failed: 1, ClinnerError in slow_or_failing" in server.logged()
     assert "asked about" not in server.logged()
     assert "Zyxwolf" not in server.logged()
