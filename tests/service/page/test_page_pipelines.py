@@ -26,14 +26,11 @@ def pipeline(name, **config):
 
 
 @pytest.mark.parametrize(
-    ("made", "layer"),
-    [
-        (lambda: pipeline("entity_ruler"), "ents"),
-        (lambda: pipeline("span_ruler", spans_key="found"), "found"),
-    ],
+    ("name", "config", "layer"),
+    [("entity_ruler", {}, "ents"), ("span_ruler", {"spans_key": "found"}, "found")],
 )
-def test_findings_of_a_ruler_are_shown_and_others_are_added(open_page, serve, made, layer):
-    page = open_page(serve(made()))
+def test_findings_of_a_ruler_are_shown_and_others_are_added(open_page, serve, name, config, layer):
+    page = open_page(serve(pipeline(name, **config)))
     page.wait_for_selector(".example")
     assert page.get_by_role("checkbox", name=layer).is_checked()
     write(page, "Denies fever. Has a cough.")
