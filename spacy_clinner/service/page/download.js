@@ -25,12 +25,13 @@ export function record(text, findings) {
   const say = (target, label, value = null) => {
     attributes.push({ id: `A${attributes.length + 1}`, label, target, value });
   };
-  for (const finding of findings) {
+  const told = findings.map(judged);
+  for (const finding of told) {
     const id = put(finding);
     byFinding.set(finding.id, id);
     byKey.set(keyOf(finding), id);
     say(id, "Layer", finding.layer);
-    const { assertion, negated, uncertain, hypothetical, historical, experiencer } = judged(finding);
+    const { assertion, negated, uncertain, hypothetical, historical, experiencer } = finding;
     if (assertion) say(id, "Assertion", assertion);
     if (negated) say(id, "Negated");
     if (uncertain) say(id, "Uncertain");
@@ -40,9 +41,9 @@ export function record(text, findings) {
     if (finding.confidence !== null) say(id, "Confidence", finding.confidence.toFixed(4));
     if (finding.correction) say(id, "Corrected");
     // What the model asserted: what is right is told as every assertion is, and becomes gold.
-    if (finding.wrong) say(id, "AssertionWrong", finding.assertion);
+    if (finding.wrong) say(id, "AssertionWrong", finding.before);
   }
-  const relations = findings.flatMap((finding) =>
+  const relations = told.flatMap((finding) =>
     finding.links.map((link) => {
       const tail = byKey.get(keyOf(link)) ?? put(link);
       byKey.set(keyOf(link), tail);

@@ -48,15 +48,28 @@ export function inReadingOrder(one, other) {
 
 const SOMEONE_ELSE = "associated_with_someone_else";
 
-/** A finding with what is asserted of it as a person corrected it; nothing where only that is wrong. */
+// A link to such a modifier says that one of these is asserted.
+const ASSERTED_BY = {
+  NEGATION: ["absent", SOMEONE_ELSE],
+  UNCERTAIN: ["possible", SOMEONE_ELSE],
+  CONDITION: ["conditional", "hypothetical", SOMEONE_ELSE],
+  SUBJECT: [SOMEONE_ELSE],
+};
+
+/**
+ * A finding with what is asserted of it as a person corrected it (`before`: what the model did), and
+ * without links that say something else; nothing is asserted where only that is wrong.
+ */
 export function judged(finding) {
   if (!finding.wrong) return finding;
   const nothing = Object.fromEntries(JUDGED.map((name) => [name, null]));
-  const { right, historical, experiencer } = finding;
-  if (!right) return { ...finding, ...nothing };
+  const { assertion: before, right, historical, experiencer } = finding;
+  const says = ({ label }) => ASSERTED_BY[label.toUpperCase()]?.includes(right) ?? true;
+  const links = finding.links.filter(says);
+  if (!right) return { ...finding, ...nothing, before, links };
   const someone = ["family", "other"].includes(experiencer) ? experiencer : "other";
   return {
-    ...finding,
+    ...{ ...finding, before, links },
     assertion: right,
     negated: right === "absent",
     uncertain: right === "possible",

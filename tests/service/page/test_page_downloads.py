@@ -110,6 +110,10 @@ def test_an_assertion_that_is_wrong_is_not_told_as_gold(annotated, tmp_path):
     told = said_of(note, "breast cancer")
     assert told["Assertion"] == "present"
     assert not told.keys() & {"Experiencer"}
+    # Nor by a link to what would negate it.
+    words = {span.id: note.text[span.start : span.end] for span in note.spans}
+    negated = {words[link.head] for link in note.relations if link.label == "hasNEGATION"}
+    assert negated == {"pneumonia"}
     content = download(annotated, "CSV", tmp_path).read_text("utf8")
     rows = {row["text"]: row for row in csv.DictReader(io.StringIO(content))}
     keys = ("assertion", "negated", "experiencer", "assertion_wrong", "assertion_right")
