@@ -43,16 +43,18 @@ def command(
         if not math.isfinite(value):
             raise ClinnerError(f"{name} {value}: no time. Give a number.")
     check_installed()
-    from spacy_clinner.service import server
+    from spacy_clinner.service import origins, server
     from spacy_clinner.service.key import check_sendable
     from spacy_clinner.service.limits import Limits
 
     check_sendable(api_key)
+    for origin in cors or ():
+        origins.check(origin)
     logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
-    # Of its lines only those that tell of something wrong.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # Of all others only what tells of something wrong.
+    logging.getLogger("clinner.service").setLevel(logging.INFO)
     # Before the model is loaded, so that a port that is taken is told at once.
     taken = server.bind(host, port)
     if not server.is_loopback(taken) and not api_key:

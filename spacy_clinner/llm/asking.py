@@ -1,5 +1,6 @@
 """One passage asked about: the request, the cache, the answer read and placed."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,15 @@ from spacy_clinner.llm.prompts.prompt_format import PromptFormat
 from spacy_clinner.llm.shots import Shots
 from spacy_clinner.schemes import Scheme
 
+# What a model thinks aloud before it answers. Some servers put the first mark into the question.
+THOUGHT = re.compile(
+    r"\A.*</(?:think|thinking|thought|reasoning)\s*>"
+    r"|\A\s*<(?:think|thinking|thought|reasoning)\s*>.*\Z",
+    re.I | re.S,
+)
 # What servers say that have no schemas.
-CANNOT_CONSTRAIN = frozenset((400, 422, 500, 501))
+SERVER_ERROR = 500
+CANNOT_CONSTRAIN = frozenset((400, 422, SERVER_ERROR, 501))
 
 
 @dataclass(frozen=True)
@@ -96,19 +104,22 @@ class Asker:
             if failed.status not in CANNOT_CONSTRAIN:
                 raise
             reply = self.chat.ask(body)
-            self.response_format = None
+            # Some servers fail so that have no schemas, and any may for a while.
+            if failed.status != SERVER_ERROR:
+                self.response_format = None
             return reply
 
     def _read(self, reply: Reply, text: str) -> Answer:
         url = self.chat.address.url
-        if not reply.content.strip():
-            raise RequestFailed(f"{url} gave an empty answer.")
-        answer = self.prompt.parse(reply.content)
+        cut = "; it was cut at `max_tokens`" if reply.cut else ""
+        content = THOUGHT.sub("", reply.content)
+        if not content.strip():
+            raise RequestFailed(f"{url} gave an empty answer{cut}.")
+        answer = self.prompt.parse(content)
         fits = answer.fits
         if fits and not answer.said and answer.copy is not None:
             fits = is_copy(text, answer.copy)
         if not fits:
-            cut = "; it was cut at `max_tokens`" if reply.cut else ""
             raise RequestFailed(
                 f"{url} gave an answer that is not in the format {self.prompt.name!r}{cut}."
             )

@@ -7,10 +7,13 @@ environment.
 import asyncio
 import json
 import random
+import re
 import threading
-import time
 from collections import Counter
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +24,12 @@ if TYPE_CHECKING:
 
 RETRIED = frozenset((408, 425, 429, *range(500, 600))) - {501, 505}
 LONGEST_WAIT = 60.0
+SECONDS = re.compile(r"\d+(\.\d+)?", re.A)
 SIGNS_OF_TOKEN = 4
+NO_ADDRESS = (
+    "clinner_llm: give the address of the server: `base_url` in the config, or the environment "
+    "variable CLINNER_LLM_URL, such as http://localhost:8000/v1. Notes are sent nowhere else."
+)
 WHAT = {
     400: "refuses the request; the passage may be too long for the model (lower `length`)",
     401: "refuses the key; set the environment variable that `key_env` names",
@@ -64,11 +72,7 @@ class Address:
         except ValueError:
             whole = False
         if not whole:
-            raise ClinnerError(
-                "clinner_llm: give the address of the server: `base_url` in the config, or the "
-                "environment variable CLINNER_LLM_URL, such as http://localhost:8000/v1. Notes "
-                "are sent nowhere else."
-            )
+            raise ClinnerError(NO_ADDRESS)
         if not (self.key.isascii() and self.key.isprintable()):
             raise ClinnerError(
                 "clinner_llm: the key holds a line break or another character that no header can. "
@@ -169,6 +173,7 @@ class Chat:
     patience (Patience): How long to try.
     budget (Budget): What may be spent.
     connections (int): How many at once.
+    RAISES (ClinnerError): httpx is missing, or nothing can be sent to the address.
     """
 
     def __init__(
@@ -180,6 +185,10 @@ class Chat:
             raise ClinnerError(
                 'clinner_llm needs httpx: pip install "spacy-clinner[llm]".'
             ) from None
+        try:
+            _ = httpx.URL(address.url).host
+        except (httpx.InvalidURL, UnicodeError):
+            raise ClinnerError(NO_ADDRESS) from None
         self.address = address
         self.patience = patience
         self.budget = budget
@@ -196,6 +205,17 @@ class Chat:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self._stopped = threading.Event()
+        self._posts: set[Future[httpx.Response]] = set()
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Wait for no answer any more: whoever asks, or has asked, is told that it failed."""
+        with self._lock:
+            self._stopped.set()
+            posts = list(self._posts)
+        for post in posts:
+            post.cancel()
 
     def close(self) -> None:
         """Close the connections."""
@@ -219,9 +239,11 @@ class Chat:
             except _Passing as failed:
                 if attempt == last:
                     raise self._failed(failed.reason, failed.status, attempt + 1) from None
-                doubled = self.patience.first_wait * 2.0**attempt
-                # Not all at once again, where many failed at once.
-                time.sleep(failed.wait or doubled * random.uniform(0.75, 1.25))
+                wait = failed.wait
+                if wait is None:
+                    # Not all at once again, where many failed at once.
+                    wait = self.patience.first_wait * 2.0**attempt * random.uniform(0.75, 1.25)
+                self._stopped.wait(wait)
             else:
                 self.budget.add(reply)
                 return reply
@@ -230,9 +252,15 @@ class Chat:
     def _once(self, body: dict[str, Any]) -> Reply:
         import httpx
 
+        with self._lock:
+            if self._stopped.is_set():
+                raise self._failed("was no longer waited for", 0, 1)
+            post = asyncio.run_coroutine_threadsafe(self._post(body), self._loop)
+            self._posts.add(post)
         try:
-            posting = asyncio.run_coroutine_threadsafe(self._post(body), self._loop)
-            answer = posting.result()
+            answer = post.result()
+        except CancelledError:
+            raise self._failed("was no longer waited for", 0, 1) from None
         except TimeoutError:
             reason = f"gave no answer within {self.patience.timeout:g} s (raise `timeout`?)"
             raise _Passing(reason) from None
@@ -240,9 +268,11 @@ class Chat:
             raise _Passing("cannot be reached; is it up?") from None
         except (httpx.TransportError, httpx.DecodingError):
             raise _Passing("cut the connection") from None
+        finally:
+            self._posts.discard(post)
         status = answer.status_code
         if status in RETRIED:
-            wait = _seconds(answer.headers.get("retry-after", ""))
+            wait = seconds_to_wait(answer.headers.get("retry-after", ""))
             raise _Passing(WHAT.get(status, f"failed ({status})"), status, wait)
         if status != 200:
             reason = WHAT.get(status, "gave no answer")
@@ -265,20 +295,29 @@ class Chat:
 
 
 class _Passing(Exception):
-    """A failure that may pass; `wait` is for how long the server asks to wait."""
+    """A failure that may pass; `wait` is for how long the server asks to wait, if it says so."""
 
-    def __init__(self, reason: str, status: int = 0, wait: float = 0.0) -> None:
+    def __init__(self, reason: str, status: int = 0, wait: float | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.wait = wait
 
 
-def _seconds(written: str) -> float:
+def seconds_to_wait(written: str) -> float | None:
+    """How long a server asks to wait.
+
+    written (str): Its Retry-After: seconds, or a date.
+    RETURNS (float | None): Seconds, at most `LONGEST_WAIT`; None where it is neither.
+    """
+    if SECONDS.fullmatch(written):
+        return min(float(written), LONGEST_WAIT)
     try:
-        return max(0.0, min(float(written), LONGEST_WAIT))
-    except ValueError:
-        return 0.0
+        until = parsedate_to_datetime(written)
+    except (ValueError, OverflowError):
+        return None
+    zoned = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, min((zoned - datetime.now(UTC)).total_seconds(), LONGEST_WAIT))
 
 
 def _read(content: bytes, asked: int) -> Reply | None:

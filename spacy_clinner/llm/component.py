@@ -17,7 +17,7 @@ from spacy_clinner.annotation import extensions
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.llm.answer_cache import AnswerCache
 from spacy_clinner.llm.asking import Asked, Asker
-from spacy_clinner.llm.chat import Address, Budget, Chat, Patience, RequestFailed
+from spacy_clinner.llm.chat import Address, Budget, BudgetSpent, Chat, Patience, RequestFailed
 from spacy_clinner.llm.passages import Cut, Cutter
 from spacy_clinner.llm.placed_findings import annotate
 from spacy_clinner.llm.prompts import find_format
@@ -190,7 +190,7 @@ class LanguageModel(RuleComponent):
         cutter = Cutter(self.settings["length"])
         most = AHEAD * self.settings["concurrency"]
         waiting: deque[tuple[Doc, list[Cut], list[Future[Asked]]]] = deque()
-        with self._asker(layers) as asker, self._threads() as threads:
+        with self._asker(layers) as asker, self._threads(asker.chat) as threads:
             for doc in stream:
                 cuts = cutter.cut(doc)
                 asked = [threads.submit(asker.ask, cut.passage.text) for cut in cuts]
@@ -201,11 +201,16 @@ class LanguageModel(RuleComponent):
                 yield self._finish(*waiting.popleft(), layers)
 
     @contextmanager
-    def _threads(self) -> Iterator[ThreadPoolExecutor]:
+    def _threads(self, chat: Chat) -> Iterator[ThreadPoolExecutor]:
         threads = ThreadPoolExecutor(self.settings["concurrency"])
         try:
             yield threads
+        except BudgetSpent:
+            # What is under way is paid for, and goes into the cache.
+            threads.shutdown(cancel_futures=True)
+            raise
         finally:
+            chat.stop()
             threads.shutdown(cancel_futures=True)
 
     @contextmanager

@@ -1,7 +1,10 @@
 """Where the words of a copied text stand in the text, though the copy be altered."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from functools import cached_property
+from operator import itemgetter
 
 from spacy_clinner.llm.edges import left_edge, right_edge
 from spacy_clinner.llm.letters import Letters
@@ -9,6 +12,8 @@ from spacy_clinner.llm.letters import Letters
 # Between stretches that agree by words, letters are compared where there are not too many.
 PAIRS_COMPARED = 250_000
 NOWHERE = -1
+# Words at a side that tell whether two stretches stand alike.
+WORDS = 2
 
 
 class CopiedText:
@@ -39,6 +44,33 @@ class CopiedText:
         if not known or known[-1] - known[0] + 1 > 2 * len(found):
             return None
         return self._left(start, first, known[0]), self._right(end, behind, known[-1])
+
+    def stands_alike(self, echo: tuple[int, int], there: tuple[int, int]) -> bool:
+        """Whether a stretch of the text stands there as one of the copy does that was not aligned
+        with it: between the same words or, where no other part of the copy has that place, beside
+        them.
+
+        echo (tuple[int, int]), there (tuple[int, int]): Offsets into the copy, and into the text.
+        RETURNS (bool): Whether it does.
+        """
+        here = self.copy.before(echo[0]), self.copy.before(echo[1])
+        first, behind = self.text.before(there[0]), self.text.before(there[1])
+        alike = (
+            _words_before(self.copy, here[0]) == _words_before(self.text, first),
+            _words_behind(self.copy, here[1]) == _words_behind(self.text, behind),
+        )
+        taken = self._aligned[first:behind]
+        other = sum(at != NOWHERE and not here[0] <= at < here[1] for at in taken)
+        return all(alike) if 2 * other > len(taken) else any(alike)
+
+    @cached_property
+    def _aligned(self) -> list[int]:
+        """By letter of the text, the letter of the copy that stands for it, or `NOWHERE`."""
+        found = [NOWHERE] * len(self.text.folded)
+        for at, letter in enumerate(self._letters):
+            if letter != NOWHERE:
+                found[letter] = at
+        return found
 
     def _left(self, start: int, first: int, letter: int) -> int:
         at, signs = self.text.at, self.copy.text
@@ -84,6 +116,18 @@ class CopiedText:
     def _gap(letters: Letters, letter: int) -> tuple[int, int]:
         begins = letters.at[letter - 1] + 1 if letter else 0
         return begins, letters.at[letter] if letter < len(letters.at) else len(letters.text)
+
+
+def _words_before(letters: Letters, letter: int) -> list[str]:
+    """The last words before a letter, fewer at the beginning; of the one that it is in, a part."""
+    near = letters.words[: bisect_left(letters.words, (letter, 0))][-WORDS:]
+    return [letters.folded[start : min(end, letter)] for start, end in near]
+
+
+def _words_behind(letters: Letters, letter: int) -> list[str]:
+    """The mirror of `_words_before`."""
+    near = letters.words[bisect_right(letters.words, letter, key=itemgetter(1)) :][:WORDS]
+    return [letters.folded[max(start, letter) : end] for start, end in near]
 
 
 def align(copy: Letters, text: Letters) -> list[int]:

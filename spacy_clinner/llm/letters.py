@@ -42,6 +42,12 @@ class Letters:
         return bisect_left(self.at, offset)
 
     @cached_property
+    def written(self) -> tuple[str, list[int]]:
+        """All signs but white space, and by sign its offset in the text."""
+        at = [offset for offset, sign in enumerate(self.text) if not sign.isspace()]
+        return "".join(self.text[offset] for offset in at), at
+
+    @cached_property
     def words(self) -> list[tuple[int, int]]:
         """Runs of letters, and of digits, that nothing stands between, as (start, end) in letters
         ("10mg" is two)."""

@@ -86,17 +86,34 @@ class _Found:
 
 def _rows(text: Letters, answer: Answer) -> list[list[_Found]]:
     """By mention of the answer, the places that it may mean."""
-    copied = None if answer.copy is None else CopiedText(text, Letters(answer.copy))
-    return [[_Found(said.label, one) for one in _meant(text, copied, said)] for said in answer.said]
+    if answer.copy is None:
+        found = [candidates(text, said.words, said.after) for said in answer.said]
+    else:
+        found = _by_copy(CopiedText(text, Letters(answer.copy)), answer.said)
+    return [
+        [_Found(said.label, one) for one in row]
+        for said, row in zip(answer.said, found, strict=True)
+    ]
 
 
-def _meant(text: Letters, copied: CopiedText | None, said: Said) -> list[Candidate]:
-    if copied is None or said.echo is None:
-        return candidates(text, said.words, said.after)
-    there = _in_copy(text, copied, said)
-    if there is not None:
-        return [there]
-    return candidates(text, said.words, copied.copy.text[: said.echo[0]][-CONTEXT:])
+def _by_copy(copied: CopiedText, said: Sequence[Said]) -> list[list[Candidate]]:
+    """By mention, its place by the copy; of what has none there, such as a sentence that the copy
+    repeats or moves, the places of its words that stand as in the copy."""
+    there = [_in_copy(copied, one) for one in said]
+    marked = {(one.label, *at[:2]) for one, at in zip(said, there, strict=True) if at}
+    rows = []
+    for one, at in zip(said, there, strict=True):
+        row = [at] if at else []
+        if at is None and one.echo is not None:
+            before = copied.copy.text[: one.echo[0]][-CONTEXT:]
+            row = [
+                found
+                for found in candidates(copied.text, one.words, before)
+                if (one.label, *found[:2]) in marked
+                or copied.stands_alike(one.echo, (found.start, found.end))
+            ]
+        rows.append(row)
+    return rows
 
 
 def _choose(rows: Sequence[Sequence[_Found]]) -> dict[int, _Found]:
@@ -111,7 +128,8 @@ def _choose(rows: Sequence[Sequence[_Found]]) -> dict[int, _Found]:
     return chosen
 
 
-def _in_copy(text: Letters, copied: CopiedText, said: Said) -> Candidate | None:
+def _in_copy(copied: CopiedText, said: Said) -> Candidate | None:
+    text = copied.text
     found = copied.place(*said.echo) if said.echo else None
     if found is None:
         return None

@@ -2,6 +2,7 @@
 punctuation, or with a few letters changed."""
 
 import re
+from bisect import bisect_left
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -136,15 +137,14 @@ def _best_behind(text: Letters, offsets: list[int], after: str) -> list[int]:
     """Which of several places stand behind most of the words given: most of their letters, and of
     those with as many, most of all their signs."""
     letters, signs = Letters(after).folded, "".join(after.split())
-    shared = []
-    for offset in offsets:
-        before = text.text[max(0, offset - 4 * len(after)) : offset]
-        shared.append(
-            (
-                _shared_end(text.folded[: text.before(offset)], letters),
-                _shared_end("".join(before.split()), signs),
-            )
+    written, at = text.written
+    shared = [
+        (
+            _shared_end(text.folded[: text.before(offset)], letters),
+            _shared_end(written[: bisect_left(at, offset)], signs),
         )
+        for offset in offsets
+    ]
     return [at for at, count in enumerate(shared) if count == max(shared)]
 
 

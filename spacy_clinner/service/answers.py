@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_clinner.annotation.spans import ENTS
+from spacy_clinner.annotation.spans import ENTS, keys_in
 from spacy_clinner.tables import comprehend_medical, fhir, huggingface
 from spacy_clinner.tables.annotate import as_table, model_and_version, select, status_of
 from spacy_clinner.tables.findings import Row, Selection, find
@@ -110,21 +110,20 @@ def _as_bundle(
 
 def _as_entities(asked: Asked, text: str, stamp: Row, found: Doc | Failure) -> Made:
     made: Any
-    if asked.format == "comprehend-medical":
-        if isinstance(found, Failure):
-            made = comprehend_medical.failed(str(found), stamp[1])
-        else:
-            made = comprehend_medical.to_comprehend_medical(
-                found, asked.layers, asked.threshold, stamp[1]
-            )
-    elif isinstance(found, Failure):
-        made = huggingface.failed(str(found))
+    is_amazon = asked.format == "comprehend-medical"
+    if isinstance(found, Failure):
+        error = str(found)
+        made = (
+            comprehend_medical.failed(error, stamp[1]) if is_amazon else huggingface.failed(error)
+        )
     else:
-        made = [
-            entity
-            for entity in huggingface.to_entities(found, asked.layers)
-            if entity["score"] is None or entity["score"] >= asked.threshold
-        ]
+        # What the model has and this note lacks, holds nothing here.
+        layers = None if asked.layers is None else keys_in(found, asked.layers)
+        chosen = (found, layers, asked.threshold)
+        if is_amazon:
+            made = comprehend_medical.to_comprehend_medical(*chosen, stamp[1])
+        else:
+            made = huggingface.to_entities(*chosen)
     return Made(len(text.split()), to_json(made))
 
 

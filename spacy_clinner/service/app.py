@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 import spacy_clinner
-from spacy_clinner.service import problems, routes
+from spacy_clinner.service import origins, problems, routes
 from spacy_clinner.service.documentation import add_documentation
 from spacy_clinner.service.gate import Gate
 from spacy_clinner.service.key import check_sendable
@@ -36,9 +36,11 @@ def create_app(
     cors (Sequence[str]): The origins whose pages may call it, besides its own.
     RETURNS (FastAPI): The application. `app.state.service.draining.set()` makes it end streams and
         call itself not ready.
-    RAISES (ClinnerError): No header can hold the key.
+    RAISES (ClinnerError): No header can hold the key, or no browser sends an origin.
     """
     check_sendable(api_key)
+    for origin in cors:
+        origins.check(origin)
     limits = limits or Limits()
     metrics = Metrics()
     batches = MicroBatches(

@@ -28,7 +28,11 @@ class AnnotateIn(BaseModel):
 
     notes: Annotated[list[NoteIn], Field(min_length=1, description="The notes.")]
     layers: Annotated[
-        list[str] | None, Field(description="The layers to give; all that the model has if null.")
+        list[str] | None,
+        Field(
+            description="The layers to give; all that hold entities if null. `ents` is `doc.ents`, "
+            "`*` every layer."
+        ),
     ] = None
     threshold: Annotated[
         float | None,
@@ -110,12 +114,12 @@ def parse(model: type[M], body: bytes, what: str = "body") -> M:
         raise refused_by_validation(error, what) from None
 
 
-def check(asked: AnnotateIn, limits: Limits, layers: list[str]) -> None:
+def check(asked: AnnotateIn, limits: Limits, layers: list[str] | None) -> None:
     """Check a request against the limits and the model.
 
     asked (AnnotateIn): The request.
     limits (Limits): The limits.
-    layers (list[str]): The layers that the model has.
+    layers (list[str] | None): The layers that may be asked for; None for any.
     RAISES (Refused): 422, naming what is too much or unknown.
     """
     if len(asked.notes) > limits.notes:
@@ -129,14 +133,14 @@ def check(asked: AnnotateIn, limits: Limits, layers: list[str]) -> None:
     check_layers(asked.layers, layers)
 
 
-def check_layers(asked: list[str] | None, layers: list[str]) -> None:
+def check_layers(asked: list[str] | None, layers: list[str] | None) -> None:
     """Check the layers that are asked for.
 
     asked (list[str] | None): Their names.
-    layers (list[str]): The layers that the model has.
-    RAISES (Refused): 422: it lacks one.
+    layers (list[str] | None): The layers that may be asked for; None for any.
+    RAISES (Refused): 422: the model lacks one.
     """
-    if any(layer not in layers for layer in asked or ()):
+    if layers is not None and any(layer not in layers for layer in asked or ()):
         raise _at("layers", f"the model has only {', '.join(layers)}.")
 
 
@@ -160,11 +164,11 @@ def _at(where: str, what: str) -> Refused:
     return Refused(422, f"{where}: {what}", [Place(where=where, what=what)])
 
 
-def schemas(limits: Limits, layers: list[str]) -> dict[str, Any]:
+def schemas(limits: Limits, layers: list[str] | None) -> dict[str, Any]:
     """The JSON schemas of the bodies, by name, for OpenAPI.
 
     limits (Limits): The limits, which stand in them.
-    layers (list[str]): The layers that the model has.
+    layers (list[str] | None): The layers that may be asked for; None for any.
     RETURNS (dict[str, Any]): The schemas.
     """
     template = "#/components/schemas/{model}"
@@ -176,7 +180,7 @@ def schemas(limits: Limits, layers: list[str]) -> dict[str, Any]:
     return {"NoteIn": note, "AnnotateIn": request}
 
 
-def layers_schema(layers: list[str]) -> dict[str, Any]:
+def layers_schema(layers: list[str] | None) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): The JSON schema of a choice of layers."""
-    items = {"items": {"type": "string", "enum": layers}} if layers else {"maxItems": 0}
-    return {"type": "array", **items}
+    which = {} if layers is None else {"enum": layers}
+    return {"type": "array", "items": {"type": "string", **which}}

@@ -27,6 +27,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+FAILED = "The service failed. Its log says more under this id."
 # Who hung up before the answer, as web servers commonly log it.
 CLIENT_GONE = 499
 
@@ -70,13 +71,12 @@ class Gate:
         try:
             await self.app(scope, receive, send_marked)
         except Exception as error:
-            _log_failure(request_id, error)
+            log_failure(request_id, error)
             if status:
                 # Half an answer must not look like a whole one: where it is not ended, the server
                 # cuts the connection.
                 return
-            message = "The service failed. Its log says more under this id."
-            await answer(Refused(500, message), request_id)(scope, receive, send_marked)
+            await answer(Refused(500, FAILED), request_id)(scope, receive, send_marked)
         finally:
             self._note(scope, status or CLIENT_GONE, time.perf_counter() - started)
 
@@ -96,7 +96,12 @@ class Gate:
         )  # fmt: skip
 
 
-def _log_failure(request_id: str, error: Exception) -> None:
+def log_failure(request_id: str, error: Exception) -> None:
+    """Write down where the service failed.
+
+    request_id (str): What the log names the request.
+    error (Exception): The error.
+    """
     # Neither the message of an error nor what variables held: both may quote a note.
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     places = " < ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in frames[::-1])

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.tables.reading import Failure, read
+
+log = logging.getLogger("clinner.service")
 
 # While the rules of one batch run, the encoder computes the next.
 AT_ONCE = 2
@@ -224,7 +228,7 @@ class MicroBatches:
         if not batch:
             return
         start = time.perf_counter()
-        for note, found in zip(batch, read(self.nlp, [n.text for n in batch]), strict=True):
+        for note, found in zip(batch, self._read(batch), strict=True):
             made: Any
             try:
                 made = note.shape(found)
@@ -235,6 +239,27 @@ class MicroBatches:
         words = sum(note.words for note in batch)
         self._pace.add(words, seconds)
         self.on_batch(words, seconds)
+
+    def _read(self, batch: list[Waiting]) -> Iterator[Doc | Failure]:
+        """What the pipeline makes of each note. What fails is told in the log, without the note."""
+        failures: Counter[str] = Counter()
+        for found in self._found([note.text for note in batch]):
+            if isinstance(found, Failure):
+                failures[str(found)] += 1
+            yield found
+        for failure, count in failures.items():
+            log.warning("notes failed: %d, %s", count, failure)
+
+    def _found(self, texts: list[str]) -> Iterator[Doc | Failure]:
+        done = 0
+        try:
+            for found in read(self.nlp, texts, stop=True):
+                done += 1
+                yield found
+        except ClinnerError as error:
+            # Such as a budget that is spent: who runs the service can mend it.
+            log.error("%s", error)
+            yield from read(self.nlp, texts[done:])
 
 
 def _settle(result: "asyncio.Future[Any]", made: Any) -> None:

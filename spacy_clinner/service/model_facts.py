@@ -1,12 +1,13 @@
 """What the service says of its model."""
 
+from collections import ChainMap
 from typing import Any
 
 from spacy.language import Language
 
 import spacy_clinner
-from spacy_clinner.pipeline.layer_roles import modifier_groups
-from spacy_clinner.schemes import of_layers
+from spacy_clinner.pipeline.layer_roles import known_labels, modifier_groups
+from spacy_clinner.schemes import Scheme, of_layers, semantic_group
 from spacy_clinner.service.limits import Limits
 from spacy_clinner.tables.annotate import model_and_version
 from spacy_clinner.view import color
@@ -42,33 +43,38 @@ def model_facts(nlp: Language, limits: Limits) -> dict[str, Any]:
 
 
 def _layers(nlp: Language) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
     modifiers = modifier_groups(nlp)
-    for _, component in nlp.components:
-        labels = getattr(component, "layer_labels", {})
-        own = getattr(component, "schemes", {})
-        known = {**of_layers(labels), **own}
-        for layer in getattr(component, "layers", ()):
-            scheme = known.get(layer)
-            facts = []
-            for name in labels.get(layer, ()):
-                label = scheme.labels.get(name) if scheme else None
-                group = label.semantic_group if label else ""
-                facts.append(
-                    {
-                        "name": name,
-                        "description": label.description if label else "",
-                        "semantic_group": group or None,
-                        "color": color(label.color if label else None, group),
-                    }
-                )
-            found[layer] = {"name": layer, "entities": layer not in modifiers, "labels": facts}
-    return list(found.values())
+    labels = known_labels(nlp)
+    own = [getattr(component, "schemes", {}) for _, component in nlp.components]
+    known = {**of_layers(labels), **ChainMap(*own)}
+    return [
+        {
+            "name": layer,
+            "entities": layer not in modifiers,
+            "labels": [_label(name, layer, known.get(layer)) for name in names],
+        }
+        for layer, names in labels.items()
+    ]
+
+
+def _label(name: str, layer: str, scheme: Scheme | None) -> dict[str, Any]:
+    label = scheme.labels.get(name) if scheme else None
+    group = label.semantic_group if label else semantic_group(name, layer)
+    return {
+        "name": name,
+        "description": label.description if label else "",
+        "semantic_group": group or None,
+        "color": color(label.color if label else None, group),
+    }
 
 
 def _links(nlp: Language) -> list[dict[str, str]]:
-    return [
-        {"entity": entity, "modifier": modifier}
-        for label in nlp.meta["labels"].get("relations", ())
-        for entity, _, modifier in [label.partition("-")]
+    linked = [label.partition("-") for label in nlp.meta["labels"].get("relations", ())]
+    pairs = [(entity, modifier) for entity, _, modifier in linked] or [
+        (entity, modifier)
+        for _, component in nlp.components
+        for scheme in getattr(component, "schemes", {}).values()
+        for entity, modifiers in scheme.pairs.items()
+        for modifier in modifiers
     ]
+    return [{"entity": entity, "modifier": modifier} for entity, modifier in dict.fromkeys(pairs)]

@@ -75,10 +75,15 @@ def refused_by_validation(
         found, _, where = fault.rpartition(" at ")
         places = [Place(where=where, what=found)]
         return Refused(400, f"The {what} is no JSON: {fault}.", places)
-    places = [
-        Place(where=_path(fault["loc"]) or f"the {what}", what=fault["msg"]) for fault in faults
-    ]
+    told = dict.fromkeys((_path(_known(fault)) or f"the {what}", fault["msg"]) for fault in faults)
+    places = [Place(where=where, what=what) for where, what in told]
     return Refused(422, f"{places[0].where}: {places[0].what}.", places)
+
+
+def _known(fault: Mapping[str, Any]) -> Sequence[str | int]:
+    """Where a fault is, without a word of the caller's: a key that is unknown may be anything."""
+    loc: Sequence[str | int] = fault["loc"]
+    return loc[:-1] if fault["type"] == "extra_forbidden" else loc
 
 
 def _path(loc: Sequence[str | int]) -> str:

@@ -13,7 +13,7 @@ from spacy_clinner.service.answers import Asked, Format, Made, joined, shape_of
 from spacy_clinner.service.examples import examples
 from spacy_clinner.service.key import is_same
 from spacy_clinner.service.microbatches import QueueFull
-from spacy_clinner.service.problems import ProblemAnswer, Refused
+from spacy_clinner.service.problems import Place, ProblemAnswer, Refused
 from spacy_clinner.service.state import Service
 
 
@@ -41,6 +41,17 @@ async def check_key(request: Request, service: Here) -> None:
             "The key is missing or wrong. Send it as Authorization: Bearer KEY.",
             headers={"WWW-Authenticate": "Bearer"},
         )
+
+
+async def check_parameters(request: Request) -> None:
+    """Refuse parameters of the address that would mean nothing, as bodies are.
+
+    RAISES (Refused): 422.
+    """
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    if request.query_params.keys() - set(known):
+        place = Place(where="query", what=f"only {', '.join(known)} may stand in the address")
+        raise Refused(422, f"{place.where}: {place.what}.", [place])
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -99,6 +110,7 @@ async def example_notes() -> dict[str, list[dict[str, str]]]:
 @guarded.post(
     "/annotate",
     response_class=JSONResponse,
+    dependencies=[Depends(check_parameters)],
     responses={
         200: {
             "description": "By note what was found, in the order of the request: as `clinner "
@@ -166,6 +178,7 @@ async def _gone(request: Request) -> None:
 @guarded.post(
     "/annotate/stream",
     response_class=Response,
+    dependencies=[Depends(check_parameters)],
     responses={
         200: {
             "description": "A line for each line of the request, in order: a note as in "

@@ -46,9 +46,11 @@ def bind(host: str, port: int) -> socket.socket:
         taken = socket.socket(family, kind, protocol)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(where)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # A name that no host can have is no error of the system.
+        why = error.strerror if isinstance(error, OSError) else "no name of a host"
         raise ClinnerError(
-            f"{host}:{port}: cannot listen there ({error.strerror}). Name another --host or --port."
+            f"{host}:{port}: cannot listen there ({why}). Name another --host or --port."
         ) from None
     return taken
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from spacy.language import Language
 
+from spacy_clinner.annotation.spans import ALL, ENTS
+from spacy_clinner.pipeline.layer_roles import known_layers
 from spacy_clinner.service.limits import Limits
 from spacy_clinner.service.metrics import Metrics
 from spacy_clinner.service.microbatches import MicroBatches
@@ -37,6 +39,7 @@ class Service:
         self.facts = model_facts(self.nlp, self.limits)
 
     @property
-    def layers(self) -> list[str]:
-        """The layers that the model has."""
-        return [layer["name"] for layer in self.facts["layers"]]
+    def layers(self) -> list[str] | None:
+        """The layers that may be asked for; None where the model may have any."""
+        known = known_layers(self.nlp)
+        return None if known is None else [*known, ENTS, ALL]

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from spacy_clinner.service.answers import Asked, Made, shape_of
 from spacy_clinner.service.bodies import NoteIn, check_length, parse, too_large_line
+from spacy_clinner.service.gate import FAILED, log_failure
 from spacy_clinner.service.microbatches import QueueFull, n_words
 from spacy_clinner.service.problems import Refused, problem
 from spacy_clinner.service.state import Service
@@ -98,6 +99,9 @@ class Stream:
             refused = Refused(504, f"Not done within {limit:g} seconds.")
         except Refused as error:
             refused = error
+        except Exception as error:
+            log_failure(self.request.state.id, error)
+            refused = Refused(500, FAILED)
         else:
             return made.json + b"\n", made.words
         told = problem(refused, self.request.state.id).model_dump()

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from spacy.language import Language
 
-from spacy_clinner.annotation.spans import ENTS
+from spacy_clinner.annotation.spans import ALL, ENTS
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.pipeline.layer_roles import known_layers, modifier_groups
 from spacy_clinner.tables.findings import Row, Selection, find
@@ -52,8 +52,9 @@ def annotate(
     batch (pa.RecordBatch): The notes. Columns other than the two named are passed through.
     nlp (Language): The pipeline.
     id (str), text (str): The columns of ids (of any type but nested ones) and texts.
-    layers (Iterable[str] | None): The layers to take; None for all that hold entities, and
-        `doc.ents` where they stand in none.
+    layers (Iterable[str] | None): The layers to take, "ents" for `doc.ents`, "*" for every layer,
+        those of modifiers, too; None for all that hold entities, and `doc.ents` where they stand in
+        none.
     threshold (float | Mapping[str, float] | None): The least confidence, of all or by layer.
     only (Iterable[str] | None): The labels to take, whatever their case.
     no_text (bool): Whether to leave out the words of the notes; offsets stay.
@@ -62,7 +63,7 @@ def annotate(
         read, but a row `failed`.
     RETURNS (Tables): Entities, links and notes.
     RAISES (ClinnerError): The batch lacks a column, one that is passed through has a name of ours,
-        or the pipeline lacks a layer.
+        the pipeline lacks a layer, or it cannot go on: a budget of `clinner_llm` is spent.
     """
     kept = check_columns(batch.schema, id, text)
     layers, only = names_of("layers", layers), names_of("only", only)
@@ -162,7 +163,7 @@ def check_layers(nlp: Language, layers: Iterable[str] | None) -> None:
     """
     known = known_layers(nlp)
     for layer in layers or ():
-        if known is not None and layer not in (*known, ENTS):
+        if known is not None and layer not in (*known, ENTS, ALL):
             raise ClinnerError(
                 f"The model has no layer {layer!r}; it has {', '.join((*known, ENTS))}."
             )
@@ -252,7 +253,7 @@ def _read_into(
     counts = [0] * len(ids)
     failures = list(faults)
     full = [at for at, t in enumerate(texts) if t and not t.isspace() and faults[at] is None]
-    for at, found in zip(full, read(nlp, [texts[at] or "" for at in full]), strict=True):
+    for at, found in zip(full, read(nlp, [texts[at] or "" for at in full], stop=True), strict=True):
         if isinstance(found, Failure):
             failures[at] = str(found)
             continue

@@ -7,6 +7,7 @@ from spacy.tokens import Doc, Span
 
 from spacy_clinner.annotation import said, store
 from spacy_clinner.annotation.said import Assertion, Modifier
+from spacy_clinner.tables.findings import spans_of
 
 
 class Kind(NamedTuple):
@@ -68,22 +69,21 @@ def to_comprehend_medical(
     has no attribute for (`REFERENCE_RANGE`), are left out.
 
     doc (Doc): A processed document.
-    layers (Iterable[str] | None): The keys in `doc.spans` to take; None takes `doc.ents`.
+    layers (Iterable[str] | None): The keys in `doc.spans` to take, "ents" for `doc.ents`; None
+        takes `doc.ents`.
     threshold (float): The least confidence; entities of which nothing computed one are kept.
     version (str): Of the model, for `ModelVersion`.
     RETURNS (dict[str, Any]): `Entities` in reading order, `UnmappedAttributes` (none) and
         `ModelVersion`. Offsets are characters. Scores are None where nothing computed one, as of
         a trait that a rule decided.
+    RAISES (ClinnerError): The document has no such layer.
     """
-    spans: Iterable[Span] = doc.ents
-    if layers is not None:
-        spans = sorted(span for layer in layers for span in doc.spans.get(layer, ()))
     entities: list[dict[str, Any]] = []
     n_ids = 0
-    for span in spans:
+    for span in spans_of("to_comprehend_medical", doc, layers, threshold):
         kind = OF_LABEL.get(span.label_) or OF_GROUP.get(said.get_semantic_group(span) or "")
         confidence = store.values(span).get("confidence")
-        if kind is None or (confidence is not None and confidence < threshold):
+        if kind is None:
             continue
         modifiers = said.get_modifiers(span)
         entity = {"Id": n_ids, **_place(span, confidence), **_kind(kind)}

@@ -1,6 +1,6 @@
 """Rows of tables from documents: the entities of one, and what is linked to them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,8 @@ from spacy.attrs import ENT_IOB, ENT_TYPE
 from spacy.tokens import Doc, Span
 
 from spacy_clinner.annotation import said, store
-from spacy_clinner.annotation.spans import ENTS
+from spacy_clinner.annotation.spans import ALL, ENTS, group_of, keys_in
+from spacy_clinner.errors import ClinnerError
 
 Row = tuple[Any, ...]
 RULE = "rule"
@@ -21,8 +22,8 @@ INSIDE, BEGINS = 1, 3
 class Selection:
     """Which entities are meant.
 
-    layers (tuple[str, ...] | None): Their layers, "ents" for `doc.ents`; None for all that hold
-        entities, and the rest of `doc.ents`.
+    layers (tuple[str, ...] | None): Their layers, "ents" for `doc.ents`, "*" for every layer; None
+        for all that hold entities, and the rest of `doc.ents`.
     modifiers (frozenset[str]): Layers that hold no entities.
     threshold (float | Mapping[str, float]): The least confidence, of all or by layer. Entities of
         which nothing computed one are kept.
@@ -80,6 +81,32 @@ def find(doc: Doc, selection: Selection, no_text: bool = False) -> tuple[list[Ro
     return entities, links
 
 
+def spans_of(what: str, doc: Doc, layers: Iterable[str] | None, threshold: float) -> list[Span]:
+    """The entities of a document for the shapes that take `doc.ents` unless told otherwise.
+
+    what (str): The function that is called, for the message.
+    doc (Doc): A processed document.
+    layers (Iterable[str] | None): Keys of `doc.spans`, "ents" for `doc.ents`; None for that.
+    threshold (float): The least confidence.
+    RETURNS (list[Span]): In reading order; those of which nothing computed a confidence, too.
+    RAISES (ClinnerError): The document has no such layer.
+    """
+    keys = [ENTS] if layers is None else list(dict.fromkeys(layers))
+    if unknown := [key for key in keys if key != ENTS and key not in doc.spans]:
+        raise ClinnerError(
+            f"{what}: no layer {', '.join(unknown)} in doc.spans; "
+            f"there are: {', '.join(doc.spans) or 'none'}."
+        )
+    sure = Selection(threshold=threshold)
+    spans = (
+        span
+        for key in keys
+        for span in group_of(doc, key)
+        if sure.takes(key, span.label_, store.values(span).get("confidence"))
+    )
+    return list(spans) if layers is None else sorted(spans)
+
+
 def evidence_of(values: Mapping[str, Any], no_text: bool) -> list[str]:
     """What decided the assertion of an entity.
 
@@ -97,10 +124,12 @@ def _spans(doc: Doc, selection: Selection) -> Iterator[tuple[str, Span, int, int
     """Each span of the layers that are meant, once in each, with its offsets and label; layers in
     the order of the document."""
     seen: set[tuple[int, int, int]] = set()
-    wanted = selection.layers
-    groups: Collection[str] = doc.spans if wanted is None else [k for k in wanted if k in doc.spans]
+    wanted, left_out = selection.layers, selection.modifiers
+    if wanted is not None and ALL in wanted:
+        wanted, left_out = None, frozenset()
+    groups = doc.spans if wanted is None else keys_in(doc, wanted)
     for layer in groups:
-        if wanted is None and layer in selection.modifiers:
+        if layer == ENTS or (wanted is None and layer in left_out):
             continue
         here = {}
         for span in doc.spans[layer]:

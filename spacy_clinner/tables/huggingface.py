@@ -4,7 +4,7 @@ from typing import Any, TypedDict
 from spacy.tokens import Doc
 
 from spacy_clinner.annotation import store
-from spacy_clinner.errors import ClinnerError
+from spacy_clinner.tables.findings import spans_of
 
 
 class Entity(TypedDict):
@@ -19,27 +19,20 @@ class Entity(TypedDict):
     assertion: str | None
 
 
-def to_entities(doc: Doc, layers: Iterable[str] | None = None) -> list[Entity]:
+def to_entities(
+    doc: Doc, layers: Iterable[str] | None = None, threshold: float = 0.0
+) -> list[Entity]:
     """Give entities as `pipeline("token-classification", aggregation_strategy="simple")` does.
 
     doc (Doc): A processed document.
-    layers (Iterable[str] | None): The keys in `doc.spans` to take; None takes `doc.ents`.
+    layers (Iterable[str] | None): The keys in `doc.spans` to take, "ents" for `doc.ents`; None
+        takes `doc.ents`.
+    threshold (float): The least confidence; entities of which nothing computed one are kept.
     RETURNS (List[Dict]): In reading order: `entity_group` (the label), `score` (the confidence;
         None where nothing computed one), `word` (the text), `start` and `end` (in
         characters), and `assertion` (None where nothing judged it).
     RAISES (ClinnerError): The document has no such layer.
     """
-    if layers is None:
-        spans = list(doc.ents)
-    else:
-        layers = list(layers)
-        unknown = [layer for layer in layers if layer not in doc.spans]
-        if unknown:
-            raise ClinnerError(
-                f"to_entities: no layer {', '.join(unknown)} in doc.spans; "
-                f"there are: {', '.join(doc.spans) or 'none'}."
-            )
-        spans = sorted(span for layer in layers for span in doc.spans[layer])
     return [
         Entity(
             entity_group=span.label_,
@@ -49,7 +42,7 @@ def to_entities(doc: Doc, layers: Iterable[str] | None = None) -> list[Entity]:
             end=span.end_char,
             assertion=store.values(span).get("assertion"),
         )
-        for span in spans
+        for span in spans_of("to_entities", doc, layers, threshold)
     ]
 
 

@@ -7,6 +7,8 @@ from types import TracebackType
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_clinner.errors import ClinnerError
+
 # A text that fails is looked for among as many as a component may have buffered.
 BUFFERED = 128
 # A stream ends before these many characters: components hold more than a hundred documents at once
@@ -33,7 +35,7 @@ DROPPED = Failure("dropped by an error handler", "the pipeline")
 UNANSWERED = Failure("RequestFailed", REPORT)
 
 
-def read(nlp: Language, texts: Sequence[str]) -> Iterator[Doc | Failure]:
+def read(nlp: Language, texts: Sequence[str], stop: bool = False) -> Iterator[Doc | Failure]:
     """Run a pipeline over texts.
 
     When it raises, what it buffered is halved until the text that fails stands alone. Of very long
@@ -41,8 +43,11 @@ def read(nlp: Language, texts: Sequence[str]) -> Iterator[Doc | Failure]:
 
     nlp (Language): The pipeline.
     texts (Sequence[str]): The texts.
+    stop (bool): Whether to raise what no text is to blame for and its user can mend, such as a
+        budget that is spent; else each text that it costs is a failure.
     YIELDS (Doc | Failure): One for each text, in order. A failure, too, where `clinner_llm` left a
         document as it was.
+    RAISES (ClinnerError): As `stop` says.
     """
     todo = [*_stretches(texts)][::-1]
     while todo:
@@ -55,6 +60,8 @@ def read(nlp: Language, texts: Sequence[str]) -> Iterator[Doc | Failure]:
                 yield UNANSWERED if ERROR in doc.user_data.get(REPORT, {}) else doc
                 done = at + 1
         except Exception as error:
+            if stop and isinstance(error, ClinnerError):
+                raise
             if end - done == 1:
                 yield Failure(type(error).__name__, raised_in(error.__traceback__))
             else:

@@ -1,13 +1,24 @@
 """Requests to real servers that fail in every way."""
 
 import socket
+import threading
 import time
+from dataclasses import replace
+from email.utils import formatdate
 
 import pytest
 from chat_servers import completion, dripping, serving
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.llm.chat import Address, Budget, BudgetSpent, Chat, Patience, RequestFailed
+from spacy_clinner.llm.chat import (
+    Address,
+    Budget,
+    BudgetSpent,
+    Chat,
+    Patience,
+    RequestFailed,
+    seconds_to_wait,
+)
 
 BODY = {"messages": [{"role": "user", "content": "Text:\nDenies fever."}]}
 # On a busy machine a server that answers at once may take seconds.
@@ -121,16 +132,83 @@ def test_a_server_that_sends_a_byte_now_and_then_is_not_waited_for(first):
         ask(url, patience=patience)
 
 
-def test_a_server_that_says_how_long_to_wait_is_heard():
+def in_two_seconds():
+    """A date of HTTP, which has whole seconds: one to two from now."""
+    return formatdate(time.time() + 2, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("says", "least"), [(lambda: "0.3", 0.29), (in_two_seconds, 0.9)], ids=["seconds", "a date"]
+)
+def test_a_server_that_says_how_long_to_wait_is_heard(says, least):
     times = []
 
     def answer(_, before):
         times.append(time.monotonic())
-        return (429, b"", {"Retry-After": "0.3"}) if before == 0 else "fine"
+        return (429, b"", {"Retry-After": says()}) if before == 0 else "fine"
 
     with serving(answer) as (url, _):
         ask(url)
-    assert times[1] - times[0] >= 0.29
+    assert times[1] - times[0] >= least
+
+
+PAST = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize("says", ["0", PAST, PAST.replace("GMT", "-0000")])
+def test_a_server_that_need_not_be_waited_for_is_asked_at_once(says):
+    def answer(_, before):
+        return (429, b"", {"Retry-After": says}) if before == 0 else "fine"
+
+    # In a quarter of an hour this test is stopped.
+    patience = replace(QUICK, first_wait=900.0)
+    with serving(answer) as (url, _):
+        assert ask(url, patience=patience).content == "fine"
+
+
+@pytest.mark.parametrize(
+    ("says", "waits"),
+    [
+        ("300", 60.0),
+        (formatdate(time.time() + 1e6, usegmt=True), 60.0),
+        ("inf", None),
+        ("nan", None),
+        ("-1", None),
+        ("soon", None),
+        ("Sun, 99 Nov 1994 08:49:37 GMT", None),
+        ("", None),
+    ],
+)
+def test_no_server_is_waited_for_more_than_a_minute_nor_for_what_is_no_time(says, waits):
+    assert seconds_to_wait(says) == waits
+
+
+def test_whoever_asks_is_let_go_when_the_chat_stops():
+    release, failures = threading.Event(), []
+
+    def asked(chat):
+        with pytest.raises(RequestFailed, match="no longer waited for"):
+            chat.ask(BODY)
+        failures.append(chat)
+
+    def answer(_, before):
+        return (500, b"") if before else "late" if release.wait(60) else ""
+
+    with serving(answer) as (url, requests):
+        chat = Chat(Address(url, "m"), Patience(timeout=60, first_wait=900), Budget(), 2)
+        threads = [threading.Thread(target=asked, args=(chat,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while len(requests.bodies) < 2:
+            time.sleep(0.01)
+        chat.stop()
+        for thread in threads:
+            thread.join()
+        asked(chat)
+        chat.close()
+        release.set()
+    assert len(failures) == 3
+    assert len(requests.bodies) == 2
 
 
 def test_no_redirect_is_followed():
@@ -161,6 +239,12 @@ def test_no_proxy_of_the_environment_is_used(monkeypatch):
 def test_an_address_must_be_given(url):
     with pytest.raises(ClinnerError, match="give the address of the server"):
         Address(url, "m")
+
+
+@pytest.mark.parametrize("url", ["http://exa\tmple/v1", "http://[v1.x]/v1", "http://xn--/v1"])
+def test_an_address_that_no_request_can_be_sent_to_is_none(url):
+    with pytest.raises(ClinnerError, match="give the address of the server"):
+        ask(url)
 
 
 @pytest.mark.parametrize("url", ["http://a/v1?api-key=secret", "http://a/v1#secret"])

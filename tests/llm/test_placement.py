@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from noise import with_noise
 
@@ -113,6 +113,42 @@ def test_a_copy_with_invented_text_moves_nothing():
     assert copied(marked) == (["back pain"], {"exact": 1, "not found": 1})
 
 
+FEVERS = "Fever in May. He is well. No fever today."
+
+
+@pytest.mark.parametrize(
+    ("marked", "starts", "counts"),
+    [
+        (f"{mark('Fever')} in May. {mark('Fever')} in May. He is well. No fever today.",
+         [0], {"exact": 1, "repeated": 1}),
+        (f"Fever in May. Fever in May. He is well. No {mark('fever')} today.", [29], {"exact": 1}),
+        (f"{mark('Fever')} in May. {mark('Fever')} in May. He is well.",
+         [0], {"exact": 1, "repeated": 1}),
+        (f"{mark('Fever')} in May. Fever in May. He is well. No fever today.",
+         [0], {"exact": 1}),
+        (f"He is well. {mark('Fever')} in May. {mark('Fever')} in May. No fever today.",
+         [0], {"exact": 1, "repeated": 1}),
+        (f"No {mark('fever')} today. He is well. {mark('Fever')} in May.", [0, 29], {"exact": 2}),
+        (f"He is well. {mark('Fever')} in May. No {mark('fever')} today.", [0, 29], {"exact": 2}),
+        (f"{FEVERS} Some {mark('fever')} yesterday.", [], {"not found": 1}),
+    ],
+    ids=["repeated", "repeated unmarked", "repeated for another", "marked in what is repeated",
+         "repeated amid", "backwards", "moved", "invented"],
+)  # fmt: skip
+def test_a_sentence_that_a_copy_repeats_moves_or_invents_moves_no_span(marked, starts, counts):
+    found = place(FEVERS, FORMATS["kiwi"].parse(marked))
+    assert [one.start for one in found.mentions] == starts
+    assert dict(found.counts) == counts
+
+
+def test_a_repeated_sentence_is_not_taken_for_one_that_ends_alike():
+    text = "Fever in May. No fever in May."
+    marked = f"{mark('Fever')} in May. {mark('Fever')} in May. No fever in May."
+    found = place(text, FORMATS["kiwi"].parse(marked))
+    assert [one.start for one in found.mentions] == [0]
+    assert found.counts == {"exact": 1, "repeated": 1}
+
+
 def test_a_corrected_copy_is_found_by_its_letters():
     assert copied(NOTE.replace("Amodiaquine", mark("Amodiaquin"))) == (
         ["Amodiaquine"],
@@ -163,6 +199,7 @@ def read(name, passage):
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(passage=passages())
+@example(passage=Passage("+   \n+", (Mention("A", 5, 6),)))
 def test_any_annotation_comes_back_from_its_right_answer(name, passage):
     found = place(passage.text, read(name, passage))
     assert [one.place for one in found.mentions] == [one.place for one in passage.mentions]

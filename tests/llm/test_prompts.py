@@ -114,6 +114,13 @@ def test_lines_are_read_however_they_are_decorated(line):
     assert answer.fits
 
 
+@pytest.mark.parametrize("filler", [" ", "\u3000", ",", ", Label: a, After: b", "Entity: x,"])
+def test_a_long_line_is_read_in_time_that_grows_no_faster_than_its_square(filler):
+    # With its cube it is two minutes.
+    answer = find_format("lines").parse(f"Entity: {filler * (5_000 // len(filler))}x")
+    assert answer.unreadable <= 1
+
+
 ROW = '{"text": "fever", "label": "PROBLEM"}'
 
 
@@ -145,6 +152,16 @@ def test_marks_that_are_not_closed_or_never_opened_are_counted():
     answer = find_format("kiwi").parse('</span>No <span class="problem">fever and')
     assert (answer.said, answer.unreadable) == ((), 2)
     assert answer.copy == "No fever and"
+
+
+def test_marks_of_one_number_are_one_mention_only_where_they_touch():
+    answer = find_format("kiwi").parse(
+        '<span class="severity" of="1">Severe</span> <span class="problem" id="1">pain</span>. '
+        '<span class="severity" of="1">Mild</span> <span class="problem" id="1">cough</span>.'
+    )
+    assert [one.words for one in answer.said] == ["Severe", "pain", "Mild", "cough"]
+    # Of two with the number, the nearest is meant.
+    assert [one.heads for one in answer.said] == [(1,), (), (3,), ()]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -185,3 +202,43 @@ def test_what_is_asserted_is_asked_for_where_no_modifier_says_it():
 def test_an_unknown_format_is_refused_with_the_known_ones():
     with pytest.raises(ClinnerError, match=r"'xml'.*kiwi, lines, json"):
         find_format("xml")
+
+
+FEVER = f'{{"entities": [{ROW}]}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'The format is {{"entities": []}}, so: {FEVER}',
+        f'{FEVER} If there were none, I would say {{}} or [] or {{"entities": []}}.',
+        f'First {{"entities": [{{"text": "cough", "label": "PROBLEM"}}]}}, but no: {FEVER}',
+        f'{{"entities": [{ROW}, {{"label": "NEGATION", "of": [], "te',
+    ],
+    ids=["an empty one before", "an empty one behind", "a draft", "an empty list in what was cut"],
+)
+def test_of_several_values_in_json_the_last_that_names_something_counts(content):
+    answer = find_format("json").parse(content)
+    assert [(one.words, one.label) for one in answer.said] == [("fever", "PROBLEM")]
+
+
+@pytest.mark.parametrize(
+    "unread",
+    ['{"text": "x"}', '{"text": "x" "label": "PROBLEM"}', '{"label": "PROBLEM", "text": 3}'],
+    ids=["no label", "no JSON", "no words"],
+)
+@pytest.mark.parametrize("end", ["]}", ', {"te'], ids=["whole", "cut"])
+def test_json_numbers_count_what_cannot_be_read_too(unread, end):
+    cough = ROW.replace("fever", "cough")
+    no = '{"text": "No", "label": "NEGATION", "of": [2]}'
+    answer = find_format("json").parse(f'{{"entities": [{unread}, {ROW}, {cough}, {no}{end}')
+    assert [one.words for one in answer.said] == ["fever", "cough", "No"]
+    assert answer.said[2].heads == (0,)
+    assert answer.unreadable == 1 + (end != "]}")
+
+
+def test_in_json_true_is_no_number():
+    answer = find_format("json").parse(
+        f'[{ROW}, {{"text": "No", "label": "NEGATION", "of": true}}]'
+    )
+    assert answer.said[1].heads == ()

@@ -1,5 +1,6 @@
 """`clinner serve` with components that are slow or fail, for the tests: run as a script."""
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from spacy.language import Language
 
 from spacy_clinner.annotation import store
 from spacy_clinner.cli import main
+from spacy_clinner.errors import ClinnerError
 
 
 @Language.component("slow_or_failing")
@@ -22,6 +24,10 @@ def slow_or_failing(doc):
     for word in doc:
         if word.text == "slowly":
             time.sleep(0.5)
+        if word.text == "spent":
+            # As of a component that asks a server.
+            logging.getLogger("httpx").info("asked about %s", doc.text)
+            raise ClinnerError("The budget is spent.")
         if word.text == "breaks":
             raise RuntimeError(f"cannot read {doc.text}")
         if word.text == "spoils" and doc.ents:

@@ -85,7 +85,7 @@ def timeless(value):
     """Plain data without times, and what is made of them."""
     if isinstance(value, dict):
         return {key: timeless(item) for key, item in value.items()
-                if key not in ("recorded", "timestamp")}  # fmt: skip
+                if key not in ("recorded", "timestamp", "processed_at")}  # fmt: skip
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
@@ -187,6 +187,33 @@ def test_layers_and_threshold_choose_what_is_given(full):
     assert every["links"]
     assert unknown.status_code == 422
     assert "clinical, modifiers" in unknown.json()["error"]["message"]
+
+
+def test_layers_are_named_once_though_they_are_asked_for_twice_and_may_be_ents_or_all(api, nlp):
+    text = "Denies fever."
+    for shape in ("clinner", *SHAPES):
+        address = f"/v1/annotate?format={shape}"
+
+        def asked(layers, address=address):
+            answer = api.post(address, json=notes(text) | {"layers": layers})
+            assert answer.status_code == 200, answer.text
+            return timeless(answer.json())
+
+        once = asked(["ents"])
+        assert "fever" in json.dumps(once)
+        assert asked(["ents", "ents"]) == once
+        assert asked(["*"]) == once
+        # A component that is not ours may write any group, and this note has none of this name.
+        assert "fever" not in json.dumps(asked(["mine"]))
+    batch = pa.RecordBatch.from_pydict({"note_id": ["0"], "text": [text]})
+    assert annotate(batch, nlp, layers=["ents", "ents"]).entities.num_rows == 1
+
+
+def test_a_model_whose_entities_are_of_other_components_tells_of_them(api):
+    (layer,) = api.get("/v1/model").json()["layers"]
+    assert (layer["name"], layer["entities"]) == ("ents", True)
+    names = {label["name"]: label["semantic_group"] for label in layer["labels"]}
+    assert names == {"PROBLEM": "Disorders", "DRUG": "Chemicals & Drugs"}
 
 
 def test_what_is_found_does_not_depend_on_what_is_computed_with_it(full, root):

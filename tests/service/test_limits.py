@@ -46,7 +46,8 @@ def test_notes_that_are_too_long_or_too_many_are_422_with_their_place(limited):
         (notes("a") | {"threshold": 1.5}, "threshold"),
         (notes("a") | {"threshold": "much"}, "threshold"),
         (notes("a") | {"layers": "clinical"}, "layers"),
-        (notes("a") | {"layer": ["clinical"]}, "layer"),
+        (notes("a") | {"layer": ["clinical"]}, "the body"),
+        ({"notes": [{"id": "a", "text": "", "more": 1}]}, "notes[0]"),
         ([], "the body"),
     ],
 )
@@ -74,9 +75,26 @@ def test_no_word_of_a_note_stands_in_a_refusal(api):
         b'{"notes": [{"id": "a", "text": ["Zyxwolf"]}]}',
         b'{"notes": "Zyxwolf"}',
         b'"Zyxwolf"',
+        b'{"notes": [{"id": "a", "text": "", "Zyxwolf": 1}]}',
+        b'{"notes": [], ' + b", ".join(b'"%d Zyxwolf": 1' % at for at in range(1000)) + b"}",
     )
     for body in bodies:
-        assert "Zyxwolf" not in api.post("/v1/annotate", content=body, headers=JSON).text
+        answer = api.post("/v1/annotate", content=body, headers=JSON)
+        assert answer.status_code in (400, 422)
+        assert "Zyxwolf" not in answer.text
+        assert len(answer.text) < 1000
+    lines = {"Content-Type": "application/x-ndjson"}
+    told = api.post("/v1/annotate/stream", content=b'{"Zyxwolf": 1}\n', headers=lines).text
+    assert '"status":422' in told
+    assert "Zyxwolf" not in told
+
+
+def test_what_would_mean_nothing_in_the_address_is_422(api):
+    for path, asked in (("/v1/annotate", "format"), ("/v1/annotate/stream", "format, layers")):
+        error = refusal(api.post(f"{path}?Zyxwolf=1", json=notes("fever")), 422)
+        assert f"only {asked}" in error["message"]
+        assert "Zyxwolf" not in error["message"]
+    refusal(api.post("/v1/annotate?layers=ents&threshold=7", json=notes("fever")), 422)
 
 
 def test_another_content_type_is_415_so_that_a_page_of_others_cannot_send(api):

@@ -13,6 +13,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from servers import SERVED, notes, running
 
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.service import origins
+from spacy_clinner.service.server import bind
+
 JSON = {"Content-Type": "application/json"}
 LOGGED = re.compile(
     r"^\S+ \S+ INFO (?P<id>[0-9a-f]{16}) (?P<method>[A-Z]+) (?P<route>\S+) (?P<status>\d+) "
@@ -149,6 +153,19 @@ def test_a_request_is_one_line_in_the_log_without_a_word_of_it(server, api):
     assert "Zyxwolf" not in server.logged()
 
 
+def test_what_fails_is_told_in_the_log_and_what_others_log_is_not(server, api):
+    one, other = (
+        api.post("/v1/annotate", json=notes(text)).json()["notes"][0]
+        for text in ("Zyxwolf spent.", "No fever.")
+    )
+    assert one["error"] == "ClinnerError in slow_or_failing"
+    assert other["status"] == "ok"
+    assert "ERROR The budget is spent." in server.logged()
+    assert "WARNING notes failed: 1, ClinnerError in slow_or_failing" in server.logged()
+    assert "asked about" not in server.logged()
+    assert "Zyxwolf" not in server.logged()
+
+
 def test_metrics_count_requests_notes_words_and_time_by_route_without_text(api):
     def counted(name, **labels):
         families = text_string_to_metric_families(api.get("/metrics").text)
@@ -201,6 +218,9 @@ def test_a_port_that_is_taken_and_a_model_that_is_none_are_told_in_one_message(r
     assert f"127.0.0.1:{port}: cannot listen there (Address already in use)" in said
     assert "nothing_here: no such pipeline" in refused("nothing_here", "--port", 0)
     assert "cannot listen there" in refused(rules, "--host", "203.0.113.9", "--port", 0)
+    for host in ("a..b", 72 * "a"):
+        with pytest.raises(ClinnerError, match=r"cannot listen there \(no name of a host\)"):
+            bind(host, 0)
 
 
 def test_a_model_that_cannot_be_loaded_is_one_message(rules, tmp_path):
@@ -258,6 +278,22 @@ def test_a_key_that_nobody_could_send_is_told_at_the_start(key):
     assert "The API key" in said
     assert "callers could never send it" in said
     assert "sec" not in said
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://their.example/", "their.example", "https://Their.example", "https://a.example:443"],
+)
+def test_an_origin_that_no_browser_sends_is_told_at_the_start(origin):
+    with pytest.raises(ClinnerError, match="no origin that a browser sends"):
+        origins.check(origin)
+
+
+def test_origins_as_browsers_send_them_are_taken():
+    for origin in ("https://a.example", "http://localhost:8000", "http://[::1]:80000", "*"):
+        origins.check(origin)
+    said = refused("no_such_model", "--port", 0, "--cors", "https://their.example/")
+    assert "https://their.example/: no origin that a browser sends" in said
 
 
 @pytest.mark.parametrize("option", ["--timeout", "--wait"])

@@ -60,11 +60,12 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(api):
         assert [note["n_entities"] for note in found] == [1, 1]
 
 
-def test_layers_threshold_and_format_are_asked_for_in_the_address(api):
+def test_layers_threshold_and_format_are_asked_for_in_the_address(api, full):
     found = read(api.post(f"{STREAM}?format=huggingface", content=line(0, "No fever"),
                           headers=LINES))  # fmt: skip
     assert [entity["assertion"] for entity in found[0]] == ["absent"]
-    assert api.post(f"{STREAM}?layers=none", content=b"", headers=LINES).status_code == 422
+    with full.client() as client:
+        assert client.post(f"{STREAM}?layers=none", content=b"", headers=LINES).status_code == 422
     assert api.post(f"{STREAM}?threshold=2", content=b"", headers=LINES).status_code == 422
     assert api.post(STREAM, content=b"", headers={"Content-Type": "text/plain"}).status_code == 415
     assert read(api.post(STREAM, content=b"", headers=LINES)) == []
@@ -75,6 +76,15 @@ def test_a_line_that_fails_costs_no_other_in_the_shapes_of_others_too(api):
     one, failed, other = read(api.post(f"{STREAM}?format=huggingface", content=body, headers=LINES))
     assert [one[0]["word"], other[0]["word"]] == ["fever", "cough"]
     assert failed[0]["error"] == "RuntimeError in slow_or_failing"
+
+
+def test_a_line_that_cannot_be_told_of_is_an_error_with_its_number(api, server):
+    body = line(0, "fever") + line(1, "Zyxwolf spoils fever.") + line(2, "cough")
+    one, failed, other = read(api.post(STREAM, content=body, headers=LINES))
+    assert [one["note_id"], other["note_id"]] == ["0", "2"]
+    assert (failed["line"], failed["error"]["status"]) == (2, 500)
+    assert f"{failed['error']['id']} failed: TypeError in " in server.logged()
+    assert "Zyxwolf" not in json.dumps(failed)
 
 
 @pytest.fixture

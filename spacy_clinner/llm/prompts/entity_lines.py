@@ -58,7 +58,8 @@ def parse(answer: str) -> Answer:
     """Read the lines; other lines are passed over and counted."""
     said = []
     unreadable = 0
-    lines = [one.strip() for one in answer.splitlines() if one.strip(" `*\t")]
+    # Runs of white space cost the pattern their cube.
+    lines = [" ".join(one.split()) for one in answer.splitlines() if one.strip(" `*\t")]
     for one in lines:
         found = re.search("entity", one, re.I)
         read = LINE.match(one, found.start() - _stars(one, found.start())) if found else None

@@ -21,6 +21,9 @@ from spacy_clinner.llm.prompts.prompt_format import (
 )
 from spacy_clinner.schemes import Scheme
 
+LIST = re.compile(r"[\[{]")
+ROW = re.compile(r'\{(?=\s*")(?!\s*"entities")')
+
 TASK = """List the clinical entities of the text, in its order, as JSON:
 {{"entities": [{{"text": "the words as they stand in the text", "label": "one of the labels"}}]}}
 Where the same words stand in the text more than once, add "after": "the words before". If there are
@@ -124,31 +127,43 @@ def _is_mention(row: Any) -> bool:
 
 def _integers(value: Any) -> list[int]:
     values = value if isinstance(value, list) else [value]
-    return [one for one in values if isinstance(one, int)]
+    # True is an int, too.
+    return [one for one in values if type(one) is int]
 
 
 def _rows(answer: str) -> list[Any] | None:
-    """The list of an answer; None where there is none and no mention either."""
-    for found in _values(answer, r"[\[{]"):
-        if isinstance(found, dict) and isinstance(found.get("entities"), list):
-            return list(found["entities"])
-        if isinstance(found, list) and all(isinstance(row, dict) for row in found):
-            return found
-    rows = [row for row in _values(answer, r"\{") if _is_mention(row)]
-    return rows or None
+    """The list of an answer: the last that holds a mention, as a model may think aloud before it
+    answers; else the rows that can be read of one that is cut or faulty; else a list without a
+    mention. None where there is none at all."""
+    lists = [rows for value in _values(answer, LIST) if (rows := _list(value)) is not None]
+    full = [rows for rows in lists if any(map(_is_mention, rows))]
+    if full:
+        return full[-1]
+    # One that cannot be read keeps its number.
+    rows = list(_values(answer, ROW))
+    if any(map(_is_mention, rows)):
+        return rows
+    return lists[-1] if lists else None
 
 
-def _values(answer: str, opening: str) -> Iterator[Any]:
-    """The JSON values in a text, each behind the one before."""
+def _list(value: Any) -> list[Any] | None:
+    if isinstance(value, dict) and isinstance(value.get("entities"), list):
+        return list(value["entities"])
+    if isinstance(value, list) and all(isinstance(row, dict) for row in value):
+        return value
+    return None
+
+
+def _values(answer: str, opening: re.Pattern[str]) -> Iterator[Any]:
+    """The JSON values in a text, each behind the one before; None for what only begins as one."""
     decoder = json.JSONDecoder()
     at = 0
-    while found := re.compile(opening).search(answer, at):
+    while found := opening.search(answer, at):
         try:
             value, at = decoder.raw_decode(answer, found.start())
         except (ValueError, RecursionError):
-            at = found.start() + 1
-        else:
-            yield value
+            value, at = None, found.start() + 1
+        yield value
 
 
 JSON = PromptFormat("json", instructions, question, render, parse, schema, asserts=True)

@@ -123,13 +123,19 @@ def parse(answer: str) -> Answer:
     copy = "".join([*parts, QUOTED_MARK.sub("<", marked[at:])])
     closed = [one for one in _joined(marks) if one.end > one.start and one.values.get("class")]
     unreadable += len(opened)
-    ids = {one.values["id"]: i for i, one in enumerate(closed) if "id" in one.values}
+    ids: dict[str, list[int]] = {}
+    for i, one in enumerate(closed):
+        ids.setdefault(one.values.get("id", ""), []).append(i)
     said = (
         Said(
             one.values["class"],
             copy[one.start : one.end],
             (one.start, one.end),
-            heads=tuple(ids[i] for i in _numbers(one.values.get("of", "")) if i in ids),
+            heads=tuple(
+                min(ids[i], key=lambda at: _between(one, closed[at]))
+                for i in _numbers(one.values.get("of", ""))
+                if i in ids
+            ),
         )
         for one in closed
     )
@@ -137,13 +143,22 @@ def parse(answer: str) -> Answer:
 
 
 def _joined(marks: Sequence[_Open]) -> list[_Open]:
-    """Marks, those with the same id and class as one."""
-    found: dict[tuple[str, str] | int, _Open] = {}
-    for at, one in enumerate(marks):
-        number = one.values.get("id")
-        first = found.setdefault((number, one.values.get("class", "")) if number else at, one)
-        first.end = max(first.end, one.end)
-    return list(found.values())
+    """Marks, those of one id and class as one where they touch."""
+    found: list[_Open] = []
+    latest: dict[tuple[str | None, str], _Open] = {}
+    for one in marks:
+        key = one.values.get("id"), one.values.get("class", "")
+        before = latest.get(key) if key[0] else None
+        if before is not None and before.end == one.start:
+            before.end = max(before.end, one.end)
+        else:
+            latest[key] = one
+            found.append(one)
+    return found
+
+
+def _between(one: _Open, other: _Open) -> int:
+    return max(one.start - other.end, other.start - one.end)
 
 
 def _numbers(written: str) -> list[str]:

@@ -1,9 +1,10 @@
 // The page: what is typed goes to the service, what comes back is shown, and nothing is kept.
 
-import { add, carry, correct, corrected } from "./corrections.js";
+import { add, carry, correct, corrected, steps } from "./corrections.js";
 import { detailsOf } from "./details.js";
 import { byId, choice, count, el } from "./dom.js";
 import { FORMATS, save } from "./download.js";
+import { moved } from "./edits.js";
 import { Filters } from "./filters.js";
 import { findings, isShown, words } from "./findings.js";
 import { Input, tell } from "./input.js";
@@ -17,7 +18,7 @@ import { TableView } from "./table.js";
 import { Tabs } from "./tabs.js";
 
 // text: the one that was answered; all offsets are into it. found: what the model found; findings:
-// that with the corrections.
+// that with the corrections. past: what the corrections were, the last of them last.
 const state = {
   model: new Model(),
   text: "",
@@ -37,10 +38,9 @@ const sections = new SectionsView(byId("view-sections"), color, select);
 const filters = new Filters(byId("filters-content"), color, changeFilter);
 const tabs = new Tabs(document.querySelector(".tabs"), show);
 const input = new Input(createService(), {
-  layers: () => state.model.layers,
   answered: () => state.text,
   selection: () => note.selection(),
-  ...{ know, take, offer },
+  ...{ know, take, refuse, outdate, offer },
 });
 
 /** What the model has; of its layers the first of entities is shown. */
@@ -48,34 +48,74 @@ function know(told) {
   const model = new Model(told);
   state.model = model;
   state.filter.layers = new Set(model.entityLayers.slice(0, 1));
+  offerLabels();
   byId("model").textContent = [told.name, told.version].join(" ");
   byId("model").title = [told.description, told.licence].filter(Boolean).join(" · ");
-  const labels = model.labels.map((one) => [JSON.stringify(one), `${one[1]} (${one[0]})`]);
+  update();
+}
+
+/** The labels that a finding of a person's own may have. */
+function offerLabels() {
+  const labels = state.model.labels.map((one) => [JSON.stringify(one), `${one[1]} (${one[0]})`]);
   byId("adding-label").replaceChildren(...choice(labels).children);
   byId("adding-label").selectedIndex = 0;
 }
 
-/** A new answer: what was corrected before stays as it is, and what was selected stays so. */
-function take(answer, text) {
+/**
+ * A new answer. edits: how its text was made of the one before; what was corrected there and stands
+ * still is kept, and what was selected stays so.
+ */
+function take(answer, text, edits = []) {
+  const moves = text === state.text ? [] : edits;
+  const carried = (corrections) => carry(corrections, moves);
   const before = selectedFinding();
-  state.corrections = answer ? carry(state.corrections, state.text, text) : [];
-  if (text !== state.text) state.past = [];
+  const place = before && moved(before, moves);
+  state.corrections = answer ? carried(state.corrections) : [];
+  state.past = answer ? steps(state.past.map(carried), state.corrections) : [];
   state.text = text;
   state.offsets = offsetsOf(text);
   state.found = answer ? findings(answer, text) : [];
+  learn(state.found);
+  outdate(false);
   update();
   const isSame = ({ layer, label, start }) =>
-    layer === before.layer && label === before.label && start === before.start;
-  select((before && state.findings.find(isSame)?.id) ?? null, false);
+    layer === place.layer && label === place.label && start === place.start;
+  select((place && state.findings.find(isSame)?.id) ?? null, false);
   return shown().length;
 }
 
+/** What the model did not tell that it finds: seen first, its layer is on. */
+function learn(found) {
+  const { layers, labels } = state.model;
+  state.model.learn(found);
+  const isNew = (layer) => !layers.includes(layer);
+  for (const layer of state.model.layers.filter(isNew)) state.filter.layers.add(layer);
+  if (state.model.labels.length > labels.length) offerLabels();
+}
+
+/** There is no answer to the text that stands there: of another note nothing stays beside it. */
+function refuse(edits) {
+  if (edits.some(({ isWhole }) => isWhole)) take(null, "");
+  const isOutdated = Boolean(state.text.trim());
+  outdate(isOutdated);
+  tell(isOutdated ? "What is shown is of the text before its last changes." : "");
+}
+
+/** Whether what is shown is of a text that stands there no more: then nobody downloads it. */
+function outdate(isOutdated) {
+  byId("results").classList.toggle("outdated", isOutdated);
+  byId("download").inert = isOutdated;
+  if (isOutdated) byId("download").open = false;
+}
+
 function update() {
-  state.findings = corrected(state.found, state.corrections);
+  state.findings = corrected(state.found, state.corrections, mayLink);
   filters.show(state.model.layers, state.findings, state.filter);
   byId("undo").disabled = !state.past.length;
   show();
 }
+
+const mayLink = (finding, modifier) => state.model.mayLink(finding, modifier);
 
 const shown = () => state.findings.filter((finding) => isShown(finding, state.filter));
 
@@ -166,7 +206,7 @@ function drawDetails() {
 function changeFinding(finding, change) {
   const control = document.activeElement.name;
   const group = state.model.group(finding.layer, change.label ?? finding.label) ?? finding.group;
-  remember(correct(state.corrections, finding, { ...change, group }));
+  remember(correct(state.corrections, finding, { ...change, group }, mayLink));
   select(state.corrections.at(-1).finding.id, false);
   // The panel is drawn anew; who corrects by keyboard stays at the same control.
   byId("details").querySelector(`[name="${control}"]`)?.focus();
@@ -175,7 +215,7 @@ function changeFinding(finding, change) {
 
 function deleteFinding(finding) {
   const next = note.step(finding.id, 1);
-  remember(correct(state.corrections, finding, null));
+  remember(correct(state.corrections, finding, null, mayLink));
   select(null, false);
   note.tagOf(next)?.focus({ preventScroll: true });
   tell("Deleted.");
@@ -190,7 +230,7 @@ function remember(corrections) {
 
 /** What is selected can be made a finding. */
 function offer(span) {
-  byId("adding").hidden = !span;
+  byId("adding").hidden = !span || !state.model.labels.length;
   if (span) byId("adding-words").textContent = words(span, state.text).slice(0, 80);
 }
 
@@ -247,4 +287,5 @@ document.addEventListener("keydown", ({ key }) => {
 new ResizeObserver(draw).observe(byId("note"));
 // On a narrow screen the note comes first.
 byId("filters").open = matchMedia("(min-width: 64rem)").matches;
+update();
 input.meet();

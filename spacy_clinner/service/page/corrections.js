@@ -1,7 +1,8 @@
 // What a person corrected. A correction replaces what the model found at the same place, also in
 // later answers: who types on keeps what was corrected before.
 
-import { inReadingOrder } from "./findings.js";
+import { moved } from "./edits.js";
+import { inReadingOrder, JUDGED } from "./findings.js";
 
 let made = 0;
 
@@ -11,27 +12,34 @@ let made = 0;
  * A correction is `{original, finding}`: what it replaces (layer, label and place of the model's
  * finding; null where a person added it), and by what (null where it was deleted).
  * finding: as it is shown now. change: the fields that become others; null to delete it.
+ * mayLink(finding, modifier): whether a link between them is legal.
  */
-export function correct(corrections, finding, change) {
+export function correct(corrections, finding, change, mayLink = () => true) {
   const at = corrections.findIndex((one) => one.finding?.id === finding.id);
   const original = at < 0 ? placeOf(finding) : corrections[at].original;
-  const rest = corrections.filter((_, index) => index !== at);
-  if (change === null) return original ? [...rest, { original, finding: null }] : rest;
+  const others = corrections.filter((_, index) => index !== at);
+  if (change === null) {
+    const rest = follow(others, new Map([[linkKey(finding), null]]), mayLink);
+    return original ? [...rest, { original, finding: null }] : rest;
+  }
   const correction = original ? "changed by you" : "added by you";
   const id = at < 0 ? `c${(made += 1)}` : finding.id;
   const changed = { ...finding, ...change, id, correction };
   // The model was sure of its own words and label.
   const isOther = ["label", "start", "end"].some((name) => changed[name] !== finding[name]);
   if (isOther) changed.confidence = null;
+  if (changed.label !== finding.label) {
+    changed.links = changed.links.filter((link) => mayLink(changed, link));
+  }
+  const rest = isOther ? follow(others, new Map([[linkKey(finding), changed]]), mayLink) : others;
   return [...without(rest, changed), { original, finding: changed }];
 }
 
 /** The corrections with a finding of a person's own, the last of them. */
 export function add(corrections, place) {
-  const unknown = ["confidence", "assertion", "negated", "uncertain", "hypothetical", "historical"];
   const finding = {
-    ...Object.fromEntries(unknown.map((name) => [name, null])),
-    ...{ experiencer: null, cue: null, evidence: [], section: null, links: [], wrong: false },
+    ...Object.fromEntries(["confidence", ...JUDGED].map((name) => [name, null])),
+    ...{ cue: null, evidence: [], section: null, links: [], wrong: false },
     ...place,
     id: `c${(made += 1)}`,
     correction: "added by you",
@@ -53,40 +61,70 @@ function placeOf({ layer, label, start, end }) {
 
 const keyOf = ({ layer, label, start, end }) => `${start} ${end} ${layer} ${label}`;
 
-/** What the model found, corrected. Of two equal findings the person's own is kept. */
-export function corrected(found, corrections) {
+/** Links hold the label and the place of their modifier, and nothing of its layer. */
+const linkKey = ({ label, start, end }) => `${start} ${end} ${label}`;
+
+/** The corrections, where modifiers are others now: `now`, by what a link to them says, or null. */
+function follow(corrections, now, mayLink) {
+  return corrections.map((one) => {
+    return one.finding ? { ...one, finding: relinked(one.finding, now, mayLink) } : one;
+  });
+}
+
+/** A finding whose links go where its modifiers went; what is gone or may not be linked is left out. */
+function relinked(finding, now, mayLink) {
+  if (!finding.links.some((link) => now.has(linkKey(link)))) return finding;
+  const links = finding.links.flatMap((link) => {
+    const modifier = now.get(linkKey(link));
+    if (modifier === undefined) return [link];
+    if (modifier === null || !mayLink(finding, modifier)) return [];
+    const { label, start, end } = modifier;
+    return [{ label, start, end, confidence: null }];
+  });
+  return { ...finding, links: [...new Map(links.map((link) => [linkKey(link), link])).values()] };
+}
+
+/**
+ * What the model found, corrected. Of two equal findings the person's own is kept.
+ *
+ * mayLink: as in `correct`.
+ */
+export function corrected(found, corrections, mayLink = () => true) {
   if (!corrections.length) return found;
   const originals = corrections.map((one) => one.original).filter((place) => place !== null);
   const own = corrections.map((one) => one.finding).filter((finding) => finding !== null);
   const replaced = new Set([...originals, ...own].map(keyOf));
-  const kept = found.filter((finding) => !replaced.has(keyOf(finding)));
+  const now = new Map(
+    corrections
+      .filter(({ original, finding }) => original && (!finding || keyOf(finding) !== keyOf(original)))
+      .map(({ original, finding }) => [linkKey(original), finding]),
+  );
+  const kept = found
+    .filter((finding) => !replaced.has(keyOf(finding)))
+    .map((finding) => relinked(finding, now, mayLink));
   return [...kept, ...own].sort(inReadingOrder);
 }
 
 /**
- * The corrections for a text that was edited: those before and behind the edit move with their
- * words, those in it are gone.
+ * The corrections for a text that was edited: those before and behind the edits move with their
+ * words, those in them are gone.
  */
-export function carry(corrections, before, after) {
-  if (before === after) return corrections;
-  const most = Math.min(before.length, after.length);
-  let same = 0;
-  while (same < most && before[same] === after[same]) same += 1;
-  let behind = 0;
-  while (behind < most - same && before.at(-1 - behind) === after.at(-1 - behind)) behind += 1;
-  const moved = (span) => {
-    if (span.end <= same) return span;
-    if (span.start < before.length - behind) return null;
-    const by = after.length - before.length;
-    return { ...span, start: span.start + by, end: span.end + by };
-  };
+export function carry(corrections, edits) {
+  if (!edits.length) return corrections;
+  const there = (span) => moved(span, edits);
   return corrections.flatMap(({ original, finding }) => {
-    const place = original && moved(original);
+    const place = original && there(original);
     if (original && !place) return [];
     if (!finding) return [{ original: place, finding }];
-    const still = moved(finding);
+    const still = there(finding);
     if (!still) return [];
-    const links = finding.links.map(moved).filter((link) => link !== null);
-    return [{ original: place, finding: { ...still, cue: still.cue && moved(still.cue), links } }];
+    const links = finding.links.map(there).filter((link) => link !== null);
+    return [{ original: place, finding: { ...still, cue: still.cue && there(still.cue), links } }];
   });
+}
+
+/** Of what the corrections were, one after the other, what is another than what came next. */
+export function steps(past, corrections) {
+  const told = [...past, corrections].map((one) => JSON.stringify(one));
+  return past.filter((_, at) => told[at] !== told[at + 1]);
 }

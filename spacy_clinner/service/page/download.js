@@ -1,7 +1,7 @@
 // What is shown, corrections included, as files that other tools read. Offsets are code points, as
 // brat, Label Studio and Python count them.
 
-import { words } from "./findings.js";
+import { judged, words } from "./findings.js";
 import { offsetsOf } from "./offsets.js";
 import { zip } from "./zip.js";
 
@@ -25,23 +25,25 @@ export function record(text, findings) {
   const say = (target, label, value = null) => {
     attributes.push({ id: `A${attributes.length + 1}`, label, target, value });
   };
-  for (const finding of findings) {
+  const told = findings.map(judged);
+  for (const finding of told) {
     const id = put(finding);
     byFinding.set(finding.id, id);
     byKey.set(keyOf(finding), id);
     say(id, "Layer", finding.layer);
-    if (finding.assertion) say(id, "Assertion", finding.assertion);
-    if (finding.negated) say(id, "Negated");
-    if (finding.uncertain) say(id, "Uncertain");
-    if (finding.hypothetical) say(id, "Hypothetical");
-    if (finding.historical) say(id, "Historical");
-    const { experiencer } = finding;
+    const { assertion, negated, uncertain, hypothetical, historical, experiencer } = finding;
+    if (assertion) say(id, "Assertion", assertion);
+    if (negated) say(id, "Negated");
+    if (uncertain) say(id, "Uncertain");
+    if (hypothetical) say(id, "Hypothetical");
+    if (historical) say(id, "Historical");
     if (![null, "patient"].includes(experiencer)) say(id, "Experiencer", experiencer);
     if (finding.confidence !== null) say(id, "Confidence", finding.confidence.toFixed(4));
     if (finding.correction) say(id, "Corrected");
-    if (finding.wrong) say(id, "AssertionWrong", finding.right ?? null);
+    // What the model asserted: what is right is told as every assertion is, and becomes gold.
+    if (finding.wrong) say(id, "AssertionWrong", finding.before);
   }
-  const relations = findings.flatMap((finding) =>
+  const relations = told.flatMap((finding) =>
     finding.links.map((link) => {
       const tail = byKey.get(keyOf(link)) ?? put(link);
       byKey.set(keyOf(link), tail);
@@ -127,7 +129,7 @@ export function csv(text, findings) {
   const rows = findings.map((finding) => {
     const { cue } = finding;
     const row = {
-      ...finding,
+      ...judged(finding),
       semantic_group: finding.group,
       start: toPoints(finding.start),
       end: toPoints(finding.end),

@@ -2,6 +2,9 @@
 
 import { offsetsOf } from "./offsets.js";
 
+/** What is asserted of a finding. */
+export const JUDGED = "assertion negated uncertain hypothetical historical experiencer".split(" ");
+
 /**
  * The findings of an answer, in reading order. `start`, `end` and those of cues and links count
  * UTF-16 units, as everything here does.
@@ -41,6 +44,39 @@ export function findings(answer, text) {
 
 export function inReadingOrder(one, other) {
   return one.start - other.start || other.end - one.end || (one.layer < other.layer ? -1 : 1);
+}
+
+const SOMEONE_ELSE = "associated_with_someone_else";
+
+// A link to such a modifier says that one of these is asserted.
+const ASSERTED_BY = {
+  NEGATION: ["absent", SOMEONE_ELSE],
+  UNCERTAIN: ["possible", SOMEONE_ELSE],
+  CONDITION: ["conditional", "hypothetical", SOMEONE_ELSE],
+  SUBJECT: [SOMEONE_ELSE],
+};
+
+/**
+ * A finding with what is asserted of it as a person corrected it (`before`: what the model did), and
+ * without links that say something else; nothing is asserted where only that is wrong.
+ */
+export function judged(finding) {
+  if (!finding.wrong) return finding;
+  const nothing = Object.fromEntries(JUDGED.map((name) => [name, null]));
+  const { assertion: before, right, historical, experiencer } = finding;
+  const says = ({ label }) => ASSERTED_BY[label.toUpperCase()]?.includes(right) ?? true;
+  const links = finding.links.filter(says);
+  if (!right) return { ...finding, ...nothing, before, links };
+  const someone = ["family", "other"].includes(experiencer) ? experiencer : "other";
+  return {
+    ...{ ...finding, before, links },
+    assertion: right,
+    negated: right === "absent",
+    uncertain: right === "possible",
+    hypothetical: right === "hypothetical",
+    historical,
+    experiencer: right === SOMEONE_ELSE ? someone : "patient",
+  };
 }
 
 /** How a finding is drawn. */
@@ -101,11 +137,9 @@ export function words(span, text) {
  * `least`, the lowest confidence. What nobody scored is shown.
  */
 export function isShown(finding, filter) {
-  return isSwitchedOn(finding, filter) && isSure(finding, filter);
-}
-
-export function isSwitchedOn({ layer, label }, filter) {
-  return filter.layers.has(layer) && !filter.hidden.has(`${layer} ${label}`);
+  const { layer, label } = finding;
+  const isOn = filter.layers.has(layer) && !filter.hidden.has(`${layer} ${label}`);
+  return isOn && isSure(finding, filter);
 }
 
 export function isSure({ confidence }, filter) {

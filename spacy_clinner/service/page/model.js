@@ -9,11 +9,23 @@ export class Model {
 
   /** told: what `/v1/model` says. */
   constructor(told = { layers: [], links: [] }) {
-    this.#layers = told.layers;
+    this.#layers = told.layers.map((layer) => ({ ...layer, labels: [...layer.labels] }));
     this.#links = told.links;
     this.#labels = new Map(
       told.layers.flatMap(({ name, labels }) => labels.map((one) => [`${name} ${one.name}`, one])),
     );
+  }
+
+  /** Takes note of layers and labels that were found and that the service did not tell of. */
+  learn(findings) {
+    for (const { layer: name, label, group: semantic_group } of findings) {
+      if (this.#labels.has(`${name} ${label}`)) continue;
+      let layer = this.#layers.find((one) => one.name === name);
+      if (!layer) this.#layers.push((layer = { name, entities: true, labels: [] }));
+      const one = { name: label, semantic_group, color: OTHER };
+      layer.labels.push(one);
+      this.#labels.set(`${name} ${label}`, one);
+    }
   }
 
   /** The names of all layers. */

@@ -33,8 +33,9 @@ export function createService() {
     },
     model: () => ask("v1/model"),
     examples: () => ask("v1/examples"),
-    async annotate(text, layers, signal) {
-      const body = JSON.stringify({ notes: [{ id: "note", text }], layers });
+    /** What is found in a text, in every layer. */
+    async annotate(text, signal) {
+      const body = JSON.stringify({ notes: [{ id: "note", text }], layers: ["*"] });
       const headers = { "Content-Type": "application/json" };
       return (await ask("v1/annotate", { method: "POST", headers, body, signal })).notes[0];
     },

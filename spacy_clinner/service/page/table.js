@@ -17,10 +17,12 @@ const COLUMNS = {
   place: ["Characters", (row) => row.start],
 };
 
+const READING_ORDER = { column: "place", isDown: false };
+
 export class TableView {
   #color;
   #rows = [];
-  #sorted = { column: "place", isDown: false };
+  #sorted = READING_ORDER;
   #selected = null;
   #filter = el("input", {
     type: "search",
@@ -89,8 +91,10 @@ export class TableView {
     return { ...row, searched: searched.join(" ").toLowerCase() };
   }
 
+  /** By a column, at the second click the other way, and at the third as the note is read. */
   #sort(column) {
-    this.#sorted = { column, isDown: this.#sorted.column === column && !this.#sorted.isDown };
+    const isSame = this.#sorted.column === column;
+    this.#sorted = isSame && this.#sorted.isDown ? READING_ORDER : { column, isDown: isSame };
     this.#draw(ROWS);
   }
 
@@ -121,10 +125,14 @@ function drawn(row) {
   const parts = row.label.split(/(?<=_)/).flatMap((part) => [part, el("wbr")]);
   const label = el("span", { class: "chip", style: { "--mark": row.color } }, ...parts);
   const cell = (name, text) => el("td", { class: name, text });
+  // What has no column where there is little room.
+  const place = ["section", "layer", "place"].map((name) =>
+    row[name] ? el("span", { class: `in-${name}`, text: `${row[name]} ` }) : null,
+  );
   return el(
     "tr",
     { data: { id: row.id } },
-    el("th", { scope: "row", class: "finding" }, open),
+    el("th", { scope: "row", class: "finding" }, open, el("small", {}, ...place)),
     el("td", { class: "label" }, label),
     el("td", { class: "assertion", text: row.said, data: { said: row.said } }),
     cell("confidence", percent(row.confidence)),

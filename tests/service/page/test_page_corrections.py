@@ -1,7 +1,7 @@
 """What a person corrects stays as corrected, also while the text is edited."""
 
 import pytest
-from toy_layers import NOTE, tag, write
+from toy_layers import NOTE, edit, tag, wait, write
 
 
 def shown(page):
@@ -205,7 +205,7 @@ def test_corrections_move_with_their_words_while_the_text_is_edited(annotated):
     annotated.get_by_role("button", name="Delete this finding").click()
     tag(annotated, "dyspnea").click()
     annotated.get_by_role("button", name="End a word later").click()
-    write(annotated, f"😀 Seen today with dyspnea.\n{NOTE}")
+    edit(annotated, 0, 0, "😀 Seen today with dyspnea.\n")
     now = shown(annotated)
     assert ("pneumonia", "TREATMENT") in now
     assert ("fever", "PROBLEM") not in now
@@ -213,8 +213,57 @@ def test_corrections_move_with_their_words_while_the_text_is_edited(annotated):
     # The same words elsewhere are another finding.
     assert now[0] == ("dyspnea", "PROBLEM")
     # Where the words themselves are edited, the model's finding counts again.
-    write(annotated, "Denies fever. Has chest pain.")
-    assert shown(annotated) == [("fever", "PROBLEM"), ("chest pain", "PROBLEM")]
+    before, _, _ = annotated.input_value("#text").partition("pneumonia")
+    at = len(before.encode("utf-16-le")) // 2
+    edit(annotated, at, at + len("pneumonia. M"), "pneumonia; m")
+    assert ("pneumonia", "PROBLEM") in shown(annotated)
+    assert ("fever", "PROBLEM") not in shown(annotated)
+
+
+SMITH, JONES = "Name: Smith. Chest pain. Seen by Dr X.", "Name: Jones. Chest pain. Seen by Dr X."
+
+
+def test_what_was_corrected_in_a_note_is_not_corrected_in_the_next(page):
+    def correct():
+        tag(page, "Chest pain").click()
+        page.get_by_role("button", name="Delete this finding").click()
+        assert shown(page) == []
+
+    write(page, SMITH)
+    correct()
+    write(page, JONES)
+    assert shown(page) == [("Chest pain", "PROBLEM")]
+    assert page.is_disabled("#undo")
+    # Filled in by a program, and pasted over all of it.
+    correct()
+    write(page, SMITH, how="type")
+    assert shown(page) == [("Chest pain", "PROBLEM")]
+    correct()
+    edit(page, 0, len(SMITH), JONES)
+    assert shown(page) == [("Chest pain", "PROBLEM")]
+    # To take that back brings the other note.
+    correct()
+    with page.expect_response("**/v1/annotate") as answered:
+        page.press("#text", "Control+z")
+    wait(page, answered)
+    assert page.input_value("#text") == SMITH
+    assert shown(page) == [("Chest pain", "PROBLEM")]
+    # But for its name it is the same note.
+    correct()
+    at = SMITH.index("Smith")
+    edit(page, at, at + 5, "Jones")
+    assert shown(page) == []
+
+
+def test_undo_goes_on_after_an_edit_and_what_is_open_stays_open(annotated):
+    tag(annotated, "fever").click()
+    annotated.get_by_role("button", name="Delete this finding").click()
+    tag(annotated, "pneumonia").click()
+    edit(annotated, 0, 0, "Seen today. ")
+    assert annotated.inner_text("#details-title").startswith("pneumonia")
+    annotated.get_by_role("button", name="Undo").click()
+    assert ("fever", "PROBLEM") in shown(annotated)
+    assert annotated.is_disabled("#undo")
 
 
 def test_corrections_are_seen_in_the_table_and_by_section(annotated):

@@ -86,10 +86,70 @@ def test_assertion_confidence_and_corrections_are_attributes(annotated, tmp_path
         "Confidence": "0.5500",
     }
     told = said_of(note, "pneumonia")
-    assert told["Assertion"] == "possible"
-    assert told["AssertionWrong"] == "absent"
-    assert "Corrected" in told
+    assert told == {
+        "Layer": "clinical",
+        "Assertion": "absent",
+        "Negated": None,
+        "Confidence": "0.6200",
+        "Corrected": None,
+        "AssertionWrong": "possible",
+    }
     assert said_of(note, "breast cancer")["Experiencer"] == "family"
+
+
+def test_an_assertion_that_is_wrong_is_not_told_as_gold(annotated, tmp_path):
+    tag(annotated, "fever").click()
+    annotated.get_by_role("checkbox", name="The assertion is wrong").check()
+    tag(annotated, "breast cancer").click()
+    annotated.get_by_role("checkbox", name="The assertion is wrong").check()
+    annotated.get_by_role("combobox", name="Right", exact=True).select_option("present")
+    (note,) = read_jsonl(download(annotated, "JSONL", tmp_path))
+    told = said_of(note, "fever")
+    assert not told.keys() & {"Assertion", "Negated"}
+    assert told["AssertionWrong"] == "absent"
+    told = said_of(note, "breast cancer")
+    assert told["Assertion"] == "present"
+    assert not told.keys() & {"Experiencer"}
+    # Nor by a link to what would negate it.
+    words = {span.id: note.text[span.start : span.end] for span in note.spans}
+    negated = {words[link.head] for link in note.relations if link.label == "hasNEGATION"}
+    assert negated == {"pneumonia"}
+    content = download(annotated, "CSV", tmp_path).read_text("utf8")
+    rows = {row["text"]: row for row in csv.DictReader(io.StringIO(content))}
+    keys = ("assertion", "negated", "experiencer", "assertion_wrong", "assertion_right")
+    assert [rows["fever"][key] for key in keys] == ["", "", "", "true", ""]
+    cancer = ["present", "false", "patient", "true", "present"]
+    assert [rows["breast cancer"][key] for key in keys] == cancer
+
+
+def test_links_follow_a_modifier_that_is_corrected(page, tmp_path):
+    def linked():
+        (note,) = read_jsonl(download(page, "JSONL", tmp_path))
+        words = {s.id: f"{note.text[s.start : s.end]} {s.label}" for s in note.spans}
+        return {(words[r.head], r.label, words[r.tail]) for r in note.relations}, words.values()
+
+    write(page, "Severe chest pain.")
+    page.get_by_role("checkbox", name="modifiers").check()
+    tag(page, "chest", "BODYLOC").click()
+    page.get_by_role("button", name="Delete this finding").click()
+    assert linked()[0] == {("chest pain PROBLEM", "hasSEVERITY", "Severe SEVERITY")}
+    assert "chest BODYLOC" not in linked()[1]
+    # Of a finding that is corrected itself, too.
+    tag(page, "chest pain").click()
+    page.get_by_role("button", name="End a word later").click()
+    tag(page, "Severe", "SEVERITY").click()
+    page.get_by_role("button", name="End a word later").click()
+    assert linked()[0] == {("chest pain. PROBLEM", "hasSEVERITY", "Severe chest SEVERITY")}
+    page.get_by_role("tab", name="By section").click()
+    assert "Severe chest" in page.get_by_role("table", name="Problems").inner_text()
+    page.get_by_role("tab", name="Marked note").click()
+    # What may not be linked is not.
+    tag(page, "chest pain.").click()
+    page.get_by_role("combobox", name="Label", exact=True).select_option("DRUG")
+    assert linked()[0] == set()
+    for _ in range(4):
+        page.get_by_role("button", name="Undo").click()
+    assert {tail for _, _, tail in linked()[0]} == {"chest BODYLOC", "Severe SEVERITY"}
 
 
 def test_only_what_is_shown_is_downloaded_and_the_modifiers_linked_to_it(annotated, tmp_path):

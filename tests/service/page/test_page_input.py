@@ -1,6 +1,6 @@
 """How a note gets into the page, and what happens while someone types."""
 
-from toy_layers import NOTE, tag, write
+from toy_layers import NOTE, edit, tag, write
 
 
 def marks(page):
@@ -73,15 +73,29 @@ def test_a_file_is_opened_by_its_button_and_by_dropping_it(page, tmp_path):
     )
     tag(page, "Chest pain").wait_for()
     assert page.input_value("#text") == "Chest pain, 38 °C."
+    for encoding in ("utf-16", "utf-16-be"):
+        mark = "\ufeff" if encoding == "utf-16-be" else ""
+        path.write_bytes(f"{mark}Dyspnea, 38 °C, {encoding}.".encode(encoding))
+        page.set_input_files("#file", path)
+        tag(page, "Dyspnea").wait_for()
+        assert page.input_value("#text") == f"Dyspnea, 38 °C, {encoding}."
 
 
 def test_a_file_that_is_no_text_is_refused(page, tmp_path):
     path = tmp_path / "scan.txt"
-    path.write_bytes(b"PK\x03\x04\x00\x00\xff")
-    page.set_input_files("#file", path)
-    page.wait_for_selector("#alert:not([hidden])")
-    assert "no text file" in page.inner_text("#alert")
-    assert page.input_value("#text") == ""
+    for content in (b"PK\x03\x04\x00\x00\xff", b"%PDF-1.7\nfever", b"{\\rtf1 fever}"):
+        page.evaluate("document.querySelector('#alert').hidden = true")
+        path.write_bytes(content)
+        page.set_input_files("#file", path)
+        page.wait_for_selector("#alert:not([hidden])")
+        assert "no text file" in page.inner_text("#alert")
+        assert page.input_value("#text") == ""
+
+
+def test_without_a_note_nothing_is_offered_to_be_downloaded(page):
+    page.wait_for_selector(".example")
+    assert page.is_hidden("#download")
+    assert page.input_value("#least") == "0"
 
 
 def test_a_cleared_page_shows_nothing(annotated):
@@ -104,11 +118,14 @@ def test_a_key_that_the_service_wants_is_asked_for_and_kept_nowhere(open_page, s
     page.wait_for_selector("#key:not([hidden])")
     page.fill("#key-value", "wrong")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#key:not([hidden])")
+    page.wait_for_selector("#alert:not([hidden])")
+    assert "wrong" in page.inner_text("#alert")
+    assert page.is_visible("#key")
     page.fill("#key-value", "open sésame 🔑")
     page.keyboard.press("Enter")
     page.wait_for_selector(".example")
     assert page.is_hidden("#key")
+    page.wait_for_selector("#alert", state="hidden")
     write(page, NOTE)
     assert marks(page)
 
@@ -150,10 +167,50 @@ def test_a_service_that_is_gone_is_said_and_the_last_findings_stay(open_page):
     write(page, NOTE)
     before = marks(page)
     page.route("**/v1/annotate", lambda route: route.abort())
-    page.fill("#text", NOTE + "Fever.")
+    page.press("#text", "Control+End")
+    page.keyboard.insert_text("Fever.")
     page.wait_for_selector("#alert:not([hidden])")
     assert "does not answer" in page.inner_text("#alert")
     assert marks(page) == before
+    # But as what they are: of a text that stands there no more.
+    assert "of the text before" in page.inner_text("#status")
+    assert page.locator("#results.outdated").count() == 1
+    assert page.evaluate("document.querySelector('#download').inert")
+    page.unroute("**/v1/annotate")
+    edit(page, 0, 0, "No fever. ")
+    assert page.locator("#results.outdated").count() == 0
+    assert not page.evaluate("document.querySelector('#download').inert")
+    assert marks(page) == before + 2
+
+
+def test_beside_a_note_that_is_refused_nothing_of_the_last_one_stands(page, tmp_path):
+    def is_empty():
+        page.wait_for_selector("#alert:not([hidden])")
+        assert page.is_hidden("#note")
+        assert page.is_hidden("#download")
+        assert "shown" not in page.inner_text("#status")
+        return True
+
+    write(page, NOTE)
+    tag(page, "fever").click()
+    page.get_by_role("button", name="Delete this finding").click()
+    page.fill("#text", "It breaks with fever.")
+    assert is_empty()
+    write(page, NOTE)
+    path = tmp_path / "long.txt"
+    path.write_text("fever " * 30_000)
+    page.set_input_files("#file", path)
+    assert is_empty()
+    # While another note is read, nobody downloads the one before.
+    write(page, NOTE)
+    held = []
+    page.route("**/v1/annotate", lambda route: held.append(route))
+    with page.expect_request("**/v1/annotate"):
+        page.fill("#text", "Chest pain.")
+    assert page.evaluate("document.querySelector('#download').inert")
+    held[0].continue_()
+    tag(page, "Chest pain").wait_for()
+    assert not page.evaluate("document.querySelector('#download').inert")
 
 
 def test_files_of_the_page_are_asked_for_again_after_an_update(page, address):

@@ -5,8 +5,9 @@ from toy_layers import NOTE, write
 
 
 def column(page, name):
+    inside = "button" if name == "finding" else ""
     return page.eval_on_selector_all(
-        f"#view-table tbody .{name}", "all => all.map(c => c.innerText)"
+        f"#view-table tbody .{name} {inside}", "all => all.map(c => c.innerText)"
     )
 
 
@@ -32,6 +33,10 @@ def test_the_table_is_sorted_by_each_column_both_ways(annotated):
     annotated.get_by_role("button", name="Confidence", exact=True).click()
     assert column(annotated, "confidence")[:2] == ["0.31", "0.55"]
     assert annotated.get_attribute("th.finding[scope=col]", "aria-sort") is None
+    # The third click gives back the order of the note.
+    for _ in range(2):
+        annotated.get_by_role("button", name="Confidence", exact=True).click()
+    assert column(annotated, "finding") == words
 
 
 @pytest.mark.parametrize(
@@ -76,6 +81,10 @@ def test_at_no_width_is_a_word_of_the_table_broken_or_cut_off(annotated):
         cells = "#view-table, #view-table :is(th, td)"
         assert (width, annotated.eval_on_selector_all(cells, cut_off)) == (width, [])
         assert annotated.evaluate("document.documentElement.scrollWidth") <= width
+        # What has no column stands below the words.
+        row = annotated.locator("#view-table tbody tr").first.inner_text()
+        for told in ("Chief complaint", "clinical", "24–34"):
+            assert (width, told, row.count(told)) == (width, told, 1)
 
 
 def test_a_row_opens_the_details(annotated):

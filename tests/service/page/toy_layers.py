@@ -63,6 +63,8 @@ class ToyLayers:
     def __init__(self, nlp: Language, name: str) -> None:  # noqa: ARG002
         self.name = name
         self.layer_labels = {layer: tuple(labels) for layer, labels in WORDS.items()}
+        # Says which modifiers may be linked to what.
+        self.schemes = {"clinical": schemes.load("clinical")}
 
     def __call__(self, doc):
         if "breaks" in doc.text:
@@ -94,10 +96,23 @@ class ToyLayers:
         return span
 
 
-def write(page, text, how="open"):
-    """Puts a text in and waits for its answer.
+def edit(page, start, end, words):
+    """Puts words in the place of a part of the text, as a hand does, and waits for the answer."""
+    page.focus("#text")
+    page.evaluate(
+        "([start, end]) => document.querySelector('#text').setSelectionRange(start, end)",
+        [start, end],
+    )
+    with page.expect_response("**/v1/annotate") as answered:
+        page.keyboard.insert_text(words)
+    wait(page, answered)
 
-    how: "open" gives it as a file, which is sent at once; "type" as keys do.
+
+def write(page, text, how="open"):
+    """Puts another text in and waits for its answer.
+
+    how: "open" gives it as a file, which is sent at once; "type" as a program does that fills it
+    in.
     """
     with page.expect_response("**/v1/annotate") as answered:
         if how == "open":
@@ -105,6 +120,11 @@ def write(page, text, how="open"):
             page.set_input_files("#file", file)
         else:
             page.evaluate(TYPE, text)
+    wait(page, answered)
+
+
+def wait(page, answered):
+    """Waits until an answer is shown."""
     assert answered.value.ok, answered.value.text()
     page.wait_for_function("() => document.querySelector('#status').innerText.includes('answered')")
     page.wait_for_function("() => document.querySelector('#note').ariaBusy === 'false'")
