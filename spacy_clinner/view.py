@@ -29,6 +29,9 @@ MARKS = (Path(__file__).parent / "marks.css").read_text(encoding="utf8")
 STYLE = f"""<style>
 .clinner {{ font: 15px/2 system-ui, sans-serif; max-width: 60rem; color: #222; }}
 .clinner h3 {{ font-size: 1rem; line-height: 1.4; margin: 1rem 0 .2rem; color: #345; }}
+.clinner .entities {{
+  white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext;
+}}
 {MARKS}</style>"""
 # Whatever stands in a note or a label, a page runs nothing and fetches nothing.
 POLICY = (
@@ -107,7 +110,7 @@ def _section(doc: Doc, title: str | None, start: int, end: int, spans: list[Span
 
 
 def _piece(doc: Doc, start: int, end: int, spans: list[Span]) -> str:
-    html = escape(doc.text[start:end]).replace("\n", "<br>")
+    html = escape(doc.text[start:end])
     over = [span for span in spans if span.start_char <= start and end <= span.end_char]
     for span in sorted(over, key=lambda span: (-span.start_char, span.end_char)):
         params = _params(span)
@@ -130,10 +133,13 @@ def color(own: str | None, semantic_group: str | None) -> str:
     """The colour of a label.
 
     own (str | None): What its scheme states.
-    semantic_group (str | None): Its UMLS semantic group, which decides where that is nothing.
+    semantic_group (str | None): Its UMLS semantic group, which decides where that is no colour.
     RETURNS (str): "#rrggbb".
     """
-    return own or COLORS.get(semantic_group or "", OTHER_COLOR)
+    # A document may be read from anywhere.
+    if isinstance(own, str) and schemes.COLOR.fullmatch(own):
+        return own
+    return COLORS.get(semantic_group or "", OTHER_COLOR)
 
 
 def displacy_colors() -> dict[str, str]:

@@ -104,6 +104,33 @@ def test_labels_are_escaped_and_a_page_can_run_nothing(nlp):
     assert "Content-Security-Policy" in html
 
 
+@pytest.mark.parametrize("color", ['red" onmouseover="alert(1)', "red", "#12345", "#12345g", 7])
+def test_a_colour_is_six_digits_or_that_of_the_group(nlp, color):
+    made = doc(nlp)
+    store.write(made, [(ent, {"color": color}) for ent in made.ents])
+    html = view.render(made, jupyter=False)
+    assert html.count(f'style="--mark:{view.COLORS["Disorders"]}"') == 2
+    assert "onmouseover" not in html
+
+
+def test_a_colour_of_a_scheme_is_shown(nlp):
+    made = doc(nlp)
+    store.write(made, [(ent, {"color": "#0aF9b3"}) for ent in made.ents])
+    assert view.render(made, jupyter=False).count('style="--mark:#0aF9b3"') == 3
+
+
+def test_columns_lines_and_blanks_stand_as_in_the_note(nlp):
+    text = "Na   K    Cl\n140  4.1  101\n\n  \u0644\u0627 fever\n"
+    made = nlp(text)
+    made.set_ents([made.char_span(text.index("fever"), text.index("\n", -1), label="PROBLEM")])
+    html = view.render(made, page=True)
+    shown = re.search(r'<div class="entities">(.*?)</div>', html, re.S)[1]
+    assert unescape(re.sub(r" <b>.*?</b>|<[^>]*>", "", shown)) == text
+    (rule,) = re.findall(r"\.clinner \.entities {([^}]*)}", html)
+    assert "white-space: pre-wrap" in rule
+    assert "unicode-bidi: plaintext" in rule
+
+
 def test_the_view_command_writes_a_page(tmp_path, nlp):
     from typer.testing import CliRunner
 

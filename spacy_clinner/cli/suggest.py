@@ -1,10 +1,16 @@
+from __future__ import annotations
+
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spacy_clinner.cli.progress import bar
+
+if TYPE_CHECKING:
+    from spacy_clinner.tables.pieces import Pieces
 
 ROWS_AT_ONCE = 1000
 
@@ -36,7 +42,6 @@ def command(
     """Choose the notes of SOURCE from which MODEL would learn most, and write what it finds in them
     to OUT, to be corrected in a tool for annotation."""
     from spacy_clinner.cli.annotate import database_options
-    from spacy_clinner.tables.annotate import as_strings, texts_of
     from spacy_clinner.tables.pieces import Pieces
     from spacy_clinner.tables.sources import open_source
     from spacy_clinner.tables.sources.source import Request
@@ -46,36 +51,42 @@ def command(
     use_gpu(gpu_id)
     request = Request(source, id, text, options=database_options(source, query, table))
     pieces = Pieces(open_source(request), request, ROWS_AT_ONCE)
-    left_out = 0
-
-    def rows() -> Iterator[tuple[str, str]]:
-        nonlocal left_out
-        for piece in pieces:
-            ids = as_strings(piece.notes.column(id)).to_pylist()
-            texts = texts_of(piece.notes.column(text))
-            for name, note, fault in zip(ids, texts, piece.faults, strict=True):
-                if note is None or not note.strip() or fault is not None:
-                    left_out += 1
-                else:
-                    yield name, note
-
+    notes = Notes(pieces)
     found = suggest(
-        model,
-        rows(),
-        out,
-        tool,
-        count=count,
-        by=by,
-        layers=layer or (),
-        pool=pool,
-        seed=seed,
+        model, notes, out, tool, count=count, by=by, layers=layer or (), pool=pool, seed=seed,
         progress=bar,
-    )
+    )  # fmt: skip
     spans = sum(len(suggestion.note.spans) for suggestion in found)
     files = ", ".join(sorted(path.name for path in out.iterdir()))
-    if left_out:
+    if notes.left_out:
         typer.echo(
-            f"⚠ {left_out:,} notes have no id of their own or no text to read, and were left out: "
-            f"clinner annotate tells which."
+            f"⚠ {notes.left_out:,} notes have no id of their own or no text to read, and were left "
+            f"out: clinner annotate tells which."
         )
     typer.echo(f"✔ {out}: {len(found)} notes with {spans:,} spans; {files}")
+
+
+@dataclass
+class Notes:
+    """The ids and texts of those notes that have both.
+
+    pieces (Pieces): All notes.
+    left_out (int): How many of those that were read have not.
+    """
+
+    pieces: Pieces
+    left_out: int = 0
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """YIELDS (tuple[str, str]): Id and text."""
+        from spacy_clinner.tables.annotate import as_strings, texts_of
+
+        request = self.pieces.request
+        for piece in self.pieces:
+            ids = as_strings(piece.notes.column(request.id)).to_pylist()
+            texts = texts_of(piece.notes.column(request.text))
+            for name, note, fault in zip(ids, texts, piece.faults, strict=True):
+                if note is None or not note.strip() or fault is not None:
+                    self.left_out += 1
+                else:
+                    yield name, note

@@ -13,18 +13,14 @@ def command(
     layer: Annotated[str | None, typer.Option(help="A span group to show, not doc.ents")] = None,
 ) -> None:
     """Render a NOTE with what MODEL finds in it."""
-    import spacy
-
     from spacy_clinner.corpora.lines import decode
     from spacy_clinner.files import written_whole
+    from spacy_clinner.tables.pipelines import load
     from spacy_clinner.view import render
 
     if out.exists() and note.exists() and out.samefile(note):
         raise ClinnerError(f"{out}: is the note itself. Name another file for the page.")
-    try:
-        nlp = spacy.load(model)
-    except OSError:
-        raise ClinnerError(f"{model}: no such pipeline, neither installed nor a folder.") from None
+    nlp = load(model)
     if not note.is_file():
         raise ClinnerError(f"{note}: no such file.")
     html = render(nlp(decode(note.read_bytes(), note)), layer=layer, page=True)

@@ -28,6 +28,7 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import spans
 from spacy_clinner.evaluation.intervals import Difference, f_difference, f_score, span_counts
 from spacy_clinner.files import check_folder, folder_written_whole
+from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.tokenization.windows import create_line_windows
 from spacy_clinner.tokenization.wordpieces import cut_windows
@@ -113,7 +114,7 @@ def optimize(
         )
     _check_paths(model, out, dev, calibration, force)
     safer = PRECISIONS[PRECISIONS.index(precision) :] if fallback else (precision,)
-    before = None if dev is None else counts(spacy.load(model), dev)
+    before = None if dev is None else counts(load_pipeline(model), dev)
     refused: list[str] = []
     for choice in safer:
         try:
@@ -142,7 +143,7 @@ def _edition(
     force: bool,
 ) -> Outcome:
     """Write one edition; raises `_TooMuchLost` where it is not to be."""
-    nlp = spacy.load(model)
+    nlp = load_pipeline(model)
     transformer: Any = nlp.get_pipe(_transformer_name(nlp))
     batches: list[WordpieceBatch] = []
     if calibration is not None and precision == "int8":

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-import spacy
-
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.pipeline.loading import load_pipeline
 from spacy_clinner.progress import Progress, quiet
 
 
@@ -55,10 +54,7 @@ def benchmark(
             "there is no note to read. Give a folder with .txt files, or a .spacy or CSV file."
         )
     started = time.perf_counter()
-    try:
-        nlp = spacy.load(model)
-    except OSError:
-        raise ClinnerError(f"{model}: no such pipeline, neither installed nor a folder.") from None
+    nlp = load_pipeline(model)
     loaded = time.perf_counter()
     nlp(texts[0])
     first = time.perf_counter()

@@ -1,10 +1,9 @@
 """Where the words of a copied text stand in the text, though the copy be altered."""
 
-from bisect import bisect_left, bisect_right
+import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from functools import cached_property
-from operator import itemgetter
 
 from spacy_clinner.llm.edges import left_edge, right_edge
 from spacy_clinner.llm.letters import Letters
@@ -12,8 +11,13 @@ from spacy_clinner.llm.letters import Letters
 # Between stretches that agree by words, letters are compared where there are not too many.
 PAIRS_COMPARED = 250_000
 NOWHERE = -1
-# Words at a side that tell whether two stretches stand alike.
-WORDS = 2
+# Words at a side that tell whether two stretches stand alike, and in how many signs any are looked
+# for.
+BESIDE = 2
+LOOKED_AT = 80
+# What may end a sentence.
+BREAK = re.compile(r"[.!?;\n]")
+NEVER = re.compile(r"(?!)")
 
 
 class CopiedText:
@@ -47,21 +51,24 @@ class CopiedText:
 
     def stands_alike(self, echo: tuple[int, int], there: tuple[int, int]) -> bool:
         """Whether a stretch of the text stands there as one of the copy does that was not aligned
-        with it: between the same words or, where no other part of the copy has that place, beside
-        them.
+        with it: in a sentence, between the same words. Where another part of the copy has that
+        place, all of the sentence must be the same, or what stands beside, whatever the sentences.
 
         echo (tuple[int, int]), there (tuple[int, int]): Offsets into the copy, and into the text.
         RETURNS (bool): Whether it does.
         """
-        here = self.copy.before(echo[0]), self.copy.before(echo[1])
-        first, behind = self.text.before(there[0]), self.text.before(there[1])
-        alike = (
-            _words_before(self.copy, here[0]) == _words_before(self.text, first),
-            _words_behind(self.copy, here[1]) == _words_behind(self.text, behind),
-        )
-        taken = self._aligned[first:behind]
-        other = sum(at != NOWHERE and not here[0] <= at < here[1] for at in taken)
-        return all(alike) if 2 * other > len(taken) else any(alike)
+
+        def same(until: re.Pattern[str], words: int) -> bool:
+            here = _around(self.copy.text, *echo, until, words)
+            around = any(here) or until is NEVER
+            return around and here == _around(self.text.text, *there, until, words)
+
+        first, behind = self.copy.before(echo[0]), self.copy.before(echo[1])
+        taken = self._aligned[self.text.before(there[0]) : self.text.before(there[1])]
+        other = sum(at != NOWHERE and not first <= at < behind for at in taken)
+        if 2 * other < len(taken):
+            return same(BREAK, BESIDE)
+        return same(BREAK, LOOKED_AT) or same(NEVER, BESIDE)
 
     @cached_property
     def _aligned(self) -> list[int]:
@@ -118,16 +125,18 @@ class CopiedText:
         return begins, letters.at[letter] if letter < len(letters.at) else len(letters.text)
 
 
-def _words_before(letters: Letters, letter: int) -> list[str]:
-    """The last words before a letter, fewer at the beginning; of the one that it is in, a part."""
-    near = letters.words[: bisect_left(letters.words, (letter, 0))][-WORDS:]
-    return [letters.folded[start : min(end, letter)] for start, end in near]
+def _around(
+    text: str, start: int, end: int, until: re.Pattern[str], words: int
+) -> tuple[list[str], list[str]]:
+    """The words at both sides of a stretch of a text, up to a break, and no more than so many."""
+    before = until.split(text[max(0, start - LOOKED_AT) : start])[-1]
+    behind = until.split(text[end : end + LOOKED_AT])[0]
+    return _words(before)[-words:], _words(behind)[:words]
 
 
-def _words_behind(letters: Letters, letter: int) -> list[str]:
-    """The mirror of `_words_before`."""
-    near = letters.words[bisect_right(letters.words, letter, key=itemgetter(1)) :][:WORDS]
-    return [letters.folded[max(start, letter) : end] for start, end in near]
+def _words(text: str) -> list[str]:
+    letters = Letters(text)
+    return [letters.folded[start:end] for start, end in letters.words]
 
 
 def align(copy: Letters, text: Letters) -> list[int]:

@@ -40,6 +40,7 @@ class Tuning:
     clip (float): The highest norm of a gradient.
     seed (int): Decides the order.
     minutes (float): Stop after so many, with the learning rate brought down in time; 0 for none.
+    RAISES (ClinnerError): One is out of range.
     """
 
     rank: int = 16
@@ -54,6 +55,19 @@ class Tuning:
     clip: float = 0.3
     seed: int = 1
     minutes: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "alpha", "epochs", "batch", "at_once", "length"):
+            if getattr(self, name) < 1:
+                raise ClinnerError(f"tuning: `{name}` must be 1 or more.")
+        for name in ("learn_rate", "clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ClinnerError(f"tuning: `{name}` must be a number above 0.")
+        for name in ("dropout", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ClinnerError(f"tuning: `{name}` must be 0 or more, and less than 1.")
+        if not 0 <= self.minutes < math.inf:
+            raise ClinnerError("tuning: `minutes` must be 0 or more.")
 
 
 @dataclass(frozen=True)
@@ -89,8 +103,8 @@ def tune(
     device (str): "cpu", "cuda:0", ...
     progress (Progress): Shows how far it is.
     RETURNS (Tuned): What came of it.
-    RAISES (ClinnerError): A package is missing, a file or the model cannot be read, or `out` would
-        take the place of something else.
+    RAISES (ClinnerError): A package is missing, there is no such device, a file or the model cannot
+        be read, there was no time for an update, or `out` would take the place of something else.
     """
     check_folder(out, RECORD, [chats, Path(model)])
     try:
@@ -101,7 +115,10 @@ def tune(
             f"tuning needs {error.name}: pip install 'spacy-clinner[llm-train]'."
         ) from None
     how = tuning or Tuning()
+    _check_device(device)
     messages = read_chats(chats)
+    if not messages:
+        raise ClinnerError(f"{chats}: holds no chat.")
     tokenizer, base = load_causal(model, device)
     torch.manual_seed(how.seed)
     rows = [_row(tokenizer, chat) for chat in messages]
@@ -117,6 +134,8 @@ def tune(
     )
     adapted = get_peft_model(base, lora)
     updates, losses = _learn(adapted, kept, how, tokenizer.pad_token_id, device, progress)
+    if not updates:
+        raise ClinnerError(f"no update was made in {how.minutes:g} minutes. Raise --minutes.")
     tuned = Tuned(len(kept), len(rows) - len(kept), updates, losses)
     with folder_written_whole(out) as folder:
         adapted.save_pretrained(str(folder))
@@ -136,13 +155,45 @@ def read_chats(path: Path) -> list[list[dict[str, str]]]:
     try:
         with path.open(encoding="utf8") as lines:
             found = [json.loads(line)["messages"] for line in lines if line.strip()]
-        if all(chat and chat[-1]["role"] == "assistant" for chat in found):
+        if all(map(_is_chat, found)):
             return found
     except OSError as error:
         raise ClinnerError(f"{path}: cannot be read ({error.strerror}).") from None
     except (ValueError, KeyError, TypeError):
         pass
     raise ClinnerError(f"{path}: not a file of chats. `clinner instruct` writes them.")
+
+
+def _is_chat(messages: Any) -> bool:
+    """Whether it is a list of messages in words, the last of which is an answer."""
+    return (
+        isinstance(messages, list)
+        and len(messages) > 1
+        and all(
+            isinstance(one, dict) and all(isinstance(one.get(k), str) for k in ("role", "content"))
+            for one in messages
+        )
+        and messages[-1]["role"] == "assistant"
+    )
+
+
+def _check_device(device: str) -> None:
+    """Check that torch can compute on a device.
+
+    device (str): "cpu", "cuda:0", ...
+    RAISES (ClinnerError): It cannot.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    # A torch without CUDA asserts that it has it.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise ClinnerError(
+            f"torch cannot compute on {device} ({reason}). Install a CUDA build of torch, name "
+            f"another GPU, or use --gpu-id -1."
+        ) from None
 
 
 def load_causal(model: str, device: str) -> tuple[Any, Any]:
@@ -154,6 +205,7 @@ def load_causal(model: str, device: str) -> tuple[Any, Any]:
     RAISES (ClinnerError): It cannot be loaded.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
@@ -162,7 +214,7 @@ def load_causal(model: str, device: str) -> tuple[Any, Any]:
         loaded = AutoModelForCausalLM.from_pretrained(
             model, torch_dtype=dtype, use_safetensors=True
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ClinnerError(f"{model}: no model that can be loaded ({one_line(error)}).") from None
     if tokenizer.chat_template is None:
         tokenizer.chat_template = TEMPLATE

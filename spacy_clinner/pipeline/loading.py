@@ -19,9 +19,19 @@ def load_pipeline(model: str | Path) -> Language:
             f"{model}: no trained pipeline there. Train one with "
             f"`spacy project run all`, or name yours: its folder, or an installed package."
         )
+    return load(model)
+
+
+def load(model: str | Path) -> Language:
+    """Load any pipeline.
+
+    model (str | Path): Its folder, or the name of an installed one.
+    RETURNS (Language): The pipeline.
+    RAISES (ClinnerError): It cannot be loaded.
+    """
     try:
         return spacy.load(str(model))
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise ClinnerError(
-            f"{model}: no pipeline that can be loaded ({one_line(error)}). Train it again."
+            f"{model}: no pipeline that can be loaded ({one_line(error)})."
         ) from None

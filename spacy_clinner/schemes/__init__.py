@@ -1,4 +1,5 @@
 from .scheme import (
+    COLOR,
     Label,
     Scheme,
     load,
@@ -11,6 +12,7 @@ from .scheme import (
 )
 
 __all__ = [
+    "COLOR",
     "Label",
     "Scheme",
     "load",

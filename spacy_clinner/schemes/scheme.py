@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -14,6 +15,8 @@ from spacy_clinner.validation import checked
 FOLDER = Path(__file__).parent
 # What settings mean by these is no layer: `doc.ents`, and every layer.
 RESERVED = ("ents", "*")
+# It is written into pages as it stands.
+COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,8 @@ def scheme_of(data: Mapping[str, Any], source: str) -> Scheme:
     source (str): Where it is from, for messages.
     RETURNS (Scheme): The scheme.
     RAISES (ClinnerError): It lacks `layer` or `labels`, holds something of the wrong shape, names a
-        label that it does not have, or gives one spelling two meanings.
+        label that it does not have, gives one spelling two meanings, or has another colour than
+        "#rrggbb".
     """
     if not data.get("layer") or not data.get("labels"):
         raise ClinnerError(f'{source}: a scheme needs `layer = "..."` and a [labels] table.')
@@ -176,6 +180,9 @@ def _faults(found: SchemeFile) -> Iterator[str]:
         for alias in entry.aliases:
             if holders.setdefault(alias, name) != name:
                 yield f"{alias!r} stands for both {holders[alias]!r} and {name!r}"
+    for name, entry in found.labels.items():
+        if entry.color and not COLOR.fullmatch(entry.color):
+            yield f'color of {name} is {entry.color!r}, and must be "#rrggbb"'
     for name in found.left_out:
         if name in holders:
             yield f"left_out names {name!r}, which {holders[name]!r} holds"

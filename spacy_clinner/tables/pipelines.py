@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import spacy
 from spacy import util
 from spacy.language import Language
 from thinc.api import require_gpu
 
 from spacy_clinner.errors import ClinnerError, one_line
+from spacy_clinner.pipeline import loading
 
 # spaCy's limit is one of memory for these, which hold what they compute of a whole document.
 NEEDS_MEMORY = {"parser", "ner", "beam_parser", "beam_ner"}
@@ -69,11 +69,12 @@ def load(model: str, threads: int = 0, gpu_id: int = -1) -> Language:
     try:
         if gpu_id >= 0:
             require_gpu(gpu_id)
-        nlp = spacy.load(model)
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+    # CuPy's own errors share no base class but this.
+    except Exception as error:
         raise ClinnerError(
-            f"{model}: no pipeline that can be loaded ({one_line(error)})."
+            f"gpu_id is {gpu_id}, but no GPU can be used ({one_line(error)})."
         ) from None
+    nlp = loading.load(model)
     factories = {nlp.get_pipe_meta(name).factory for name in nlp.pipe_names}
     if not factories & NEEDS_MEMORY:
         nlp.max_length = LONGEST_NOTE

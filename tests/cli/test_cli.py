@@ -155,4 +155,4 @@ def test_a_benchmark_without_a_pipeline_or_notes_is_refused(tmp_path):
     (tmp_path / "notes").mkdir()
     assert refused(clinner(tmp_path, "benchmark", "model", "notes"), "no note to read")
     (tmp_path / "notes/a.txt").write_text("No fever today.", encoding="utf8")
-    assert refused(clinner(tmp_path, "benchmark", "model", "notes"), "model: no such pipeline")
+    assert refused(clinner(tmp_path, "benchmark", "model", "notes"), "model: no trained pipeline")

@@ -218,5 +218,25 @@ def test_evaluating_a_folder_that_is_no_pipeline_is_refused(root, tmp_path, conv
     assert refused(clinner(root, "evaluate", model, converted), "model: no pipeline")
 
 
+@pytest.mark.parametrize("fault", ["unknown factory", "no files"])
+def test_what_cannot_be_loaded_is_one_message_of_every_command(root, tmp_path, fault):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": "fever"}])
+    nlp.to_disk(tmp_path / "model")
+    if fault == "no files":
+        (tmp_path / "model/vocab/strings.json").unlink()
+    else:
+        config = tmp_path / "model/config.cfg"
+        config.write_text(config.read_text().replace('"entity_ruler"', '"none_such"'))
+    (tmp_path / "note.txt").write_text("No fever.")
+    for arguments in (
+        ("view", "model", "note.txt", "page.html"),
+        ("benchmark", "model", "."),
+        ("optimize", "model", "cpu", "--precision", "fp32", "--force"),
+    ):
+        assert refused(clinner(tmp_path, *arguments), "model: no pipeline that can be loaded")
+    assert refused(clinner(tmp_path, "view", "none", "note.txt", "x"), "none: no pipeline that")
+
+
 def test_evaluating_a_model_that_is_not_there_is_refused(root, tmp_path):
     assert refused(clinner(root, "evaluate", tmp_path / "model", tmp_path / "x.spacy"), "model")

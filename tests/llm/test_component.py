@@ -19,7 +19,7 @@ from spacy_clinner.annotation.spans import span_key
 from spacy_clinner.corpora.alignment import Aligner
 from spacy_clinner.corpora.catalog import find_corpus, read_splits
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.llm.mentions import Mention, Passage
+from spacy_clinner.llm.mentions import Passage
 from spacy_clinner.llm.passages import Cutter
 from spacy_clinner.llm.prompts import FORMATS
 
@@ -200,34 +200,6 @@ def test_no_more_requests_are_under_way_than_allowed_and_the_notes_keep_their_or
     assert all(len(doc.ents) == 1 for doc in docs)
 
 
-THOUGHT = (
-    "Entity: rash, Label: PROBLEM\nmaybe [] or "
-    '{"entities": [{"text": "Severe", "label": "PROBLEM"}]} or <span class="problem">knee</span>'
-)
-
-
-@pytest.mark.parametrize("opened", ["<think>", "<thinking>", "\n<THINK>\n", ""])
-@pytest.mark.parametrize("name", FORMATS)
-def test_what_a_model_thinks_first_is_no_part_of_its_answer(name, opened):
-    fever = Mention("PROBLEM", 7, 12)
-    answer = FORMATS[name].render(Passage(NOTE, (fever,)))
-    closed = opened.strip().replace("<", "</") or "</think>"
-    with serving(lambda *_: f"{opened}{THOUGHT}{closed}\n\n{answer}") as (url, _):
-        doc = make(url, format=name)(NOTE)
-    assert [(ent.text, ent._.match) for ent in doc.ents] == [("fever", "exact")]
-    report = doc.user_data["clinner_llm"]
-    assert (report["failed"], report["unreadable"]) == (0, 0)
-    assert report["mentions"] == {"exact": 1}
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_thought_that_was_cut_is_no_answer(name, tmp_path):
-    with serving(lambda *_: (200, completion(f"<think>{THOUGHT}", "length"))) as (url, _):
-        doc = make(url, format=name, cache=str(tmp_path))(NOTE)
-    assert "empty answer; it was cut at `max_tokens`" in doc.user_data["clinner_llm"]["error"]
-    assert not list(tmp_path.rglob("*.json"))
-
-
 # What fails.
 
 BAD = {
@@ -295,19 +267,6 @@ def test_a_note_of_which_one_passage_fails_is_not_half_annotated():
     assert "clinical" not in doc.spans
 
 
-def test_the_schema_is_given_and_left_out_where_the_server_has_none():
-    def answer(body, _):
-        return (400, b"unknown field") if "response_format" in body else content(ROWS[:2])
-
-    with serving(answer) as (url, requests):
-        docs = list(make(url, concurrency=1).pipe([NOTE, f"{NOTE} Again."]))
-    assert [len(doc.ents) for doc in docs] == [1, 1]
-    given = ["response_format" in body for body in requests.bodies]
-    assert given == [True, False, False]
-    schema = requests.bodies[0]["response_format"]["json_schema"]["schema"]
-    assert schema["required"] == ["entities"]
-
-
 @pytest.mark.parametrize("status", [200, 500])
 def test_what_is_left_before_its_end_waits_for_no_answer_and_asks_no_more(status):
     release, answered = threading.Event(), []
@@ -331,17 +290,6 @@ def test_what_is_left_before_its_end_waits_for_no_answer_and_asks_no_more(status
         assert answered == []
         release.set()
     assert len(requests.bodies) == 1
-
-
-def test_after_failures_that_pass_the_schema_is_given_again():
-    def answer(body, before):
-        return (500, b"") if before < 2 else content(ROWS[:2])
-
-    with serving(answer) as (url, requests):
-        docs = list(make(url, concurrency=1).pipe([NOTE, f"{NOTE} Again."]))
-    assert [len(doc.ents) for doc in docs] == [1, 1]
-    given = ["response_format" in body for body in requests.bodies]
-    assert given == [True, True, False, True]
 
 
 # What is asked, and what it costs.

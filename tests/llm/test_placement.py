@@ -130,10 +130,11 @@ FEVERS = "Fever in May. He is well. No fever today."
          [0], {"exact": 1, "repeated": 1}),
         (f"No {mark('fever')} today. He is well. {mark('Fever')} in May.", [0, 29], {"exact": 2}),
         (f"He is well. {mark('Fever')} in May. No {mark('fever')} today.", [0, 29], {"exact": 2}),
+        (f"No {mark('fever')} today. Fever in May. He is well.", [29], {"exact": 1}),
         (f"{FEVERS} Some {mark('fever')} yesterday.", [], {"not found": 1}),
     ],
     ids=["repeated", "repeated unmarked", "repeated for another", "marked in what is repeated",
-         "repeated amid", "backwards", "moved", "invented"],
+         "repeated amid", "backwards", "moved", "the last moved", "invented"],
 )  # fmt: skip
 def test_a_sentence_that_a_copy_repeats_moves_or_invents_moves_no_span(marked, starts, counts):
     found = place(FEVERS, FORMATS["kiwi"].parse(marked))

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import stat
 import threading
 from pathlib import Path
@@ -17,7 +18,8 @@ pytest.importorskip("peft")
 pytest.importorskip("transformers")
 from tiny_llama import write_tiny_llama
 
-from spacy_clinner.llm.tuning import read_chats
+from spacy_clinner.errors import ClinnerError
+from spacy_clinner.llm.tuning import Tuning, read_chats
 
 ROOT = Path(__file__).parents[2]
 # How the notes differ is all that there is to learn.
@@ -133,10 +135,50 @@ def test_chats_that_are_too_long_are_left_out_and_said(tuned):
 
 
 def test_time_may_be_bounded(tuned):
-    options = ["--minutes", "0.0001", "--epochs", "50"]
+    options = ["--minutes", "0.01", "--epochs", "5000"]
     done = clinner(tuned, "tune", "chats/train.jsonl", tuned / "base", "short", *options)
     assert done.returncode == 0, done.stderr
-    assert srsly.read_json(tuned / "short/tuning.json")["updates"] < 50
+    assert srsly.read_json(tuned / "short/tuning.json")["updates"] < 5000
+
+
+def test_no_adapter_is_replaced_by_one_that_learned_nothing(tuned, tmp_path):
+    shutil.copytree(tuned / "tuned", tmp_path / "out")
+    before = (tmp_path / "out/tuning.json").read_bytes()
+    chats = tuned / "chats/train.jsonl"
+    done = clinner(tmp_path, "tune", chats, tuned / "base", "out", "--minutes", "1e-9")
+    assert refused(done, "no update was made", "--minutes")
+    assert (tmp_path / "out/tuning.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *((name, 0) for name in ("rank", "alpha", "epochs", "batch", "at_once", "length")),
+        *((name, -1) for name in ("rank", "epochs", "batch", "length", "minutes")),
+        *((name, float("nan")) for name in ("learn_rate", "clip", "minutes", "dropout", "warmup")),
+        ("learn_rate", 0.0),
+        ("learn_rate", float("inf")),
+        ("dropout", 1.0),
+        ("warmup", 1.0),
+    ],
+)
+def test_a_setting_that_is_out_of_range_is_refused(setting, value):
+    with pytest.raises(ClinnerError, match=f"`{setting}` must be"):
+        Tuning(**{setting: value})
+
+
+@pytest.mark.parametrize("option", ["--batch", "--epochs", "--rank", "--alpha", "--length"])
+def test_an_option_that_is_out_of_range_is_refused(tuned, option):
+    done = clinner(tuned, "tune", "chats/train.jsonl", tuned / "base", "none", option, "0")
+    assert done.returncode == 2
+    assert option in done.stderr
+    done = clinner(tuned, "tune", "chats/train.jsonl", "no model", "no", "--learn-rate", "nan")
+    assert refused(done, "`learn_rate` must be")
+
+
+def test_a_gpu_that_is_not_there_is_refused(tuned):
+    done = clinner(tuned, "tune", "chats/train.jsonl", "no model", "none", "--gpu-id", "99")
+    assert refused(done, "cuda:99", "--gpu-id -1")
 
 
 def test_what_is_no_file_of_chats_is_refused(tuned, tmp_path):
@@ -146,6 +188,32 @@ def test_what_is_no_file_of_chats_is_refused(tuned, tmp_path):
     assert "fever" not in done.stderr
     done = clinner(tmp_path, "tune", "y.jsonl", tuned / "base", "out")
     assert refused(done, "y.jsonl: cannot be read")
+
+
+USER, ASSISTANT = ({"role": role, "content": "x"} for role in ("user", "assistant"))
+NO_CHATS = {
+    "no content": [[USER, {"role": "assistant"}]],
+    "no question": [[ASSISTANT]],
+    "content that is no string": [[{"role": "user", "content": None}, ASSISTANT]],
+    "a message that is none": [["x", ASSISTANT]],
+    "no message": [[]],
+    "no answer": [[ASSISTANT, USER]],
+    "messages that are no list": ["xy"],
+    "one of two": [[USER, ASSISTANT], [USER]],
+}
+
+
+@pytest.mark.parametrize("chats", NO_CHATS.values(), ids=NO_CHATS)
+def test_what_is_no_chat_is_refused(tmp_path, chats):
+    lines = (json.dumps({"messages": chat}) for chat in chats)
+    (tmp_path / "x.jsonl").write_text("\n".join(lines), encoding="utf8")
+    with pytest.raises(ClinnerError, match=r"x\.jsonl: not a file of chats"):
+        read_chats(tmp_path / "x.jsonl")
+
+
+def test_a_file_without_a_chat_is_refused(tuned):
+    done = clinner(tuned, "tune", "chats/dev.jsonl", tuned / "base", "none")
+    assert refused(done, "dev.jsonl: holds no chat")
 
 
 def test_a_note_may_hold_any_end_of_line(tmp_path):
@@ -168,6 +236,13 @@ def test_nothing_but_an_earlier_adapter_is_replaced(tuned, tmp_path):
 
 def test_what_is_no_model_is_refused(tuned, tmp_path):
     done = clinner(tuned, "tune", "chats/train.jsonl", tmp_path, "out")
+    assert refused(done, "no model that can be loaded")
+
+
+def test_weights_that_are_damaged_are_refused(tuned, tmp_path):
+    shutil.copytree(tuned / "base", tmp_path / "base")
+    (tmp_path / "base/model.safetensors").write_bytes(b"no weights" * 100)
+    done = clinner(tuned, "tune", "chats/train.jsonl", tmp_path / "base", "out")
     assert refused(done, "no model that can be loaded")
 
 

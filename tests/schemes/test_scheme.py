@@ -87,6 +87,11 @@ def test_every_type_of_the_semantic_network_is_of_one_label_or_left_out(assets):
         ('layer = "x"\nleft_out = ["B", "A"]\n[labels.A]\n', "left_out names 'A', which 'A' holds"),
         (f"{TWO}aliases = ['b']\n[labels.B]\naliases = ['b']\n", "'b' stands for both 'A' and 'B'"),
         (f"{TWO}aliases = ['B']\n[labels.B]\n", "'B' stands for both 'B' and 'A'"),
+        (
+            'layer = "x"\n[labels.A]\ncolor = "red"\n',
+            "color of A is 'red', and must be \"#rrggbb\"",
+        ),
+        ('layer = "x"\n[labels.A]\ncolor = "#abcdef\\n"\n', 'must be "#rrggbb"'),
         ('layer = "ents"\n[labels.A]\n', "'ents' is no name for a layer"),
         ('layer = "*"\n[labels.A]\n', "'*' is no name for a layer"),
     ],
