@@ -47,7 +47,10 @@ class Entry(BaseModel, extra="forbid", strict=True):
     hides: Several[Category] = []
     apart: bool = False
     pauses: bool = False
-    place: Literal["", "answer", "sign"] = ""
+    place: Literal["", "answer", "sign", "column"] = ""
+    box: Literal["", "empty", "ticked"] = ""
+    among: Literal["", "lines", "line", "table"] = ""
+    condition: bool = False
     doubles: Literal["", "links", "any"] = ""
 
 
@@ -67,7 +70,10 @@ class Cue:
     apart (bool): For a terminator: not right after a cue ("no reports of").
     object (bool): Words that are no entity may be all that it speaks of, up to a comma.
     pauses (bool): For a terminator: ends no negation inside a list that goes on.
-    place (str): "", "answer" or "sign".
+    place (str): "", "answer", "sign" or "column".
+    box (str): For a sign: "", "empty" or "ticked".
+    among (str): For a box: where its opposite must stand, "" (nowhere), "lines", "line", "table".
+    condition (bool): A negation behind it, before a comma, takes no list along.
     doubles (str): For a negation: "" or after what an earlier negation cancels it, "links"
         (function words: "denies that there is no") or "any" words ("never a day without").
     """
@@ -90,6 +96,9 @@ class Cue:
     apart: bool = False
     pauses: bool = False
     place: str = ""
+    box: str = ""
+    among: str = ""
+    condition: bool = False
     doubles: str = ""
 
 
@@ -133,7 +142,10 @@ def make_cue(
         hides=frozenset(found.hides),
         apart=found.apart,
         pauses=found.pauses,
-        place=found.place,
+        place="sign" if found.box else found.place,
+        box=found.box,
+        among=found.among,
+        condition=found.condition,
         doubles=found.doubles,
     )
 

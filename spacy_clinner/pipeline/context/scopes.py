@@ -53,7 +53,7 @@ class Scopes:
             for index in points
             if index and words[index] in colons and words[index - 1] not in said.introduces
         ]
-        self.conditions = [start for start, _, cue in marks if cue.id == "hyp_if"]
+        self.conditions = [start for start, _, cue in marks if cue.condition]
         self.found: list[Found] = [{} for _ in entities]
         self.distances: list[dict[str, int]] = [{} for _ in entities]
 
@@ -64,6 +64,9 @@ class Scopes:
                 continue
             if cue.direction == "inside":
                 self._inside(start, end, number)
+                continue
+            if cue.place == "column":
+                self._of_row(number)
                 continue
             before = bisect_left(self.starts, start)
             covered = before > 0 and self.reach[before - 1] >= end
@@ -136,6 +139,25 @@ class Scopes:
                     self._assign(entity, category, mark, max(first - end, 0))
                     previous = entity
                 entity += 1
+
+    def _of_row(self, number: int) -> None:
+        """Follow a tick in a table to what its row is about."""
+        mark = self.marks[number]
+        lines = self.tokens.lines
+        line = bisect_right(lines, mark[0])
+        entity = bisect_left(self.starts, lines[line - 1] if line else 0)
+        stop = lines[line] if line < len(lines) else len(self.tokens.words)
+        last = None
+        while entity < len(self.starts) and self.starts[entity] < stop:
+            first, end = self.entities[entity]
+            if last is not None and (
+                max(self.tokens.gaps[last : first + 1]) >= WIDE
+                or not self.said.bars.isdisjoint(self.tokens.words[last:first])
+            ):
+                break  # another cell
+            for category in mark[2].categories:
+                self._assign(entity, category, mark, 0)
+            last, entity = end, entity + 1
 
     def _in_row(self, number: int) -> bool:
         """Follow an order in a table's cell, "glipizide | 5 mg | STOP"; RETURNS (bool): it was."""
