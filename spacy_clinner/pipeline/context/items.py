@@ -47,12 +47,13 @@ class Items:
         last = min(self.tokens.last[end - 1], comma + LIST)
         return self.said.alternatives.isdisjoint(words[comma:last])
 
-    def leaves_list(self, previous: int, entity: int) -> bool:
+    def leaves_list(self, previous: int, entity: int, listed: bool) -> bool:
         """Whether an entity behind one that is negated starts a statement of its own.
 
         "no cough, BP 118/74" and "no BM 4 d - senna given": of another kind; "no pain ha 4/10",
         "no cords, 1+ edema": with a number of its own; "no drool, uvula midline, tonsils 3+": after
         another subject; "hold warfarin, continue aspirin": after another verb.
+        In a list under its heading (`listed`) a number is a drug's dose or an item's own.
         """
         words, said = self.tokens.words, self.said
         before, (first, last) = self.entities[previous][1], self.entities[entity]
@@ -71,6 +72,8 @@ class Items:
             ended = last >= self.tokens.last[last - 1] or words[last] in said.item_ends
             return not (listed and ended)  # "no surgery, GI bleed, fever"
         if said.separators.isdisjoint(between):
+            if listed:
+                return not said.stated.isdisjoint(between)
             number = last < self.tokens.last[last - 1] and words[last] in said.numbers
             return number or not said.affirms.isdisjoint(between)
         after = zip(between, between[1:], [*between[2:], words[first]], strict=False)
@@ -79,7 +82,7 @@ class Items:
             for word, following, third in after
         )
 
-    def stands_by_itself(self, entity: int, start: int, end: int) -> bool:
+    def stands_by_itself(self, entity: int, start: int, end: int, listed: bool) -> bool:
         """Whether an entity after a forward negation has a predicate or purpose of its own.
 
         "no rash, edema noted": noted; "no surgery for hernia": the hernia is there.
@@ -92,20 +95,20 @@ class Items:
             if after_entity or not self.said.taking.isdisjoint(words[start:end]):
                 return True
         if before in self.said.commas:
-            return self.affirmed(last)
+            return self.affirmed(last, listed)
         for token in range(first - 1, max(end, first - ITEM), -1):
             if words[token] in self.said.alternatives:
                 return False
             if words[token] in self.said.commas:
-                return words[token + 1] in self.said.subjects or self.affirmed(last)
+                return words[token + 1] in self.said.subjects or self.affirmed(last, listed)
         return False
 
-    def affirmed(self, end: int) -> bool:
+    def affirmed(self, end: int, listed: bool) -> bool:
         """Whether what follows an entity says that it is there: "noted", "2+"."""
         words, last = self.tokens.words, self.tokens.last[end - 1]
         if end >= last:
             return False
-        return words[end] in self.said.affirms
+        return words[end] in (self.said.stated if listed else self.said.affirms)
 
     def goes_on(self, pause: int, end: int, stop: int) -> bool:
         """Whether a list goes on behind words that would end it: "on exam, edema, or rash"."""

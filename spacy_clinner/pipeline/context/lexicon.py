@@ -51,6 +51,8 @@ class Entry(BaseModel, extra="forbid", strict=True):
     box: Literal["", "empty", "ticked"] = ""
     among: Literal["", "lines", "line", "table"] = ""
     condition: bool = False
+    heads: bool = False
+    swaps: bool = False
     doubles: Literal["", "links", "any"] = ""
 
 
@@ -74,6 +76,8 @@ class Cue:
     box (str): For a sign: "", "empty" or "ticked".
     among (str): For a box: where its opposite must stand, "" (nowhere), "lines", "line", "table".
     condition (bool): A negation behind it, before a comma, takes no list along.
+    swaps (bool): Only where another entity of the kind takes the entity's place.
+    heads (bool): With a word for drugs it heads a list behind a colon or in brackets.
     doubles (str): For a negation: "" or after what an earlier negation cancels it, "links"
         (function words: "denies that there is no") or "any" words ("never a day without").
     """
@@ -99,6 +103,8 @@ class Cue:
     box: str = ""
     among: str = ""
     condition: bool = False
+    heads: bool = False
+    swaps: bool = False
     doubles: str = ""
 
 
@@ -146,6 +152,8 @@ def make_cue(
         box=found.box,
         among=found.among,
         condition=found.condition,
+        heads=found.heads,
+        swaps=found.swaps,
         doubles=found.doubles,
     )
 

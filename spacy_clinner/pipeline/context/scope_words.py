@@ -42,8 +42,21 @@ TURNS = (
     "continue", "cont", "start", "started", "change", "changed", "use", "try", "add", "added",
     "bring", "give", "gave", "took", "switch", "switched", "resume", "recheck", "check", "instead",
     "wants", "want", "asks", "asked", "accepts", "accepted", "prefers", "agrees", "agreed",
+    "restart", "restarted", "begin", "began", "requests", "requesting", "elects", "elected",
+    "chose", "chooses", "opts", "opted", "consents", "consented", "tolerates", "tolerating", "willing",
     "->", "→", "=>",
 )  # fmt: skip
+# What an order is about that heads a list: "hold all BP meds: lisinopril, HCTZ".
+LISTED = (
+    "meds", "medications", "medication", "medicines", "medicine", "drugs", "following", "these",
+    "those", "agents", "antihypertensives", "anticoagulants", "anticoagulation", "antibiotics",
+    "abx", "diuretics", "nephrotoxins", "nephrotoxics", "narcotics", "opioids", "opiates",
+    "sedatives", "nsaids", "supplements", "vitamins", "pills", "inhalers", "pressors", "statins",
+    "psychotropics", "antidepressants", "products", "items", "foods", "treatments", "lines",
+    "antipsychotics", "benzos", "rx", "prescriptions", "therapy", "regimen", "otc", "steroids", "antiplatelets",
+)  # fmt: skip
+# Between a drug and the one that takes its place.
+SWAPS = ("to", "with", "by")
 COMPANY = ("with", "w", "w/")
 # A verb that is negated has these before what is there: "cannot walk from back pain".
 BESIDE = ("with", "w/", "from", "and")
@@ -74,6 +87,7 @@ class ScopeWords:
         cut (PhraseTokenizer): Cuts phrases into tokens.
         """
         self.commas = word_set(cut, COMMAS)
+        self.pauses = word_set(cut, (*COMMAS, ";", "."))
         self.conjunctions = word_set(cut, CONJUNCTIONS)
         self.alternatives = word_set(cut, ALTERNATIVES)
         self.ors = self.alternatives - word_set(cut, ("/",))
@@ -85,8 +99,11 @@ class ScopeWords:
         self.introduces = word_set(cut, INTRODUCES) | self.commas | self.conjunctions
         self.numbers = word_set(cut, [str(number) for number in range(100)])
         self.introduces |= self.numbers
-        self.affirms = word_set(cut, AFFIRMS) | self.numbers
+        self.stated = word_set(cut, AFFIRMS)
+        self.affirms = self.stated | self.numbers
         self.breaks = self.colons | word_set(cut, BREAKS)
+        self.swaps = word_set(cut, SWAPS)
+        self.listed = word_set(cut, LISTED)
         self.turns = word_set(cut, TURNS)
         self.bars = word_set(cut, ("|",))
         self.company = word_set(cut, COMPANY)

@@ -6,13 +6,15 @@ from dataclasses import replace
 from itertools import accumulate
 
 from spacy_clinner.pipeline.context.doubles import cancelled_negations
-from spacy_clinner.pipeline.context.items import ITEM, TEST, Items
-from spacy_clinner.pipeline.context.lexicon import Cue
+from spacy_clinner.pipeline.context.items import GIVEN, ITEM, TEST, Items
+from spacy_clinner.pipeline.context.lexicon import DEFAULT_WINDOW, Cue
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
 from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Kinds, Mark, Tokens
 
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
+HEAD = 8  # tokens from an order to the colon before its list: "hold these meds for now:"
+SWAP = 5  # tokens from a drug or "changed to" to the one that takes its place
 CONDITION = 15  # tokens between an "if" and a negation that belongs to it
 SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
 PEOPLE = ("family", "other")
@@ -45,7 +47,9 @@ class Scopes:
         words, colons, ends = tokens.words, said.colons, said.points
         points = [index for index, word in enumerate(words) if word in ends]
         brackets = said.opening | said.closing
-        self.brackets = [index for index in points if words[index] in brackets]
+        self.brackets = [
+            index for index in points if words[index] in brackets and not self._numbers_item(index)
+        ]
         self.separators = self.items.separators
         # A colon that names what follows: a scope ends before the word that it stands after.
         self.colons = [
@@ -83,6 +87,8 @@ class Scopes:
     def _assign(self, entity: int, category: str, mark: Mark, distance: int) -> None:
         if not self._concerns(mark[2], entity):
             return
+        if mark[2].swaps and not self._replaced(entity, mark):
+            return
         if distance < self.distances[entity].get(category, 1 << 30):
             self.distances[entity][category] = distance
             self.found[entity][category] = mark
@@ -93,6 +99,26 @@ class Scopes:
             return True
         kinds = self.kinds(entity)
         return cue.skips.isdisjoint(kinds) and not (cue.only and cue.only.isdisjoint(kinds))
+
+    def _replaced(self, entity: int, mark: Mark) -> bool:
+        """Whether another entity of the kind takes an entity's place: "A changed to B"."""
+        words, (first, last) = self.tokens.words, self.entities[entity]
+        behind = max(last, mark[1])
+        other = bisect_left(self.starts, behind)
+        if other == len(self.starts) or self.starts[other] > behind + SWAP:
+            return False
+        start, end = self.entities[other]
+        between = words[last:start]
+        return (
+            not self.said.swaps.isdisjoint(between)
+            and self.said.pauses.isdisjoint(between)
+            # "metformin switched to bedtime with insulin"
+            and (behind == last or self.said.company.isdisjoint(words[behind:start]))
+            and self._concerns(mark[2], other)
+            and words[first:last] != words[start:end]
+            # "antibiotics changed to cefepime" are still antibiotics.
+            and self.said.listed.isdisjoint(words[first:last])
+        )
 
     def _inside(self, start: int, end: int, number: int) -> None:
         """A word that negates itself ("nontender"), and what its entity holds of it ("tender")."""
@@ -107,14 +133,18 @@ class Scopes:
     def _forward(self, number: int) -> None:
         mark = self.marks[number]
         start, end, cue = mark
+        head = self._list_head(number)
+        if head is not None:
+            end, cue = head, replace(cue, window=DEFAULT_WINDOW, lists=True)
         begin = bisect_left(self.starts, start)
         sentence = self._block_end(start, end)
         if "negated" in cue.categories and self._on_condition(number):
             cue = replace(cue, lists=False)
         if begin == len(self.starts) or self.starts[begin] >= sentence:
             return
+        listed = head is not None or sentence > self.tokens.last[start]
         for category in cue.categories:
-            stop = self._forward_stop(number, cue, category, sentence)
+            stop = self._forward_stop(number, end, cue, category, sentence)
             previous: int | None = None
             entity = begin
             while entity < len(self.starts) and self.starts[entity] < stop:
@@ -131,9 +161,9 @@ class Scopes:
                         break  # "so I quit it, ondansetron works", "not eating and vomiting"
                     if previous is None and cue.object and self.items.has_object(end, first):
                         break  # "no insurance, cellulitis"
-                    if self.items.stands_by_itself(entity, start, end):
+                    if self.items.stands_by_itself(entity, start, end, listed):
                         break
-                    if previous is not None and self.items.leaves_list(previous, entity):
+                    if previous is not None and self.items.leaves_list(previous, entity, listed):
                         break
                 if first >= end or (cue.within and last > end) or first > start:
                     self._assign(entity, category, mark, max(first - end, 0))
@@ -181,6 +211,10 @@ class Scopes:
     def _ordered(self, number: int) -> bool:
         """Follow an order forward ("hold metformin"); RETURNS (bool): whether it looks ahead."""
         start, end, cue = self.marks[number]
+        head = self._list_head(number)
+        if head is not None:
+            self._forward(number)
+            return True
         sentence, block = self.tokens.last[start], self._block_end(start, end)
         entity = bisect_left(self.starts, end)
         last = block if block > sentence else min(end + AHEAD, sentence)
@@ -206,13 +240,38 @@ class Scopes:
             return False
         return self.said.commas.isdisjoint(self.tokens.words[begin:start])
 
-    def _forward_stop(self, number: int, cue: Cue, category: str, stop: int) -> int:
+    def _list_head(self, number: int) -> int | None:
+        """Where a list starts that an order heads: "hold all BP meds: lisinopril, HCTZ"."""
+        start, end, cue = self.marks[number]
+        entity = bisect_left(self.starts, end)
+        if not cue.heads or entity == len(self.starts):
+            return None
+        words, said = self.tokens.words, self.said
+        for token in range(end, min(end + HEAD, self.tokens.last[start])):
+            if words[token] in said.colons or (words[token] in said.opening and token > end):
+                before = words[max(start - 2, self.tokens.first[start]) : start]
+                named = not said.listed.isdisjoint(words[end:token])
+                # "meds to hold before surgery: metformin"
+                alone = not entity or self.entities[entity - 1][1] <= self.tokens.first[start]
+                follows = bisect_left(self.starts, token)
+                given = follows < len(self.starts) and self.items.family(follows) in (0, GIVEN)
+                if follows > entity and self.entities[follows - 1][1] < token:
+                    return None
+                if given and (named or (alone and not said.listed.isdisjoint(before))):
+                    return token + 1
+                return None
+            if words[token] in said.pauses:
+                return None
+        return None
+
+    def _forward_stop(self, number: int, end: int, cue: Cue, category: str, stop: int) -> int:
         """One past the last token at which an entity in a cue's forward scope may start.
 
-        `stop`: where its sentence ends.
+        end (int): One past the cue, or where its list starts.
+        stop (int): Where its sentence ends.
         """
-        end = self.marks[number][1]
         pauses: list[tuple[int, int]] = []
+        block = stop > self.tokens.last[end - 1]  # its colon introduces what the cue speaks of
         for following in range(number + 1, len(self.marks)):
             next_start, next_end, other = self.marks[following]
             if next_start >= stop:
@@ -242,17 +301,22 @@ class Scopes:
             if bracket < stop and self.tokens.words[bracket] in self.said.closing:
                 stop = bracket
         colon = bisect_right(self.colons, end)
-        block = stop > self.tokens.last[end - 1]  # its colon introduces what the cue speaks of
         if not block and colon < len(self.colons) and self.colons[colon] < stop:
             colon = self.colons[colon]
             beside = not cue.place and self._right_behind(end, colon)
             stop = colon if beside else colon - 1
-        return self._window_end(end, cue, stop)
+        return stop if block else self._window_end(end, cue, stop)
 
     def _right_behind(self, end: int, colon: int) -> bool:
         """Whether one entity is all between a cue and a colon: "w/o contrast: no bleed"."""
         entity = bisect_left(self.starts, end)
         return entity < len(self.starts) and self.entities[entity] == (end, colon)
+
+    def _numbers_item(self, bracket: int) -> bool:
+        """Whether a closing bracket belongs to the number of a line: "1) ibuprofen"."""
+        if not bracket or self.tokens.words[bracket] not in self.said.closing:
+            return False
+        return bracket == 1 or self.tokens.gaps[bracket - 1] >= LINE
 
     def _in_brackets(self, end: int, token: int) -> bool:
         """Whether a token stands in brackets that open after a cue's end."""
