@@ -53,6 +53,7 @@ class Entry(BaseModel, extra="forbid", strict=True):
     condition: bool = False
     heads: bool = False
     swaps: bool = False
+    capitals: bool = False
     doubles: Literal["", "links", "any"] = ""
 
 
@@ -76,6 +77,7 @@ class Cue:
     box (str): For a sign: "", "empty" or "ticked".
     among (str): For a box: where its opposite must stand, "" (nowhere), "lines", "line", "table".
     condition (bool): A negation behind it, before a comma, takes no list along.
+    capitals (bool): Only where its first word is in capitals and its sentence is not.
     swaps (bool): Only where another entity of the kind takes the entity's place.
     heads (bool): With a word for drugs it heads a list behind a colon or in brackets.
     doubles (str): For a negation: "" or after what an earlier negation cancels it, "links"
@@ -105,6 +107,7 @@ class Cue:
     condition: bool = False
     heads: bool = False
     swaps: bool = False
+    capitals: bool = False
     doubles: str = ""
 
 
@@ -153,6 +156,7 @@ def make_cue(
         among=found.among,
         condition=found.condition,
         heads=found.heads,
+        capitals=found.capitals,
         swaps=found.swaps,
         doubles=found.doubles,
     )

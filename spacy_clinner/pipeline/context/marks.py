@@ -92,6 +92,8 @@ class CueFinder:
             start, end, cue = mark
             if end > tokens.last[start] and not self._goes_over(tokens, start):
                 continue
+            if cue.capitals and not _in_capitals(tokens, start):
+                continue
             if cue.place == "column" or cue.among == "table" or (start in rows and cue.place):
                 continue
             if cue.place == "sign":
@@ -259,6 +261,14 @@ class CueFinder:
         ):
             return False  # "infusion stopped 1122, saline started"
         return near or not follows_entity
+
+
+def _in_capitals(tokens: Tokens, token: int) -> bool:
+    """Whether a word is written in capitals, and its sentence is not."""
+    text, at = tokens.text(), [*tokens.at.tolist(), None]
+    sentence = text[at[tokens.first[token]] : at[tokens.last[token]]]
+    word = text[at[token] : at[token + 1]]
+    return word.isupper() and any(letter.islower() for letter in sentence)
 
 
 def _among(starts: Sequence[int], token: int) -> bool:

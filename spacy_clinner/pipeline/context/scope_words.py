@@ -43,7 +43,8 @@ TURNS = (
     "bring", "give", "gave", "took", "switch", "switched", "resume", "recheck", "check", "instead",
     "wants", "want", "asks", "asked", "accepts", "accepted", "prefers", "agrees", "agreed",
     "restart", "restarted", "begin", "began", "requests", "requesting", "elects", "elected",
-    "chose", "chooses", "opts", "opted", "consents", "consented", "tolerates", "tolerating", "willing",
+    "chose", "chooses", "opts", "opted", "consents", "consented", "tolerates", "tolerating",
+    "willing", "open", "interested", "only", "requires", "prescribed", "ordered", "offered",
     "->", "→", "=>",
 )  # fmt: skip
 # What an order is about that heads a list: "hold all BP meds: lisinopril, HCTZ".
@@ -53,7 +54,8 @@ LISTED = (
     "abx", "diuretics", "nephrotoxins", "nephrotoxics", "narcotics", "opioids", "opiates",
     "sedatives", "nsaids", "supplements", "vitamins", "pills", "inhalers", "pressors", "statins",
     "psychotropics", "antidepressants", "products", "items", "foods", "treatments", "lines",
-    "antipsychotics", "benzos", "rx", "prescriptions", "therapy", "regimen", "otc", "steroids", "antiplatelets",
+    "antipsychotics", "benzos", "rx", "prescriptions", "therapy", "regimen", "otc",
+    "steroids", "antiplatelets",
 )  # fmt: skip
 # Between a drug and the one that takes its place.
 SWAPS = ("to", "with", "by")

@@ -14,6 +14,7 @@ from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Kinds, M
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
 HEAD = 8  # tokens from an order to the colon before its list: "hold these meds for now:"
+BESIDE = 2  # tokens from a cue to its entity before a colon: "no acute distress: resting"
 SWAP = 5  # tokens from a drug or "changed to" to the one that takes its place
 CONDITION = 15  # tokens between an "if" and a negation that belongs to it
 SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
@@ -308,9 +309,17 @@ class Scopes:
         return stop if block else self._window_end(end, cue, stop)
 
     def _right_behind(self, end: int, colon: int) -> bool:
-        """Whether one entity is all between a cue and a colon: "w/o contrast: no bleed"."""
-        entity = bisect_left(self.starts, end)
-        return entity < len(self.starts) and self.entities[entity] == (end, colon)
+        """Whether the entity before a colon is the cue's own: "w/o contrast: no bleed", "no acute
+        distress: resting", "no rash or fever: well"; but "no fever, cough: productive"."""
+        entity = bisect_left(self.starts, colon) - 1
+        if entity < 0 or self.starts[entity] < end or self.entities[entity][1] != colon:
+            return False
+        between = self.tokens.words[end : self.starts[entity]]
+        if between and between[-1] in self.said.alternatives:
+            return True
+        alone = entity == 0 or self.entities[entity - 1][1] <= end
+        plain = len(between) <= BESIDE and self.said.points.isdisjoint(between)
+        return alone and plain and (not between or self.items.family(entity) != TEST)
 
     def _numbers_item(self, bracket: int) -> bool:
         """Whether a closing bracket belongs to the number of a line: "1) ibuprofen"."""
