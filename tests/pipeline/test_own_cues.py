@@ -6,7 +6,7 @@ import pytest
 import spacy
 from spacy.language import Language
 
-FINDINGS = ("fever", "cough", "rash", "heparin")
+FINDINGS = ("fever", "cough", "rash", "heparin", "warfarin")
 
 
 def pipeline(*cues: tuple[str, dict[str, Any]]) -> Language:
@@ -14,7 +14,7 @@ def pipeline(*cues: tuple[str, dict[str, Any]]) -> Language:
     nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}})
     ruler = nlp.add_pipe("entity_ruler")
     for word in FINDINGS:
-        label = "DRUG" if word == "heparin" else "PROBLEM"
+        label = "DRUG" if word in ("heparin", "warfarin") else "PROBLEM"
         ruler.add_patterns([{"label": label, "pattern": [{"LOWER": word}]}])
     nlp.add_pipe("clinner_sentences")
     context = nlp.add_pipe("clinner_context")
@@ -79,3 +79,26 @@ def test_a_condition_of_your_own_keeps_a_negation_to_itself(condition: bool, fev
         )
     )
     assert negated(nlp, "Come back provided that no rash, fever")["fever"] is fever
+
+
+@pytest.mark.parametrize("heads", [True, False])
+def test_an_order_of_your_own_may_head_a_list_of_drugs(heads: bool):
+    entry = {"category": "negated", "window": 4, "heads": heads, "patterns": ["scrap"]}
+    nlp = pipeline(("my_scrap", entry))
+    text = "Scrap these home meds for now: heparin, warfarin"
+    assert negated(nlp, text) == {"heparin": heads, "warfarin": heads}
+
+
+def test_a_cue_of_your_own_may_ask_for_a_drug_that_takes_the_place_of_another():
+    entry = {"category": "negated", "direction": "backward", "swaps": True}
+    nlp = pipeline(("my_swap", {**entry, "patterns": ["traded for", "traded to"]}))
+    assert negated(nlp, "heparin traded to warfarin") == {"heparin": True, "warfarin": False}
+    assert negated(nlp, "heparin traded to a lower dose") == {"heparin": False}
+
+
+def test_a_cue_of_your_own_may_ask_for_capitals():
+    entry = {"category": "negated", "capitals": True, "patterns": ["vac"]}
+    nlp = pipeline(("my_vac", entry))
+    assert negated(nlp, "VAC fever") == {"fever": True}
+    assert negated(nlp, "vac fever") == {"fever": False}
+    assert negated(nlp, "VAC FEVER") == {"fever": False}

@@ -168,10 +168,12 @@ class Lexicon:
 
     cues (dict[str, Cue]): By id; where two have the same phrase, the first one counts.
     sections (dict[str, str]): Section title to the category that it gives its entities.
+    words (dict[str, list[str]]): Words that steer scopes, by what they do.
     """
 
     cues: dict[str, Cue]
     sections: dict[str, str]
+    words: dict[str, list[str]]
 
 
 @cache
@@ -180,8 +182,9 @@ def _read() -> tuple[dict[str, list[str]], dict[str, Any], Lexicon]:
     tables = read_toml(LEXICON, "missing.")
     groups = tables.pop("groups", {})
     sections = tables.pop("sections", {})
+    words = tables.pop("words")
     cues = {name: make_cue(name, entry, groups, LEXICON.name) for name, entry in tables.items()}
-    return groups, tables, Lexicon(cues, sections)
+    return groups, tables, Lexicon(cues, sections, words)
 
 
 def load_lexicon(
@@ -217,4 +220,5 @@ def load_lexicon(
     for cue_id in disabled:
         if cues.pop(cue_id, None) is None:
             raise ClinnerError(f"disable: no cue has the id {cue_id!r}.")
-    return Lexicon(cues, {title: category for title, category in defaults.items() if category})
+    kept = {title: category for title, category in defaults.items() if category}
+    return Lexicon(cues, kept, known.words)

@@ -92,12 +92,12 @@ class CueFinder:
             start, end, cue = mark
             if end > tokens.last[start] and not self._goes_over(tokens, start):
                 continue
-            if cue.capitals and not _in_capitals(tokens, start):
-                continue
-            if cue.place == "column" or cue.among == "table" or (start in rows and cue.place):
+            if cue.place and (cue.place == "column" or cue.among == "table" or start in rows):
                 continue
             if cue.place == "sign":
                 signs.append(mark)
+            elif cue.capitals and not _in_capitals(tokens, start):
+                continue
             elif cue.role == "terminator":
                 terminators.append(mark)
             elif cue.role == "pseudo":

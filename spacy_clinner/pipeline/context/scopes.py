@@ -6,16 +6,13 @@ from dataclasses import replace
 from itertools import accumulate
 
 from spacy_clinner.pipeline.context.doubles import cancelled_negations
-from spacy_clinner.pipeline.context.items import GIVEN, ITEM, TEST, Items
+from spacy_clinner.pipeline.context.items import ITEM, TEST, Items
 from spacy_clinner.pipeline.context.lexicon import DEFAULT_WINDOW, Cue
+from spacy_clinner.pipeline.context.orders import Orders
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
-from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Kinds, Mark, Tokens
+from spacy_clinner.pipeline.context.tokens import LINE, Entities, Kinds, Mark, Tokens
 
-BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
-AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
-HEAD = 8  # tokens from an order to the colon before its list: "hold these meds for now:"
 BESIDE = 2  # tokens from a cue to its entity before a colon: "no acute distress: resting"
-SWAP = 5  # tokens from a drug or "changed to" to the one that takes its place
 CONDITION = 15  # tokens between an "if" and a negation that belongs to it
 SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
 PEOPLE = ("family", "other")
@@ -34,8 +31,8 @@ class Scopes:
         entities: Entities,
         kinds: Kinds,
     ) -> None:
-        self.kinds = kinds
         self.items = Items(said, tokens, entities, kinds)
+        self.orders = Orders(self.items, marks)
         self.said = said
         self.tokens = tokens
         self.marks = marks
@@ -45,8 +42,7 @@ class Scopes:
         self.reach = list(accumulate((end for _, end in entities), max))
         self.by_end = sorted(range(len(entities)), key=lambda entity: entities[entity][1])
         self.ends = [entities[entity][1] for entity in self.by_end]
-        words, colons, ends = tokens.words, said.colons, said.points
-        points = [index for index, word in enumerate(words) if word in ends]
+        words, colons, points = tokens.words, said.colons, self.items.points
         brackets = said.opening | said.closing
         self.brackets = [
             index for index in points if words[index] in brackets and not self._numbers_item(index)
@@ -71,12 +67,18 @@ class Scopes:
                 self._inside(start, end, number)
                 continue
             if cue.place == "column":
-                self._of_row(number)
+                for entity in self.orders.of_row(number):
+                    self._say(entity, number)
                 continue
             before = bisect_left(self.starts, start)
             covered = before > 0 and self.reach[before - 1] >= end
             if cue.direction == "either":
-                if not (self._in_row(number) or self._ordered(number)):
+                row = self.orders.in_row(number)
+                if row is not None:
+                    self._say(row, number)
+                elif self.orders.looks_ahead(number):
+                    self._forward(number)
+                else:
                     self._backward(number, covered)
                 continue
             if cue.direction != "backward" and not covered:
@@ -85,41 +87,18 @@ class Scopes:
                 self._backward(number, covered)
         return self.found
 
+    def _say(self, entity: int, number: int) -> None:
+        for category in self.marks[number][2].categories:
+            self._assign(entity, category, self.marks[number], 0)
+
     def _assign(self, entity: int, category: str, mark: Mark, distance: int) -> None:
-        if not self._concerns(mark[2], entity):
+        if not self.items.concerns(mark[2], entity):
             return
-        if mark[2].swaps and not self._replaced(entity, mark):
+        if mark[2].swaps and not self.items.replaced(entity, mark):
             return
         if distance < self.distances[entity].get(category, 1 << 30):
             self.distances[entity][category] = distance
             self.found[entity][category] = mark
-
-    def _concerns(self, cue: Cue, entity: int) -> bool:
-        """Whether a cue speaks of entities of this kind."""
-        if not (cue.skips or cue.only):
-            return True
-        kinds = self.kinds(entity)
-        return cue.skips.isdisjoint(kinds) and not (cue.only and cue.only.isdisjoint(kinds))
-
-    def _replaced(self, entity: int, mark: Mark) -> bool:
-        """Whether another entity of the kind takes an entity's place: "A changed to B"."""
-        words, (first, last) = self.tokens.words, self.entities[entity]
-        behind = max(last, mark[1])
-        other = bisect_left(self.starts, behind)
-        if other == len(self.starts) or self.starts[other] > behind + SWAP:
-            return False
-        start, end = self.entities[other]
-        between = words[last:start]
-        return (
-            not self.said.swaps.isdisjoint(between)
-            and self.said.pauses.isdisjoint(between)
-            # "metformin switched to bedtime with insulin"
-            and (behind == last or self.said.company.isdisjoint(words[behind:start]))
-            and self._concerns(mark[2], other)
-            and words[first:last] != words[start:end]
-            # "antibiotics changed to cefepime" are still antibiotics.
-            and self.said.listed.isdisjoint(words[first:last])
-        )
 
     def _inside(self, start: int, end: int, number: int) -> None:
         """A word that negates itself ("nontender"), and what its entity holds of it ("tender")."""
@@ -134,11 +113,11 @@ class Scopes:
     def _forward(self, number: int) -> None:
         mark = self.marks[number]
         start, end, cue = mark
-        head = self._list_head(number)
+        head = self.orders.list_head(number)
         if head is not None:
             end, cue = head, replace(cue, window=DEFAULT_WINDOW, lists=True)
         begin = bisect_left(self.starts, start)
-        sentence = self._block_end(start, end)
+        sentence = self.orders.block_end(start, end)
         if "negated" in cue.categories and self._on_condition(number):
             cue = replace(cue, lists=False)
         if begin == len(self.starts) or self.starts[begin] >= sentence:
@@ -171,65 +150,6 @@ class Scopes:
                     previous = entity
                 entity += 1
 
-    def _of_row(self, number: int) -> None:
-        """Follow a tick in a table to what its row is about."""
-        mark = self.marks[number]
-        lines = self.tokens.lines
-        line = bisect_right(lines, mark[0])
-        entity = bisect_left(self.starts, lines[line - 1] if line else 0)
-        stop = lines[line] if line < len(lines) else len(self.tokens.words)
-        last = None
-        while entity < len(self.starts) and self.starts[entity] < stop:
-            first, end = self.entities[entity]
-            if last is not None and (
-                max(self.tokens.gaps[last : first + 1]) >= WIDE
-                or not self.said.bars.isdisjoint(self.tokens.words[last:first])
-            ):
-                break  # another cell
-            for category in mark[2].categories:
-                self._assign(entity, category, mark, 0)
-            last, entity = end, entity + 1
-
-    def _in_row(self, number: int) -> bool:
-        """Follow an order in a table's cell, "glipizide | 5 mg | STOP"; RETURNS (bool): it was."""
-        mark = self.marks[number]
-        start, end, cue = mark
-        words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
-        line = bisect_right(self.tokens.lines, start)
-        first = self.tokens.lines[line - 1] if line else 0
-        if start == first or not (words[start - 1] in self.said.bars or gaps[start] == WIDE):
-            return False
-        closed = end == count or words[end] in self.said.bars or gaps[end] >= WIDE
-        entity = bisect_left(self.starts, first)
-        if not closed or entity == len(self.starts) or self.starts[entity] >= start:
-            return False
-        if self.starts[entity] > first + 2 or not self._concerns(cue, entity):
-            return False
-        for category in cue.categories:
-            self._assign(entity, category, mark, 0)
-        return True
-
-    def _ordered(self, number: int) -> bool:
-        """Follow an order forward ("hold metformin"); RETURNS (bool): whether it looks ahead."""
-        start, end, cue = self.marks[number]
-        head = self._list_head(number)
-        if head is not None:
-            self._forward(number)
-            return True
-        sentence, block = self.tokens.last[start], self._block_end(start, end)
-        entity = bisect_left(self.starts, end)
-        last = block if block > sentence else min(end + AHEAD, sentence)
-        if end >= sentence or entity == len(self.starts) or self.starts[entity] >= last:
-            return False
-        first = self.starts[entity]
-        end += self.tokens.words[end] in self.said.colons  # "held: lisinopril"
-        if block == sentence and not self.said.breaks.isdisjoint(self.tokens.words[end:first]):
-            return False
-        if not self._concerns(cue, entity):
-            return False
-        self._forward(number)
-        return True
-
     def _on_condition(self, number: int) -> bool:
         """Whether a negation belongs to a condition: "call if not drinking, fever, rash"."""
         start = self.marks[number][0]
@@ -240,30 +160,6 @@ class Scopes:
         if begin < max(self.tokens.first[start], start - CONDITION):
             return False
         return self.said.commas.isdisjoint(self.tokens.words[begin:start])
-
-    def _list_head(self, number: int) -> int | None:
-        """Where a list starts that an order heads: "hold all BP meds: lisinopril, HCTZ"."""
-        start, end, cue = self.marks[number]
-        entity = bisect_left(self.starts, end)
-        if not cue.heads or entity == len(self.starts):
-            return None
-        words, said = self.tokens.words, self.said
-        for token in range(end, min(end + HEAD, self.tokens.last[start])):
-            if words[token] in said.colons or (words[token] in said.opening and token > end):
-                before = words[max(start - 2, self.tokens.first[start]) : start]
-                named = not said.listed.isdisjoint(words[end:token])
-                # "meds to hold before surgery: metformin"
-                alone = not entity or self.entities[entity - 1][1] <= self.tokens.first[start]
-                follows = bisect_left(self.starts, token)
-                given = follows < len(self.starts) and self.items.family(follows) in (0, GIVEN)
-                if follows > entity and self.entities[follows - 1][1] < token:
-                    return None
-                if given and (named or (alone and not said.listed.isdisjoint(before))):
-                    return token + 1
-                return None
-            if words[token] in said.pauses:
-                return None
-        return None
 
     def _forward_stop(self, number: int, end: int, cue: Cue, category: str, stop: int) -> int:
         """One past the last token at which an entity in a cue's forward scope may start.
@@ -332,23 +228,6 @@ class Scopes:
         low, high = bisect_left(self.brackets, end), bisect_left(self.brackets, token)
         return low < high and self.tokens.words[self.brackets[high - 1]] in self.said.opening
 
-    def _block_end(self, start: int, end: int) -> int:
-        """Where a cue's sentence ends, or the list under it: "Denies:", then a finding a line."""
-        words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
-        stop = token = self.tokens.last[start]
-        if token >= count or token - end > AHEAD + 1 or words[token - 1] not in self.said.colons:
-            return stop
-        while token < count and gaps[token] == LINE:
-            line = token
-            token += 1
-            while token < count and gaps[token] < LINE:
-                token += 1
-            long = token - line > BLOCK_LINE
-            if long or not self.said.colons.isdisjoint(words[line:token]):
-                return line
-            stop = token
-        return stop
-
     def _window_end(self, end: int, cue: Cue, stop: int) -> int:
         """Where a forward window runs out; each separator of a list opens it anew."""
         limit = end + cue.window + 1
@@ -378,7 +257,7 @@ class Scopes:
                 entity = self.by_end[index]
                 if self.starts[entity] >= start:
                     continue
-                if not self._concerns(cue, entity):
+                if not self.items.concerns(cue, entity):
                     passed = self.starts[entity]
                     continue
                 if self._apart(entity, nearest, passed):
