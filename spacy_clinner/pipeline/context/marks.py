@@ -134,8 +134,8 @@ class CueFinder:
     ) -> list[Mark]:
         """The cues, and of the signs those that are some."""
         # "[ ] yes [x] no" is one answer, no two boxes.
-        longer = {token for start, end, _ in cues if end - start > 2 for token in range(start, end)}
-        signs = [mark for mark in longest(signs) if mark[0] not in longer]
+        within = {token: end - start for start, end, _ in cues for token in range(start, end)}
+        signs = [mark for mark in longest(signs) if within.get(mark[0], 0) <= mark[1] - mark[0]]
         signs = self.signs(tokens, signs, starts, ends)
         taken = {token for start, end, _ in signs for token in range(start, end)}
         return [mark for mark in cues if taken.isdisjoint(range(mark[0], mark[1]))] + signs
