@@ -34,6 +34,7 @@ PREPOSITIONS = (
     "changed", "switched", "replaced",
 )  # fmt: skip
 NEAR = 12  # tokens, at least those of the longest pseudo cue
+HEAD = 8  # tokens up to the colon before a list
 AHEAD = 4  # tokens up to an entity that a cue which looks both ways looks ahead to
 
 
@@ -57,6 +58,7 @@ class CueFinder:
         self.commas = word_set(cut, COMMAS)
         self.stops = word_set(cut, STOPS)
         self.question = word_set(cut, QUESTION)
+        self.colon = word_set(cut, (":",))
         self.dots = word_set(cut, DOTS)
         self.slash = word_set(cut, ("/",))
         self.between = word_set(cut, BETWEEN)
@@ -250,8 +252,12 @@ class CueFinder:
         word = tokens.words[end]
         if follows_entity and (word in self.between or tokens.gaps[end] >= LINE):
             return False  # "aspirin not given - vomiting"
-        if word in self.stops or word in self.prepositions:
+        if word in self.stops:
             return False
+        if word in self.prepositions:
+            # "medications discontinued during this visit: lisinopril"
+            behind = tokens.words[end : min(end + HEAD, tokens.last[end - 1])]
+            return not (follows_entity or self.colon.isdisjoint(behind))
         entity = bisect_left(starts, end)
         near = entity < len(starts) and starts[entity] < min(end + AHEAD, tokens.last[end - 1])
         if (

@@ -42,13 +42,16 @@ class Orders:
         if not cue.heads or entity == len(self.starts):
             return None
         words, said = self.tokens.words, self.said
-        for token in range(end, min(end + HEAD, self.tokens.last[start])):
+        last = min(end + HEAD, self.tokens.last[start])
+        if last == end and words[end] in said.listed and self.tokens.gaps[end] < LINE:
+            last = self.tokens.last[end]  # "HELD MEDS: lisinopril": a heading's own sentence
+        for token in range(end, last):
             if words[token] in said.colons or (words[token] in said.opening and token > end):
                 before = words[max(start - 2, self.tokens.first[start]) : start]
                 named = not said.listed.isdisjoint(words[end:token])
                 # "meds to hold before surgery: metformin"
                 alone = not entity or self.entities[entity - 1][1] <= self.tokens.first[start]
-                follows = bisect_left(self.starts, token)
+                follows = bisect_left(self.starts, token + 1)
                 given = follows < len(self.starts) and self.items.family(follows) in (0, GIVEN)
                 if follows > entity and self.entities[follows - 1][1] < token:
                     return None

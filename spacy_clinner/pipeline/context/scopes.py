@@ -118,6 +118,8 @@ class Scopes:
             end, cue = head, replace(cue, window=DEFAULT_WINDOW, lists=True)
         begin = bisect_left(self.starts, start)
         sentence = self.orders.block_end(start, end)
+        if head is not None and sentence <= head and self.tokens.gaps[head] < LINE:
+            sentence = self.tokens.last[head]  # "HELD MEDS: lisinopril"
         if "negated" in cue.categories and self._on_condition(number):
             cue = replace(cue, lists=False)
         if begin == len(self.starts) or self.starts[begin] >= sentence:
