@@ -2,10 +2,10 @@
 
 `cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them,
 `cases/layout.jsonl` for what lines, short forms, headings and forms do to them, and
-`cases/reach.txt` after a reading of the rules: there one line is a case, a line break is written
-⏎, and each kind holds near counter-examples, too. `<cough:A>` is an entity with its code,
-`<CT|X:P>` one that is no PROBLEM. A code holds alternatives separated by "/"; the letters of one
-must all hold.
+`cases/reach.txt` and `cases/forms.txt` after a reading of the rules: there one line is a case, a
+line break is written ⏎, and each kind holds near counter-examples, too. `<cough:A>` is an entity
+with its code, `<CT|X:P>` one that is no PROBLEM. A code holds alternatives separated by "/"; the
+letters of one must all hold.
 """
 
 import json
@@ -101,6 +101,11 @@ CASE_LINES = [
 @pytest.mark.parametrize("marked", CASE_LINES)
 def test_an_entity_is_what_a_clinician_reads(nlp: Language, marked: str):
     assert misread(nlp, marked) == []
+
+
+@pytest.mark.parametrize("cases", read_kinds("forms.txt"))
+def test_a_form_says_what_is_chosen_in_it(nlp: Language, cases: list[str]):
+    assert [wrong for case in cases for wrong in misread(nlp, case)] == []
 
 
 @pytest.mark.parametrize("cases", read_kinds("reach.txt"))

@@ -216,7 +216,7 @@ class ClinicalContext(RuleComponent):
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
         if self._rules is None:
             cut = PhraseTokenizer(self.nlp)
-            self._rules = ContextRules(self.lexicon.cues, cut)
+            self._rules = ContextRules(self.lexicon, cut)
             self._defaults = SectionDefaults(self.lexicon.sections, cut)
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules
@@ -244,6 +244,8 @@ class ClinicalContext(RuleComponent):
             np.repeat(firsts, lengths).tolist(),
             np.repeat(lasts, lengths).tolist(),
             *white_space(offsets, keep, rows[:, 4], self._kinds),
+            offsets[:, 0],
+            lambda: str(doc.text),
         )
         before = np.concatenate(([0], np.cumsum(keep)))
         return tokens, before, (offsets[:, 0], offsets[:, 1])
@@ -289,7 +291,8 @@ class ClinicalContext(RuleComponent):
             return None
         words = [token.lower for token in modifier if not token.is_space]
         count = len(words)
-        whole = Tokens(words, [0] * count, [count] * count, [SPACE] * count, [])
+        at, text = np.arange(count), modifier.text
+        whole = Tokens(words, [0] * count, [count] * count, [SPACE] * count, [], at, lambda: text)
         for _, _, cue in self._compiled().marks(whole):
             for category in allowed:
                 if category in cue.categories:

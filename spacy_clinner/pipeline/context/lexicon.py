@@ -47,7 +47,13 @@ class Entry(BaseModel, extra="forbid", strict=True):
     hides: Several[Category] = []
     apart: bool = False
     pauses: bool = False
-    place: Literal["", "answer", "sign"] = ""
+    place: Literal["", "answer", "sign", "column"] = ""
+    box: Literal["", "empty", "ticked"] = ""
+    among: Literal["", "lines", "line", "table"] = ""
+    condition: bool = False
+    heads: bool = False
+    swaps: bool = False
+    capitals: bool = False
     doubles: Literal["", "links", "any"] = ""
 
 
@@ -67,7 +73,13 @@ class Cue:
     apart (bool): For a terminator: not right after a cue ("no reports of").
     object (bool): Words that are no entity may be all that it speaks of, up to a comma.
     pauses (bool): For a terminator: ends no negation inside a list that goes on.
-    place (str): "", "answer" or "sign".
+    place (str): "", "answer", "sign" or "column".
+    box (str): For a sign: "", "empty" or "ticked".
+    among (str): For a box: where its opposite must stand, "" (nowhere), "lines", "line", "table".
+    condition (bool): A negation behind it, before a comma, takes no list along.
+    capitals (bool): Only where its first word is in capitals and its sentence is not.
+    swaps (bool): Only where another entity of the kind takes the entity's place.
+    heads (bool): With a word for drugs it heads a list behind a colon or in brackets.
     doubles (str): For a negation: "" or after what an earlier negation cancels it, "links"
         (function words: "denies that there is no") or "any" words ("never a day without").
     """
@@ -90,6 +102,12 @@ class Cue:
     apart: bool = False
     pauses: bool = False
     place: str = ""
+    box: str = ""
+    among: str = ""
+    condition: bool = False
+    heads: bool = False
+    swaps: bool = False
+    capitals: bool = False
     doubles: str = ""
 
 
@@ -133,7 +151,13 @@ def make_cue(
         hides=frozenset(found.hides),
         apart=found.apart,
         pauses=found.pauses,
-        place=found.place,
+        place="sign" if found.box else found.place,
+        box=found.box,
+        among=found.among,
+        condition=found.condition,
+        heads=found.heads,
+        capitals=found.capitals,
+        swaps=found.swaps,
         doubles=found.doubles,
     )
 
@@ -144,10 +168,12 @@ class Lexicon:
 
     cues (dict[str, Cue]): By id; where two have the same phrase, the first one counts.
     sections (dict[str, str]): Section title to the category that it gives its entities.
+    words (dict[str, list[str]]): Words that steer scopes, by what they do.
     """
 
     cues: dict[str, Cue]
     sections: dict[str, str]
+    words: dict[str, list[str]]
 
 
 @cache
@@ -156,8 +182,9 @@ def _read() -> tuple[dict[str, list[str]], dict[str, Any], Lexicon]:
     tables = read_toml(LEXICON, "missing.")
     groups = tables.pop("groups", {})
     sections = tables.pop("sections", {})
+    words = tables.pop("words")
     cues = {name: make_cue(name, entry, groups, LEXICON.name) for name, entry in tables.items()}
-    return groups, tables, Lexicon(cues, sections)
+    return groups, tables, Lexicon(cues, sections, words)
 
 
 def load_lexicon(
@@ -193,4 +220,5 @@ def load_lexicon(
     for cue_id in disabled:
         if cues.pop(cue_id, None) is None:
             raise ClinnerError(f"disable: no cue has the id {cue_id!r}.")
-    return Lexicon(cues, {title: category for title, category in defaults.items() if category})
+    kept = {title: category for title, category in defaults.items() if category}
+    return Lexicon(cues, kept, known.words)

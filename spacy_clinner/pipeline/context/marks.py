@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
+from spacy_clinner.pipeline.context.columns import Columns
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.signs import Signs
 from spacy_clinner.pipeline.context.tokens import (
@@ -21,6 +22,8 @@ from spacy_clinner.pipeline.phrases import PhraseTokenizer, PhraseTrie, longest
 
 # After a question mark a new sentence starts, and yet "? no" is one answer.
 QUESTION = ("?",)
+# A bullet starts a sentence, but not where it is a ticked box.
+DOTS = ("●", "■")
 # What stands between the name of a finding and the answer in a form.
 BETWEEN = (":", "=", "?", "-", "–", "—")
 # A cue that looks both ways looks back where one of these follows: "stopped in 2020".
@@ -31,6 +34,7 @@ PREPOSITIONS = (
     "changed", "switched", "replaced",
 )  # fmt: skip
 NEAR = 12  # tokens, at least those of the longest pseudo cue
+HEAD = 8  # tokens up to the colon before a list
 AHEAD = 4  # tokens up to an entity that a cue which looks both ways looks ahead to
 
 
@@ -50,9 +54,12 @@ class CueFinder:
                 for words in cut(phrase):
                     self.trie.add(words, cue)
         self.signs = Signs(cues, cut)
+        self.columns = Columns(cut)
         self.commas = word_set(cut, COMMAS)
         self.stops = word_set(cut, STOPS)
         self.question = word_set(cut, QUESTION)
+        self.colon = word_set(cut, (":",))
+        self.dots = word_set(cut, DOTS)
         self.slash = word_set(cut, ("/",))
         self.between = word_set(cut, BETWEEN)
         self.glued = word_set(cut, ("nt",))
@@ -80,34 +87,60 @@ class CueFinder:
         terminators: list[Mark] = []
         hiding: list[Mark] = []
         signs: list[Mark] = []
-        for mark in self.find(tokens) if phrases is None else phrases:
+        if phrases is None:
+            phrases = self.find(tokens)
+        ticked, rows = self.columns(tokens, phrases)
+        for mark in phrases:
             start, end, cue = mark
-            if end > tokens.last[start] and tokens.words[start] not in self.question:
+            if end > tokens.last[start] and not self._goes_over(tokens, start):
+                continue
+            if cue.place and (cue.place == "column" or cue.among == "table" or start in rows):
                 continue
             if cue.place == "sign":
                 signs.append(mark)
+            elif cue.capitals and not _in_capitals(tokens, start):
+                continue
             elif cue.role == "terminator":
                 terminators.append(mark)
             elif cue.role == "pseudo":
-                entity = bisect_left(starts, start + 1)
-                if entity == len(starts) or starts[entity] >= end:
+                if self._hides(tokens, mark, entities, starts):
                     (hiding if cue.hides else cues).append(mark)
             elif self._may_stand(tokens, mark, entities, starts, ends):
                 cues.append(mark)
         cues = self._longest(tokens, _shown(cues, hiding), starts, ends)
         if signs:
-            # "[ ] yes [x] no" is one answer, no two boxes.
-            longer = {
-                token for start, end, _ in cues if end - start > 3 for token in range(start, end)
-            }
-            signs = [mark for mark in longest(signs) if mark[0] not in longer]
-            signs = self.signs(tokens, _shown(signs, hiding), starts, ends)
-            taken = {token for start, end, _ in signs for token in range(start, end)}
-            cues = [mark for mark in cues if taken.isdisjoint(range(mark[0], mark[1]))]
-            cues += signs
+            cues = self._signed(tokens, cues, _shown(signs, hiding), starts, ends)
         # Terminators may overlap cues and each other: "he denies" starts a clause, and "denies" is
         # a cue; "who" ends more scopes than "who presented".
-        return sorted(cues + terminators, key=itemgetter(0, 1))
+        return sorted(cues + terminators + ticked, key=itemgetter(0, 1))
+
+    def _goes_over(self, tokens: Tokens, start: int) -> bool:
+        """Whether a phrase may hold a sentence's end: "? no", "○ yes ● no"."""
+        return tokens.words[start] in self.question or tokens.words[tokens.last[start]] in self.dots
+
+    def _hides(self, tokens: Tokens, mark: Mark, entities: Entities, starts: Sequence[int]) -> bool:
+        """Whether a pseudo cue is none of an entity's words, and stands alone where it must."""
+        start, end, cue = mark
+        entity = bisect_left(starts, start + 1)
+        if entity < len(starts) and starts[entity] < end:
+            return False
+        return not cue.alone or self._stands_alone(tokens, start, end, entities, starts)
+
+    def _signed(
+        self,
+        tokens: Tokens,
+        cues: Sequence[Mark],
+        signs: Sequence[Mark],
+        starts: Sequence[int],
+        ends: set[int],
+    ) -> list[Mark]:
+        """The cues, and of the signs those that are some."""
+        # "[ ] yes [x] no" is one answer, no two boxes.
+        within = {token: end - start for start, end, _ in cues for token in range(start, end)}
+        signs = [mark for mark in longest(signs) if within.get(mark[0], 0) <= mark[1] - mark[0]]
+        signs = self.signs(tokens, signs, starts, ends)
+        taken = {token for start, end, _ in signs for token in range(start, end)}
+        return [mark for mark in cues if taken.isdisjoint(range(mark[0], mark[1]))] + signs
 
     def _longest(
         self, tokens: Tokens, cues: Sequence[Mark], starts: Sequence[int], ends: set[int]
@@ -157,9 +190,11 @@ class CueFinder:
             return True
         if words[end] in self.slash and end + 1 < len(words) and _among(starts, end + 1):
             return True
-        # "Fever=No Cough=Yes": the next field follows, cut like this one.
+        # "Fever=No Cough=Yes", "Fever yes / no Cough yes / no": a field alike follows.
         entity = bisect_left(starts, end)
-        if words[start] not in self.between or entity == len(starts) or starts[entity] != end:
+        if entity == len(starts) or starts[entity] != end:
+            return False
+        if words[start] not in self.between and self.slash.isdisjoint(words[start:end]):
             return False
         after = entities[entity][1]
         same = after < len(words) and words[after] == words[start]
@@ -217,8 +252,12 @@ class CueFinder:
         word = tokens.words[end]
         if follows_entity and (word in self.between or tokens.gaps[end] >= LINE):
             return False  # "aspirin not given - vomiting"
-        if word in self.stops or word in self.prepositions:
+        if word in self.stops:
             return False
+        if word in self.prepositions:
+            # "medications discontinued during this visit: lisinopril"
+            behind = tokens.words[end : min(end + HEAD, tokens.last[end - 1])]
+            return not (follows_entity or self.colon.isdisjoint(behind))
         entity = bisect_left(starts, end)
         near = entity < len(starts) and starts[entity] < min(end + AHEAD, tokens.last[end - 1])
         if (
@@ -228,6 +267,14 @@ class CueFinder:
         ):
             return False  # "infusion stopped 1122, saline started"
         return near or not follows_entity
+
+
+def _in_capitals(tokens: Tokens, token: int) -> bool:
+    """Whether a word is written in capitals, and its sentence is not."""
+    text, at = tokens.text(), [*tokens.at.tolist(), None]
+    sentence = text[at[tokens.first[token]] : at[tokens.last[token]]]
+    word = text[at[token] : at[token + 1]]
+    return word.isupper() and any(letter.islower() for letter in sentence)
 
 
 def _among(starts: Sequence[int], token: int) -> bool:

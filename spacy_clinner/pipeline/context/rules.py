@@ -1,6 +1,6 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from spacy_clinner.pipeline.context.lexicon import Cue
+from spacy_clinner.pipeline.context.lexicon import Lexicon
 from spacy_clinner.pipeline.context.marks import CueFinder
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
 from spacy_clinner.pipeline.context.scopes import Found, Scopes
@@ -20,14 +20,14 @@ class ContextRules:
     terminator, or where the window runs out. The cost is close to linear in tokens and entities.
     """
 
-    def __init__(self, cues: Mapping[str, Cue], cut: PhraseTokenizer) -> None:
+    def __init__(self, lexicon: Lexicon, cut: PhraseTokenizer) -> None:
         """Compile cues.
 
-        cues (Mapping[str, Cue]): By id.
+        lexicon (Lexicon): The cues, and the words that steer their scopes.
         cut (PhraseTokenizer): Cuts their phrases into tokens.
         """
-        self.marks = CueFinder(cues, cut)
-        self.words = ScopeWords(cut)
+        self.marks = CueFinder(lexicon.cues, cut)
+        self.words = ScopeWords(lexicon.words, cut)
 
     def __call__(
         self,

@@ -7,12 +7,12 @@ from itertools import accumulate
 
 from spacy_clinner.pipeline.context.doubles import cancelled_negations
 from spacy_clinner.pipeline.context.items import ITEM, TEST, Items
-from spacy_clinner.pipeline.context.lexicon import Cue
+from spacy_clinner.pipeline.context.lexicon import DEFAULT_WINDOW, Cue
+from spacy_clinner.pipeline.context.orders import Orders
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
-from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Entities, Kinds, Mark, Tokens
+from spacy_clinner.pipeline.context.tokens import LINE, Entities, Kinds, Mark, Tokens
 
-BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
-AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
+BESIDE = 2  # tokens from a cue to its entity before a colon: "no acute distress: resting"
 CONDITION = 15  # tokens between an "if" and a negation that belongs to it
 SHORT = 6  # tokens; a cue of so small a window speaks of what stands beside it
 PEOPLE = ("family", "other")
@@ -31,8 +31,8 @@ class Scopes:
         entities: Entities,
         kinds: Kinds,
     ) -> None:
-        self.kinds = kinds
         self.items = Items(said, tokens, entities, kinds)
+        self.orders = Orders(self.items, marks)
         self.said = said
         self.tokens = tokens
         self.marks = marks
@@ -42,10 +42,11 @@ class Scopes:
         self.reach = list(accumulate((end for _, end in entities), max))
         self.by_end = sorted(range(len(entities)), key=lambda entity: entities[entity][1])
         self.ends = [entities[entity][1] for entity in self.by_end]
-        words, colons, ends = tokens.words, said.colons, said.points
-        points = [index for index, word in enumerate(words) if word in ends]
+        words, colons, points = tokens.words, said.colons, self.items.points
         brackets = said.opening | said.closing
-        self.brackets = [index for index in points if words[index] in brackets]
+        self.brackets = [
+            index for index in points if words[index] in brackets and not self._numbers_item(index)
+        ]
         self.separators = self.items.separators
         # A colon that names what follows: a scope ends before the word that it stands after.
         self.colons = [
@@ -53,7 +54,7 @@ class Scopes:
             for index in points
             if index and words[index] in colons and words[index - 1] not in said.introduces
         ]
-        self.conditions = [start for start, _, cue in marks if cue.id == "hyp_if"]
+        self.conditions = [start for start, _, cue in marks if cue.condition]
         self.found: list[Found] = [{} for _ in entities]
         self.distances: list[dict[str, int]] = [{} for _ in entities]
 
@@ -65,10 +66,19 @@ class Scopes:
             if cue.direction == "inside":
                 self._inside(start, end, number)
                 continue
+            if cue.place == "column":
+                for entity in self.orders.of_row(number):
+                    self._say(entity, number)
+                continue
             before = bisect_left(self.starts, start)
             covered = before > 0 and self.reach[before - 1] >= end
             if cue.direction == "either":
-                if not (self._in_row(number) or self._ordered(number)):
+                row = self.orders.in_row(number)
+                if row is not None:
+                    self._say(row, number)
+                elif self.orders.looks_ahead(number):
+                    self._forward(number)
+                else:
                     self._backward(number, covered)
                 continue
             if cue.direction != "backward" and not covered:
@@ -77,19 +87,18 @@ class Scopes:
                 self._backward(number, covered)
         return self.found
 
+    def _say(self, entity: int, number: int) -> None:
+        for category in self.marks[number][2].categories:
+            self._assign(entity, category, self.marks[number], 0)
+
     def _assign(self, entity: int, category: str, mark: Mark, distance: int) -> None:
-        if not self._concerns(mark[2], entity):
+        if not self.items.concerns(mark[2], entity):
+            return
+        if mark[2].swaps and not self.items.replaced(entity, mark):
             return
         if distance < self.distances[entity].get(category, 1 << 30):
             self.distances[entity][category] = distance
             self.found[entity][category] = mark
-
-    def _concerns(self, cue: Cue, entity: int) -> bool:
-        """Whether a cue speaks of entities of this kind."""
-        if not (cue.skips or cue.only):
-            return True
-        kinds = self.kinds(entity)
-        return cue.skips.isdisjoint(kinds) and not (cue.only and cue.only.isdisjoint(kinds))
 
     def _inside(self, start: int, end: int, number: int) -> None:
         """A word that negates itself ("nontender"), and what its entity holds of it ("tender")."""
@@ -104,14 +113,20 @@ class Scopes:
     def _forward(self, number: int) -> None:
         mark = self.marks[number]
         start, end, cue = mark
+        head = self.orders.list_head(number)
+        if head is not None:
+            end, cue = head, replace(cue, window=DEFAULT_WINDOW, lists=True)
         begin = bisect_left(self.starts, start)
-        sentence = self._block_end(start, end)
+        sentence = self.orders.block_end(start, end)
+        if head is not None and sentence <= head and self.tokens.gaps[head] < LINE:
+            sentence = self.tokens.last[head]  # "HELD MEDS: lisinopril"
         if "negated" in cue.categories and self._on_condition(number):
             cue = replace(cue, lists=False)
         if begin == len(self.starts) or self.starts[begin] >= sentence:
             return
+        listed = head is not None or sentence > self.tokens.last[start]
         for category in cue.categories:
-            stop = self._forward_stop(number, cue, category, sentence)
+            stop = self._forward_stop(number, end, cue, category, sentence)
             previous: int | None = None
             entity = begin
             while entity < len(self.starts) and self.starts[entity] < stop:
@@ -128,50 +143,14 @@ class Scopes:
                         break  # "so I quit it, ondansetron works", "not eating and vomiting"
                     if previous is None and cue.object and self.items.has_object(end, first):
                         break  # "no insurance, cellulitis"
-                    if self.items.stands_by_itself(entity, start, end):
+                    if self.items.stands_by_itself(entity, start, end, listed):
                         break
-                    if previous is not None and self.items.leaves_list(previous, entity):
+                    if previous is not None and self.items.leaves_list(previous, entity, listed):
                         break
                 if first >= end or (cue.within and last > end) or first > start:
                     self._assign(entity, category, mark, max(first - end, 0))
                     previous = entity
                 entity += 1
-
-    def _in_row(self, number: int) -> bool:
-        """Follow an order in a table's cell, "glipizide | 5 mg | STOP"; RETURNS (bool): it was."""
-        mark = self.marks[number]
-        start, end, cue = mark
-        words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
-        line = bisect_right(self.tokens.lines, start)
-        first = self.tokens.lines[line - 1] if line else 0
-        if start == first or not (words[start - 1] in self.said.bars or gaps[start] == WIDE):
-            return False
-        closed = end == count or words[end] in self.said.bars or gaps[end] >= WIDE
-        entity = bisect_left(self.starts, first)
-        if not closed or entity == len(self.starts) or self.starts[entity] >= start:
-            return False
-        if self.starts[entity] > first + 2 or not self._concerns(cue, entity):
-            return False
-        for category in cue.categories:
-            self._assign(entity, category, mark, 0)
-        return True
-
-    def _ordered(self, number: int) -> bool:
-        """Follow an order forward ("hold metformin"); RETURNS (bool): whether it looks ahead."""
-        start, end, cue = self.marks[number]
-        sentence, block = self.tokens.last[start], self._block_end(start, end)
-        entity = bisect_left(self.starts, end)
-        last = block if block > sentence else min(end + AHEAD, sentence)
-        if end >= sentence or entity == len(self.starts) or self.starts[entity] >= last:
-            return False
-        first = self.starts[entity]
-        end += self.tokens.words[end] in self.said.colons  # "held: lisinopril"
-        if block == sentence and not self.said.breaks.isdisjoint(self.tokens.words[end:first]):
-            return False
-        if not self._concerns(cue, entity):
-            return False
-        self._forward(number)
-        return True
 
     def _on_condition(self, number: int) -> bool:
         """Whether a negation belongs to a condition: "call if not drinking, fever, rash"."""
@@ -184,13 +163,14 @@ class Scopes:
             return False
         return self.said.commas.isdisjoint(self.tokens.words[begin:start])
 
-    def _forward_stop(self, number: int, cue: Cue, category: str, stop: int) -> int:
+    def _forward_stop(self, number: int, end: int, cue: Cue, category: str, stop: int) -> int:
         """One past the last token at which an entity in a cue's forward scope may start.
 
-        `stop`: where its sentence ends.
+        end (int): One past the cue, or where its list starts.
+        stop (int): Where its sentence ends.
         """
-        end = self.marks[number][1]
         pauses: list[tuple[int, int]] = []
+        block = stop > self.tokens.last[end - 1]  # its colon introduces what the cue speaks of
         for following in range(number + 1, len(self.marks)):
             next_start, next_end, other = self.marks[following]
             if next_start >= stop:
@@ -220,39 +200,35 @@ class Scopes:
             if bracket < stop and self.tokens.words[bracket] in self.said.closing:
                 stop = bracket
         colon = bisect_right(self.colons, end)
-        block = stop > self.tokens.last[end - 1]  # its colon introduces what the cue speaks of
         if not block and colon < len(self.colons) and self.colons[colon] < stop:
             colon = self.colons[colon]
             beside = not cue.place and self._right_behind(end, colon)
             stop = colon if beside else colon - 1
-        return self._window_end(end, cue, stop)
+        return stop if block else self._window_end(end, cue, stop)
 
     def _right_behind(self, end: int, colon: int) -> bool:
-        """Whether one entity is all between a cue and a colon: "w/o contrast: no bleed"."""
-        entity = bisect_left(self.starts, end)
-        return entity < len(self.starts) and self.entities[entity] == (end, colon)
+        """Whether the entity before a colon is the cue's own: "w/o contrast: no bleed", "no acute
+        distress: resting", "no rash or fever: well"; but "no fever, cough: productive"."""
+        entity = bisect_left(self.starts, colon) - 1
+        if entity < 0 or self.starts[entity] < end or self.entities[entity][1] != colon:
+            return False
+        between = self.tokens.words[end : self.starts[entity]]
+        if between and between[-1] in self.said.alternatives:
+            return True
+        alone = entity == 0 or self.entities[entity - 1][1] <= end
+        plain = len(between) <= BESIDE and self.said.points.isdisjoint(between)
+        return alone and plain and (not between or self.items.family(entity) != TEST)
+
+    def _numbers_item(self, bracket: int) -> bool:
+        """Whether a closing bracket belongs to the number of a line: "1) ibuprofen"."""
+        if not bracket or self.tokens.words[bracket] not in self.said.closing:
+            return False
+        return bracket == 1 or self.tokens.gaps[bracket - 1] >= LINE
 
     def _in_brackets(self, end: int, token: int) -> bool:
         """Whether a token stands in brackets that open after a cue's end."""
         low, high = bisect_left(self.brackets, end), bisect_left(self.brackets, token)
         return low < high and self.tokens.words[self.brackets[high - 1]] in self.said.opening
-
-    def _block_end(self, start: int, end: int) -> int:
-        """Where a cue's sentence ends, or the list under it: "Denies:", then a finding a line."""
-        words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
-        stop = token = self.tokens.last[start]
-        if token >= count or token - end > AHEAD + 1 or words[token - 1] not in self.said.colons:
-            return stop
-        while token < count and gaps[token] == LINE:
-            line = token
-            token += 1
-            while token < count and gaps[token] < LINE:
-                token += 1
-            long = token - line > BLOCK_LINE
-            if long or not self.said.colons.isdisjoint(words[line:token]):
-                return line
-            stop = token
-        return stop
 
     def _window_end(self, end: int, cue: Cue, stop: int) -> int:
         """Where a forward window runs out; each separator of a list opens it anew."""
@@ -283,7 +259,7 @@ class Scopes:
                 entity = self.by_end[index]
                 if self.starts[entity] >= start:
                     continue
-                if not self._concerns(cue, entity):
+                if not self.items.concerns(cue, entity):
                     passed = self.starts[entity]
                     continue
                 if self._apart(entity, nearest, passed):

@@ -1,7 +1,7 @@
 """Signs and boxes: "(-) fever (+) cough", "CP -, SOB +", "[x] rash [ ] fever", "-LOF, +FM"."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from spacy_clinner.pipeline.context.lexicon import Cue
@@ -20,6 +20,9 @@ from spacy_clinner.pipeline.phrases import PhraseTokenizer
 SLASHES = ("/", "(", "[", ":", *COMMAS, ";")
 # Signs that are mostly something else: a dash, a bullet, a range, "and".
 BARE = ("-", "–", "−", "+")
+# What must stand near a box that is one only beside its opposite.
+OPPOSITE = {"": "", "empty": "ticked", "ticked": "empty"}
+BOXES = frozenset(OPPOSITE)
 
 
 class Signs:
@@ -37,15 +40,13 @@ class Signs:
             if cue.place == "sign"
             for way in ("forward", "backward")
         }
-        self.boxes = {cue.id for cue in cues.values() if cue.id == "neg_box"}
-        self.checked = {cue.id for cue in cues.values() if cue.id == "yes_box"}
-        self.ticks = word_set(cut, ("✓", "✔"))
         self.stops = word_set(cut, STOPS)
         self.commas = word_set(cut, COMMAS)
         self.slashes = word_set(cut, SLASHES)
         self.bare = word_set(cut, BARE)
         self.slash = word_set(cut, ("/", "+/"))
         self.plus = word_set(cut, ("+",))
+        self.asks = word_set(cut, (":", "?"))
 
     def __call__(
         self, tokens: Tokens, signs: Sequence[Mark], starts: Sequence[int], ends: set[int]
@@ -61,59 +62,65 @@ class Signs:
         RETURNS (list[Mark]): In order.
         """
         begins = set(starts)
-        lines: dict[int, list[Mark]] = {}
-        for mark in signs:
-            lines.setdefault(bisect_right(tokens.lines, mark[0]), []).append(mark)
         kept: list[Mark] = []
-        chosen = self._chosen(tokens, lines)
-        for number_of, line in lines.items():
+        for line, chosen in self._lines(tokens, signs):
             shown = [self._shows(tokens, mark, ends) for mark in line]
             last = line[-1][1]
             closed = last == len(tokens.words) or tokens.gaps[last] >= LINE
             if len(line) > 1 and closed and all(start in ends for start, _, _ in line):
                 shown = [True] * len(line)  # "cough + fever -"
-            boxed = [cue.id in self.boxes | self.checked for _, _, cue in line]
-            count = sum(shows and not box for shows, box in zip(shown, boxed, strict=True))
+            count = sum(shows and not mark[2].box for shows, mark in zip(shown, line, strict=True))
             marks = [
                 mark
                 for mark, shows in zip(line, shown, strict=True)
                 if self._is_sign(tokens, mark, count - shows > 0, begins, ends)
             ]
-            after = bool(marks) and marks[0][0] in ends and tokens.gaps[marks[0][0]] < LINE
+            if closed:
+                marks = [self._with_mark(tokens, mark, ends) for mark in marks]
+            behind = [start in ends and tokens.gaps[start] < LINE for start, _, _ in marks]
             for number, (start, end, cue) in enumerate(marks):
                 following = marks[number + 1][0] if number + 1 < len(marks) else tokens.last[start]
                 entity = bisect_left(starts, end)
                 alone = entity == len(starts) or starts[entity] >= following
-                behind = start in ends and tokens.gaps[start] < LINE
-                way = "backward" if behind and (after or alone) else "forward"
+                way = "backward" if behind[number] and (behind[0] or alone) else "forward"
                 turned = cue if cue.role == "terminator" else self.turned[cue.id, way]
-                if turned.id in self.boxes and number_of in chosen:
+                if chosen and turned.box:
                     turned = replace(turned, skips=frozenset())
                 kept.append((start, end, turned))
         return kept
 
-    def _chosen(self, tokens: Tokens, lines: Mapping[int, Sequence[Mark]]) -> set[int]:
-        """The lines whose boxes are answers, as one of them or of the lines beside is checked.
+    def _lines(self, tokens: Tokens, signs: Sequence[Mark]) -> Iterator[tuple[list[Mark], bool]]:
+        """The signs of each line, and whether a box of it or of the lines beside is ticked.
 
         In "☐ aspirin 300 mg stat" the empty box is something to do, and negates nothing.
         """
-        checked = {
-            number
-            for number, line in lines.items()
-            if any(
-                cue.id in self.checked
-                and (end - start > 1 or tokens.words[start] not in self.ticks)
-                for start, end, cue in line
-            )
-        }
-        blocks: list[list[int]] = []
-        for number in lines:
-            joins = blocks and number == blocks[-1][-1] + 1
-            if joins and tokens.gaps[tokens.lines[number - 1]] == LINE:
-                blocks[-1].append(number)
+        blocks: list[list[list[Mark]]] = []
+        before = -1
+        for mark in signs:
+            line = bisect_right(tokens.lines, mark[0])
+            if line == before:
+                blocks[-1][-1].append(mark)
+            elif blocks and line == before + 1 and tokens.gaps[tokens.lines[before]] == LINE:
+                blocks[-1].append([mark])
             else:
-                blocks.append([number])
-        return {number for block in blocks if not checked.isdisjoint(block) for number in block}
+                blocks.append([[mark]])
+            before = line
+        for block in blocks:
+            boxes = {cue.box for marks in block for _, _, cue in marks if cue.among != "line"}
+            for marks in block:
+                beside = {cue.box for _, _, cue in marks}
+                there = {"": BOXES, "lines": boxes, "line": beside}
+                kept = [mark for mark in marks if OPPOSITE[mark[2].box] in there[mark[2].among]]
+                if kept:
+                    yield kept, "ticked" in boxes or "ticked" in beside
+
+    def _with_mark(self, tokens: Tokens, mark: Mark, ends: set[int]) -> Mark:
+        """A box and the mark before it, in a line that a box ends: "Rash? [ ]  Hives? [x]"."""
+        start, end, cue = mark
+        asked = cue.box and start - 1 in ends and tokens.words[start - 1] in self.asks
+        if asked and max(tokens.gaps[start - 1 : start + 1]) < LINE:
+            return start - 1, end, cue
+        return mark
 
     def _is_sign(
         self, tokens: Tokens, mark: Mark, others: bool, begins: set[int], ends: set[int]

@@ -26,6 +26,8 @@ class Tokens:
     gaps (list[int]): Per token, the white space before it: none, a space, more than a space or
         a tab, a line end, an empty line (`NONE` to `BLANK`).
     lines (list[int]): The first token of each line but the first.
+    at (ndarray): Shape (tokens,): where each starts, in characters.
+    text (Callable[[], str]): Gives the text; asked only where a table is drawn with spaces.
     """
 
     words: list[int]
@@ -33,6 +35,8 @@ class Tokens:
     last: list[int]
     gaps: list[int]
     lines: list[int]
+    at: np.ndarray
+    text: Callable[[], str]
 
 
 def white_space(
