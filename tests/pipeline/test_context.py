@@ -127,6 +127,13 @@ def test_span_groups_get_attributes_too_and_overlapping_spans_each_their_own(rul
     assert doc.spans["modifiers"][0]._.negated is None
 
 
+def test_modifiers_are_not_judged_where_they_fill_the_entities(rules: Language):
+    doc = rules.make_doc("Denies chest pain")
+    pain = Span(doc, 1, 3, "PROBLEM", span_id="clinical")
+    doc.set_ents([pain, Span(doc, 0, 1, "NEGATION", span_id="modifiers")])
+    assert [ent._.negated for ent in run(rules, doc).ents] == [None, True]
+
+
 def test_span_keys_name_the_groups_that_get_attributes():
     nlp = spacy.blank("en")
     nlp.add_pipe("clinner_context", config={"span_keys": ["mine"]})

@@ -209,7 +209,10 @@ class ClinicalContext(RuleComponent):
         return self.scorer(examples, **{**keys, **kwargs})
 
     def _spans(self, doc: Doc) -> list[Span]:
-        return select(doc, self.settings["span_keys"], without=modifier_groups(self.nlp))
+        keys = self.settings["span_keys"]
+        without = modifier_groups(self.nlp).difference(keys)
+        # Where modifiers fill `doc.ents`, too, they are none that something is asserted of.
+        return [span for span in select(doc, keys, without=without) if span.id_ not in without]
 
     @one_at_a_time
     def _compiled(self) -> ContextRules:
