@@ -8,21 +8,21 @@ Every training is a cell of its own on disk, so that a run that is cut off, or o
 on where it was. An encoder without capitals, as the default one, has nothing to learn from `case`.
 """
 
-import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from cells import fill, keep_settings, read
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_clinner.cli import run
-from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.intervals import f_difference, f_score, span_counts
 from spacy_clinner.evaluation.spans import annotated_layers, predict, read_gold
 from spacy_clinner.files import written_whole
@@ -75,35 +75,19 @@ def main(
     minutes: Annotated[float, typer.Option(help="Begin no training after so long")] = 25,
 ) -> None:
     """Train from START without, with each, and with all but each part of the augmenter."""
-    end = time.monotonic() + 60 * minutes
     settings = {"start": start, "from": go_on, "corpus": str(corpus), "updates": updates,
                 "words": words, "learn_rate": learn_rate, "level": level, "seed": seed}  # fmt: skip
-    folder = out / "cells"
-    folder.mkdir(parents=True, exist_ok=True)
-    left = 0
-    for name, parts in cells().items():
-        path = folder / f"{name.replace(' ', '-')}.json"
-        if path.is_file():
-            if read(path)["settings"] != settings:
-                raise ClinnerError(f"{path}: of other settings. Give another folder, or delete it.")
-        elif time.monotonic() > end:
-            left += 1
-        else:
-            found = {"name": name, "settings": settings, **measured(settings, parts)}
-            with written_whole(path) as partial:
-                partial.write_text(json.dumps(found), encoding="utf8")
-    files = [folder / f"{name.replace(' ', '-')}.json" for name in cells()]
+    keep_settings(out, settings)
+    asked = {
+        f"{name.replace(' ', '-')}.json": partial(measured, settings, name) for name in cells()
+    }
+    left = fill(out, asked, minutes)
+    files = [out / "cells" / name for name in asked]
     told = table([read(path) for path in files if path.is_file()])
     with written_whole(out / "augmenter.md") as path:
         path.write_text(told, encoding="utf8")
     typer.echo(told)
     typer.echo(f"✔ {out}/augmenter.md; {left} trainings are left")
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A cell, whose numbers are as they were written."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
-    return found
 
 
 def cells() -> dict[str, list[str]]:
@@ -114,13 +98,14 @@ def cells() -> dict[str, list[str]]:
     return found | {f"all but {part}": [p for p in every if p != part] for part in every}
 
 
-def measured(settings: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:
+def measured(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Train with some parts of the augmenter, and score on each copy of dev.
 
     settings (Mapping[str, Any]): As `main` keeps them.
-    parts (Sequence[str]): The parts that are on.
-    RETURNS (dict[str, Any]): "seconds" of training, and "counts" of spans by copy.
+    name (str): The training, of those in `cells`.
+    RETURNS (dict[str, Any]): Its "name", "seconds" of training, and "counts" of spans by copy.
     """
+    parts = cells()[name]
     corpus = Path(settings["corpus"])
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
@@ -138,7 +123,7 @@ def measured(settings: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any
     for name, rates in COPIES.items():
         examples = predict(nlp, written_otherwise(nlp, gold, rates))
         counts[name] = span_counts(examples, annotated_layers(examples)).tolist()
-    return {"seconds": round(seconds, 1), "counts": counts}
+    return {"name": name, "seconds": round(seconds, 1), "counts": counts}
 
 
 def overrides(settings: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:

@@ -97,8 +97,8 @@ def prepare(
         },
         "student": given["student"] | of_tokenizer(tokenizers[0], tokenizers[0]),
         "teacher": given["teacher"] | of_tokenizer(tokenizers[1], tokenizers[0]),
+        "files": files,
     }  # fmt: skip
-    plan["files"] = files
     write_sample([doc for name in given["gold"] for doc in docs[name]], out)
     (out / "plan.json").write_text(json.dumps(plan), encoding="utf8")
     typer.echo(f"✔ {out}: {sum(f.stat().st_size for f in out.glob('*.npz')) / 1e6:.0f} MB")

@@ -4,7 +4,6 @@ Every training is a cell of its own on disk, so that a run that is cut off, or o
 on where it was. At the end the table and the plot are written of all cells that there are.
 """
 
-import json
 import random
 import shutil
 import tempfile
@@ -12,10 +11,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from cells import fill, keep_settings, read
 
 from spacy_clinner.cli import run
 from spacy_clinner.errors import ClinnerError
@@ -76,25 +77,23 @@ def main(
 
     use_gpu(gpu_id)
     targets = {found.name: found for found in map(read_target, target)}
-    (out / "cells").mkdir(parents=True, exist_ok=True)
-    end = time.monotonic() + 60 * minutes
     bench = Bench(model, kept, encoder, rehearse or [], learn_rate, gpu_id)
-    left = 0
+    files = {f"target {t.name}": [str(t.pool), str(t.test), t.layer] for t in targets.values()}
+    keep_settings(out, bench.settings() | files)
     ways = WAYS if encoder else WAYS[:2]
-    for cell in cells(targets, ways, numbers("--sizes", sizes), numbers("--seeds", seeds)):
-        path = out / "cells" / cell.file
-        if path.is_file():
-            continue
-        if time.monotonic() > end:
-            left += 1
-            continue
-        found = {**asdict(cell), **bench.measure(targets[cell.target], cell)}
-        with written_whole(path) as partial:
-            partial.write_text(json.dumps(found), encoding="utf8")
+    asked = cells(targets, ways, numbers("--sizes", sizes), numbers("--seeds", seeds))
+
+    def measure(cell: Cell) -> dict[str, Any]:
+        found = bench.measure(targets[cell.target], cell)
         typer.echo(f"{cell.file}: {found['f']:.3f}")
-    measured = [json.loads(p.read_text()) for p in sorted((out / "cells").glob("*.json"))]
-    (out / "learning-curve.md").write_text(table(measured), encoding="utf8")
-    plot(measured, out / "learning-curve.png")
+        return {**asdict(cell), **found}
+
+    left = fill(out, {cell.file: partial(measure, cell) for cell in asked}, minutes)
+    measured = [read(path) for path in sorted((out / "cells").glob("*.json"))]
+    with written_whole(out / "learning-curve.md") as path:
+        path.write_text(table(measured), encoding="utf8")
+    with written_whole(out / "learning-curve.png") as path:
+        plot(measured, path)
     typer.echo(f"✔ {out}/learning-curve.md, learning-curve.png; {left} trainings are left")
 
 
@@ -144,6 +143,16 @@ class Bench:
         self.rehearse, self.gpu_id = rehearse, gpu_id
         self.rate = {} if learn_rate is None else {"variables.learn_rate": learn_rate}
         self.looks: dict[tuple[str, int], Any] = {}
+
+    def settings(self) -> dict[str, Any]:
+        """What must be the same for cells to be compared; what some runs leave out, where given."""
+        optional = {"kept": self.kept, "encoder": self.encoder}
+        return {
+            "model": self.model,
+            "rehearse": list(map(str, self.rehearse)),
+            "learn_rate": self.rate.get("variables.learn_rate"),
+            **{name: str(value) for name, value in optional.items() if value is not None},
+        }
 
     def measure(self, target: Target, cell: Cell) -> dict[str, Any]:
         """Train one cell and score it."""
@@ -306,7 +315,7 @@ def plot(measured: Sequence[dict[str, Any]], path: Path) -> None:
         axis.set(title=target, xlabel="corrected notes", ylabel="strict F1")
         axis.legend()
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, format="png")
     plt.close(figure)
 
 

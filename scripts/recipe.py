@@ -27,17 +27,21 @@ def main(
     recipes: Annotated[Path, typer.Option(help="The recipes")] = Path("configs/recipes.toml"),
     project: Annotated[Path, typer.Option(help="The project file")] = Path("project.yml"),
     dry: Annotated[bool, typer.Option(help="Print the commands, and run none")] = False,
+    from_project: Annotated[
+        bool,
+        typer.Option("--from-project", help="What project.yml has, too, was not given by anyone"),
+    ] = False,
 ) -> None:
     """Run the workflow `all` with the settings of RECIPE, or tune its language model.
 
-    Further options such as --vars.encoder win over the recipe, where they differ from what
-    project.yml has.
+    Further options such as --vars.encoder win over the recipe; --vars.overrides, values of the
+    config, and --vars.tune join its own.
     """
-    overrides = read_recipe(recipe, recipes)
     defaults: dict[str, Any] = srsly.read_yaml(project)["vars"]
-    for key, value in parse_config_overrides(context.args).items():
-        if value != defaults.get(key.removeprefix("vars.")):
-            overrides[key] = value
+    given = parse_config_overrides(context.args)
+    if from_project:
+        given = {k: v for k, v in given.items() if v != defaults.get(k.removeprefix("vars."))}
+    overrides = joined(read_recipe(recipe, recipes), given)
     if "vars.llm" in overrides:
         values = {f"vars.{key}": value for key, value in defaults.items()} | overrides
         for command in tuning({key.removeprefix("vars."): value for key, value in values.items()}):
@@ -47,6 +51,21 @@ def main(
                 raise typer.Exit(code)
         return
     project_run(project.parent, "all", overrides=overrides, dry=dry, parent_command="spacy project")
+
+
+def joined(recipe: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """What is given wins over a recipe, but options join the recipe's own.
+
+    recipe (dict[str, Any]), given (dict[str, Any]): Variables, by "vars.NAME".
+    RETURNS (dict[str, Any]): The same of both.
+    """
+    # Of an option that is there twice the later one counts.
+    options = {
+        key: f"{recipe[key]} {given[key].strip()}"
+        for key in ("vars.overrides", "vars.tune")
+        if key in recipe and key in given
+    }
+    return recipe | given | options
 
 
 def tuning(values: dict[str, Any]) -> list[str]:

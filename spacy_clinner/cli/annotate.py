@@ -91,8 +91,7 @@ def command(
         pieces = open_pieces(request, piece, of_notes, patient)
         done = annotate(pieces, job, target, files, engine, Power(processes, threads, address))
         display.show(done, [*(chosen or ()), *(labels or ())], target)
-        if done.total.notes["failed"]:
-            sys.exit(SOME_FAILED)
+        sys.exit(SOME_FAILED if done.total.notes["failed"] else 0)
 
 
 @contextmanager

@@ -19,8 +19,12 @@ def command(
     exclude: Annotated[
         list[Path], typer.Option(help="A file whose texts are left out, such as the test split")
     ],
-    notes: Annotated[int, typer.Option(help="How many texts to label, chosen by chance")] = 1000,
-    keep: Annotated[float, typer.Option(help="Which part of them to keep, the surest")] = 0.8,
+    notes: Annotated[
+        int, typer.Option(help="How many texts to label, chosen by chance", min=1)
+    ] = 1000,
+    keep: Annotated[
+        float, typer.Option(help="Which part of them to keep, the surest", min=0, max=1)
+    ] = 0.8,
     seed: Annotated[int, typer.Option(help="Decides what is chosen by chance")] = 1,
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
 ) -> None:

@@ -5,7 +5,7 @@ recommend.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +26,8 @@ BATCH = 32
 MASKED = 0.15
 WARMUP = 0.06
 LOG_STEPS = 50
+# Types of encoders whose head for hidden pieces, and whose tokenizer, are BERT's.
+TYPES = ("bert", "megatron-bert")
 CHECKPOINT = ("model", "optimizer", "schedule")
 
 
@@ -70,16 +72,17 @@ def adapt(
     gpu_id (int): The GPU, or -1 for the CPU.
     log (Callable[[str], Any]): Gets a line now and then; never any text.
     RETURNS (float): The mean cross entropy of the last steps.
-    RAISES (ClinnerError): The texts do not fill one step, a checkpoint is of another run, or the
-        output would take the place of something else.
+    RAISES (ClinnerError): The encoder is of another kind, the texts do not fill one step, a
+        checkpoint is of another run, or the output would take the place of something else.
     """
     check_folder(output, "tokenizer_config.json", [Path(encoder)])
+    check_encoder(encoder)
     import torch
     from transformers import AutoTokenizer
 
     torch.manual_seed(seed)
     tokenizer: Any = AutoTokenizer.from_pretrained(encoder, use_fast=True)  # type: ignore[no-untyped-call]
-    blocks = pack(texts, tokenizer)
+    blocks = blocks_of(texts, tokenizer)
     n_steps = epochs * (len(blocks.pieces) // BATCH)
     if not n_steps:
         raise ClinnerError(
@@ -96,20 +99,52 @@ def adapt(
     partial.mkdir(parents=True, exist_ok=True)
     for epoch in range(len(learner.losses) * epochs // n_steps, epochs):
         # By epoch, so that a run that goes on masks what an uncut one would.
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(blocks.pieces))
-        for at in range(0, len(order) - BATCH + 1, BATCH):
-            rows = order[at : at + BATCH]
-            inputs, chosen = mask(blocks, rows, rng)
-            learner.learn(inputs, chosen, blocks.pieces[rows][chosen])
-            if len(learner.losses) % LOG_STEPS == 0:
-                log(f"ℹ step {len(learner.losses)} of {n_steps}: loss {learner.loss:.3f}")
+        for step in learn_once(learner, blocks, np.random.default_rng([seed, epoch])):
+            if step % LOG_STEPS == 0:
+                log(f"ℹ step {step} of {n_steps}: loss {learner.loss:.3f}")
         learner.save(checkpoint)
     with folder_written_whole(output.resolve()) as folder:
         learner.trained().save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     shutil.rmtree(partial)
     return learner.loss
+
+
+def check_encoder(encoder: str) -> None:
+    """Stop before texts are read for an encoder that cannot be adapted.
+
+    encoder (str): A folder, or a name in the Hugging Face cache.
+    RAISES (ClinnerError): It is of another kind than BERT, or reads less than a block at once.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(encoder)
+    if config.model_type not in TYPES:
+        raise ClinnerError(
+            f"{encoder}: of the type {config.model_type}, and those that can be adapted are "
+            f"{', '.join(TYPES)}. Take one of these, or train with this one as it is."
+        )
+    if config.max_position_embeddings < BLOCK:
+        raise ClinnerError(
+            f"{encoder}: reads {config.max_position_embeddings} pieces at once, and adapting it "
+            f"takes {BLOCK}. Take another one, or train with this one as it is."
+        )
+
+
+def learn_once(learner: "Learner", blocks: Blocks, rng: np.random.Generator) -> Iterator[int]:
+    """One pass over the texts; what does not fill a step is left out.
+
+    learner (Learner): Learns.
+    blocks (Blocks): The texts.
+    rng (Generator): Decides their order and what is masked.
+    YIELDS (int): How many steps are done in all, after each.
+    """
+    order = rng.permutation(len(blocks.pieces))
+    for at in range(0, len(order) - BATCH + 1, BATCH):
+        rows = order[at : at + BATCH]
+        inputs, chosen = mask(blocks, rows, rng)
+        learner.learn(inputs, chosen, blocks.pieces[rows][chosen])
+        yield len(learner.losses)
 
 
 class Learner:
@@ -197,7 +232,7 @@ class Learner:
         return encoder
 
 
-def pack(texts: Sequence[str], tokenizer: Any) -> Blocks:
+def blocks_of(texts: Sequence[str], tokenizer: Any) -> Blocks:
     """Lay texts end to end and cut them into blocks.
 
     texts (Sequence[str]): The texts.

@@ -1,7 +1,9 @@
 """What a config calls so that `spacy train` fits it to the corpus, goes on and calibrates."""
 
+import argparse
 import logging
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from spacy.util import registry, resolve_dot_names
 
 from spacy_clinner.annotation.said import get_relations
 from spacy_clinner.corpora.docbin import SCHEMES
-from spacy_clinner.errors import ClinnerError
+from spacy_clinner.errors import ClinnerError, one_line
 from spacy_clinner.pipeline.ner.learned import LearnedLayers
 from spacy_clinner.pipeline.settings import Configured
 from spacy_clinner.pipeline.vocabulary import without_texts
@@ -182,14 +184,28 @@ def create_resume(path: str | Path | None = None) -> Callable[[Language], None]:
     `[initialize.after_init]`.
 
     path (str | Path | None): The checkpoint, as a rule a `model-last`; None begins anew.
-    RETURNS (Callable[[Language], None]): The callback.
+    RETURNS (Callable[[Language], None]): The callback, which raises `ClinnerError` for a checkpoint
+        in the folder that `spacy train` writes to, since that deletes what is there.
     """
 
     def resume(nlp: Language) -> None:
-        if path is not None:
-            go_on(nlp, Path(path))
+        if path is None:
+            return
+        if (output := _output_of_spacy()) and output.resolve() in Path(path).resolve().parents:
+            raise ClinnerError(
+                f"{path}: `spacy train` deletes the models in its --output when it begins, and "
+                f"with them what it goes on from. Give another --output."
+            )
+        go_on(nlp, Path(path))
 
     return resume
+
+
+def _output_of_spacy() -> Path | None:
+    """The folder that `spacy train` was told to write to: no config and no callback knows it."""
+    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    given.add_argument("--output", "--output-path", "-o", type=Path)
+    return given.parse_known_args(sys.argv[1:])[0].output if "train" in sys.argv else None
 
 
 def go_on(nlp: Language, checkpoint: Path) -> None:
@@ -204,17 +220,28 @@ def go_on(nlp: Language, checkpoint: Path) -> None:
     """
     if not (checkpoint / "meta.json").is_file():
         raise ClinnerError(f"{checkpoint}: no checkpoint there to go on from.")
-    done = training_counts(checkpoint).get("step")
-    if done is None or "first_step" not in nlp.config.get("variables", {}):
+    anew = f"To train anew, delete {checkpoint.parent} and begin without it."
+    try:
+        done = training_counts(checkpoint).get("step")
+        if done is None or "first_step" not in nlp.config.get("variables", {}):
+            raise ClinnerError(
+                f"{checkpoint}: going on needs a config with `first_step` in [variables] for its "
+                f"schedule, and with clinner.RecordingLogger.v1. {anew}"
+            )
+        left = nlp.config.interpolate()["training"]["max_steps"] - done
+        if left <= 0:
+            raise ClinnerError(
+                f"{checkpoint}: all {done} updates are done, and the models there are whole. Take "
+                f"them, or give more updates by --variables.max_steps. {anew}"
+            )
+        # The config there is that of the earlier run.
+        nlp.from_disk(checkpoint, exclude=["config"])
+    except ClinnerError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ClinnerError(
-            "going on needs a config with `first_step` in [variables] for its schedule, and with "
-            "clinner.RecordingLogger.v1. Train without --resume."
-        )
-    left = nlp.config.interpolate()["training"]["max_steps"] - done
-    if left <= 0:
-        raise ClinnerError(f"{checkpoint}: all {done} updates are done. Train without --resume.")
-    # The config there is that of the earlier run.
-    nlp.from_disk(checkpoint, exclude=["config"])
+            f"{checkpoint}: is not whole, or of another training ({one_line(error)}). {anew}"
+        ) from None
     nlp.config["variables"]["first_step"] = done
     nlp.config["training"]["max_steps"] = left
     schedule = nlp.config["training"]["optimizer"].get("learn_rate")
@@ -222,16 +249,21 @@ def go_on(nlp: Language, checkpoint: Path) -> None:
         schedule["first_step"] = done
 
 
-def create_calibrate(limit: int = 100) -> Callable[[Language], Language]:
+def create_calibrate(
+    limit: int = 100, first: Callable[[Language], Language] | None = None
+) -> Callable[[Language], Language]:
     """Calibrate confidences on dev and leave the words of all texts out of what is saved;
     registered as `clinner.calibrate.v1` for `[training.before_to_disk]`.
 
     limit (int): The most dev documents to calibrate on, of each set of layers that documents
         annotate; 0 leaves the temperatures as they are.
+    first (Callable[[Language], Language] | None): A callback of your own, which is called before.
     RETURNS (Callable[[Language], Language]): The callback.
     """
 
     def calibrate(nlp: Language) -> Language:
+        if first is not None:
+            nlp = first(nlp)
         names = [name for name, factory in nlp.pipe_factories.items() if factory == "clinner_ner"]
         examples = spread(_examples(nlp, "dev_corpus"), limit) if names else []
         for name in names:

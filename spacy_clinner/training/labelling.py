@@ -96,8 +96,13 @@ def label(
     seed (int): Decides which are chosen.
     progress (Progress): Shows how far it is.
     RETURNS (Labelled): The kept documents, and how far each teacher agrees with what is kept.
-    RAISES (ClinnerError): A file cannot be read, no text is left, or no teacher has a layer.
+    RAISES (ClinnerError): A number makes no sense, a file cannot be read, no text is left, or no
+        teacher has a layer.
     """
+    if notes < 1:
+        raise ClinnerError(f"--notes {notes}: needs 1 or more.")
+    if not 0 < keep <= 1:
+        raise ClinnerError(f"--keep {keep}: needs a number above 0, up to 1.")
     found = read_texts(texts, exclude)
     if not found:
         raise ClinnerError(f"{out}: no text is left to label after --exclude.")

@@ -1,7 +1,7 @@
 """What a training checks before it starts: config, encoder, device and corpora."""
 
 import configparser
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,30 @@ from spacy_clinner.pipeline.loading import load_pipeline
 FREE_SECTIONS = ("tokenizer_config", "transformer_config", "grad_scaler_config")
 # configparser has errors of its own beside confection's, which are ValueErrors.
 CONFIG_ERRORS = (ValueError, KeyError, TypeError, configparser.Error)
+
+# What numbers of a config must be; pydantic checks their types alone, and spaCy nothing of most.
+NUMBERS: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
+    "a number above 0": (
+        lambda number: number > 0,
+        ("variables.learn_rate", "variables.epochs", "variables.batch_words", "variables.window",
+         "training.batcher.size"),
+    ),
+    "1 or more": (
+        lambda number: number >= 1,
+        ("training.accumulate_gradient", "initialize.before_init.evaluations"),
+    ),
+    "0 or more": (
+        lambda number: number >= 0,
+        ("variables.max_steps", "variables.warmup_steps", "variables.eval_frequency",
+         "variables.first_step", "variables.head_rate", "training.max_steps", "training.patience",
+         "training.eval_frequency", "training.optimizer.L2", "initialize.before_init.min_steps"),
+    ),
+    "a number from 0 to 1": (
+        lambda number: 0 <= number <= 1,
+        ("variables.augmentation", "variables.size_exponent", "initialize.before_init.warmup"),
+    ),
+    "a number from 0 to below 1": (lambda number: 0 <= number < 1, ("training.dropout",)),
+}  # fmt: skip
 
 
 def load_settings(config: Path, overrides: Mapping[str, Any]) -> Config:
@@ -69,12 +93,28 @@ def validate(config: Path, settings: Config) -> Config:
     RETURNS (Config): The config with spaCy's defaults filled in.
     RAISES (ClinnerError): A section, a setting or a registered function is missing or wrong.
     """
+    check_numbers(settings)
     try:
         filled = load_model_from_config(settings, auto_fill=True).config.interpolate()
         registry.resolve(filled["training"], schema=ConfigSchemaTraining)
     except CONFIG_ERRORS as error:
         raise ClinnerError(f"{config}: not a config to train with ({one_line(error)}).") from None
     return filled
+
+
+def check_numbers(settings: Mapping[str, Any]) -> None:
+    """Stop before a training with a number that makes no sense.
+
+    settings (Mapping[str, Any]): The config, interpolated; it need not have all numbers.
+    RAISES (ClinnerError): One is out of its range.
+    """
+    for wanted, (fits, keys) in NUMBERS.items():
+        for key in keys:
+            value: Any = settings
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if isinstance(value, int | float) and not fits(value):
+                raise ClinnerError(f"--{key} {value}: needs {wanted}.")
 
 
 def load_trainable(model: str | Path) -> Language:

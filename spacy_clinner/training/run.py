@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import srsly
 from spacy.language import Language
 from spacy.util import load_config
+from thinc.api import Config
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.training import preparation
+from spacy_clinner.training import preparation, resuming
 from spacy_clinner.training.callbacks import LENGTH, go_on
 from spacy_clinner.training.provenance import training_facts
 
@@ -50,23 +50,23 @@ def train(
         there is nothing to go on from, or there is and `resume` is False.
     """
     check_output(output)
-    overrides = checked(config, overrides, epochs, silver, start)
+    overrides, given = checked(config, overrides, epochs, silver, start)
     preparation.use_gpu(gpu_id)
     partial, earlier = (
         output.resolve().with_name(f"{output.resolve().name}.{kind}")
         for kind in ("partial", "earlier")
     )
+    fingerprint = resuming.fingerprint(given)
     if resume:
-        set_aside(partial, earlier)
+        resuming.set_aside(partial, earlier, fingerprint)
     else:
-        refuse_to_lose(partial, earlier)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+        resuming.refuse_to_lose(partial, earlier)
+    resuming.begin(partial, fingerprint)
     started = datetime.now(UTC)
     checkpoint = earlier / "model-last" if resume else None
     run(config, partial, overrides, gpu_id, checkpoint, start)
     if resume:
-        keep_best(earlier, partial)
+        resuming.keep_best(earlier, partial)
         shutil.rmtree(earlier)
     move_models(partial, output)
     return training_facts(output / "model-best", started, gpu_id=gpu_id)
@@ -78,18 +78,21 @@ def checked(
     epochs: int | None,
     silver: Sequence[Path],
     start: str | None,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Config]:
     """Stop before a training that cannot be done.
 
     config (Path), overrides (Mapping[str, Any]), epochs (int | None), silver (Sequence[Path]),
         start (str | None): As in `train`.
-    RETURNS (dict[str, Any]): The overrides, those for the silver files and the epochs among them.
+    RETURNS (tuple[dict[str, Any], Config]): The overrides, those for the silver files and the
+        epochs among them, and the config with them, interpolated.
     RAISES (ClinnerError): Config, encoder or corpus cannot be used.
     """
     given = preparation.load_settings(config, overrides)
     overrides = dict(overrides)
     if silver:
-        overrides["paths.train"] = [given["paths"]["train"], *map(str, silver)]
+        train = given["paths"]["train"]
+        paths = train if isinstance(train, list) else [train]
+        overrides["paths.train"] = [*paths, *map(str, silver)]
         given = preparation.load_settings(config, overrides)
     overrides = length_overrides(given, epochs) | overrides
     preparation.check_corpora(given)
@@ -98,7 +101,7 @@ def checked(
     elif encoder := given.get("variables", {}).get("encoder"):
         preparation.resolve_encoder(str(encoder))
     preparation.validate(config, given)
-    return overrides
+    return overrides, given
 
 
 def check_output(output: Path) -> None:
@@ -133,13 +136,23 @@ def run(
     settings = load_config(config, overrides=dict(overrides))
     if start is not None:
         settings = preparation.with_pipeline_of(settings, start, loaded)
-    # Whatever the config says, no model keeps the words of the texts.
-    if not settings["training"].get("before_to_disk"):
-        settings["training"]["before_to_disk"] = dict(CALIBRATE)
+    keep_no_texts(settings)
     nlp = init_nlp(settings, use_gpu=gpu_id)
     if checkpoint is not None:
         go_on(nlp, checkpoint)
     spacy_train(nlp, output, use_gpu=gpu_id, stdout=sys.stdout, stderr=sys.stderr)
+
+
+def keep_no_texts(settings: Config) -> None:
+    """Have a training save no word of the texts, whatever its config does before it saves.
+
+    settings (Config): The config, which is changed.
+    """
+    own = settings["training"].get("before_to_disk")
+    if not own:
+        settings["training"]["before_to_disk"] = dict(CALIBRATE)
+    elif not isinstance(own, Mapping) or own.get("@callbacks") != CALIBRATE["@callbacks"]:
+        settings["training"]["before_to_disk"] = CALIBRATE | {"limit": 0, "first": own}
 
 
 def length_overrides(given: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
@@ -160,60 +173,6 @@ def length_overrides(given: Mapping[str, Any], epochs: int | None) -> dict[str, 
             f"clinner.fit_to_corpus.v1. Add them, or use --epochs 0 for the config's own length."
         )
     return {"variables.epochs": epochs} | {f"variables.{name}": 0 for name in LENGTH}
-
-
-def refuse_to_lose(*folders: Path) -> None:
-    """Stop before a checkpoint is deleted.
-
-    folders (Path): Folders that a new training deletes.
-    RAISES (ClinnerError): One holds the checkpoint of a training that was cut off.
-    """
-    for folder in folders:
-        if (folder / "model-last" / "meta.json").is_file():
-            raise ClinnerError(
-                f"{folder}: holds the checkpoint of a training that was cut off. Go on with it by "
-                f"--resume, or delete this folder to begin anew."
-            )
-
-
-def set_aside(partial: Path, earlier: Path) -> None:
-    """Make room for the training that goes on from an earlier one.
-
-    partial (Path): Folder of the training that was cut off; it is gone afterwards.
-    earlier (Path): Folder that gets its checkpoints; may hold those of one before, of which the
-        best stays when it is the best of all.
-    RAISES (ClinnerError): There is no checkpoint.
-    """
-    if (partial / "model-last" / "meta.json").is_file():
-        keep_best(earlier, partial)
-        shutil.rmtree(earlier, ignore_errors=True)
-        partial.rename(earlier)
-    if not (earlier / "model-last" / "meta.json").is_file():
-        raise ClinnerError(f"{partial}: no checkpoint there to go on from. Train without --resume.")
-
-
-def keep_best(earlier: Path, later: Path) -> None:
-    """Take over the best model of an earlier run when it scored higher.
-
-    earlier (Path), later (Path): Folders of the two runs; `later` gets the model.
-    """
-    before, after = earlier / "model-best", later / "model-best"
-    if (before / "meta.json").is_file() and final_score(before) > final_score(after):
-        shutil.rmtree(after)
-        before.rename(after)
-
-
-def final_score(model: Path) -> float:
-    """The score by which spaCy chose a checkpoint.
-
-    model (Path): The checkpoint.
-    RETURNS (float): The weighted sum of its scores on dev.
-    """
-    weights = load_config(model / "config.cfg")["training"]["score_weights"]
-    scores = srsly.read_json(model / "meta.json")["performance"]
-    return float(
-        sum((scores.get(name) or 0.0) * weight for name, weight in weights.items() if weight)
-    )
 
 
 def move_models(partial: Path, output: Path) -> None:

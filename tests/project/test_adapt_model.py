@@ -101,7 +101,7 @@ def test_it_stops_for_corrections_and_goes_on_to_packages_under_ones_own_name(pr
     assert metrics["notes"] == 6
     assert metrics["against"]["model"] == "en_toy"
     assert metrics["against"]["strict"]["all"]["value"] > 0
-    built = {path.name for path in (project / "packages").iterdir()}
+    built = {path.name for path in (project / "dist").iterdir()}
     assert {"en_mine-1.0.0-py3-none-any.whl", "en_mine_cpu-1.0.0-py3-none-any.whl"} <= built
 
     again = adapt(project)
@@ -111,7 +111,7 @@ def test_it_stops_for_corrections_and_goes_on_to_packages_under_ones_own_name(pr
 
 def test_what_it_built_runs_by_its_name(project, tmp_path):
     for name in ("en_mine", "en_mine_cpu"):
-        (wheel,) = (project / "packages").glob(f"{name}-*.whl")
+        (wheel,) = (project / "dist").glob(f"{name}-*.whl")
         shutil.unpack_archive(wheel, tmp_path / name, "zip")
         code = f"import spacy; print(spacy.load('{name}')('Denies fever.').ents)"
         env = dict(os.environ, PYTHONPATH=f"{tmp_path / name}{os.pathsep}{project}")

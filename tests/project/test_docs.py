@@ -16,8 +16,11 @@ from spacy.cli import app as spacy_commands
 from typer.testing import CliRunner
 
 from spacy_clinner.cli import app
+from spacy_clinner.cli.train import read_arguments
 from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.schemes import read_scheme
+from spacy_clinner.training.learning_on import CONFIG as LEARN_ON
+from spacy_clinner.training.preparation import load_settings
 
 ROOT = Path(__file__).parents[2]
 WITH_PYTHON = [page for page in pages(ROOT) if program(page)]
@@ -105,10 +108,17 @@ def clinner_commands(root):
 
 
 @pytest.mark.parametrize("line", clinner_commands(ROOT))
-def test_a_command_has_the_arguments_and_options_that_are_shown(line):
+def test_a_command_has_the_arguments_and_options_that_are_shown(line, root, monkeypatch):
+    monkeypatch.chdir(root)
     _, name, *arguments = shlex.split(line)
     command = vars(typer.main.get_command(app))["commands"][name]
-    assert command.make_context(name, arguments).params
+    context = command.make_context(name, arguments)
+    assert context.params
+    # What is no option of this command is a value of the config.
+    if name == "train":
+        given, start = context.params["config_and_out"], context.params["start"]
+        config, _, overrides = read_arguments(given, context.args, start)
+        load_settings(config or LEARN_ON, overrides)
 
 
 def test_scripts_that_the_pages_name_exist(root):

@@ -64,3 +64,35 @@ def test_what_was_measured_is_not_measured_again(script, tmp_path, monkeypatch):
     assert len(asked) == 5
     assert len(list((tmp_path / "cells").iterdir())) == 5
     assert json.loads((tmp_path / "cells/notes-random-0-1.json").read_text())["f"] == 0.5
+
+
+def test_what_was_measured_of_another_model_or_by_another_rate_is_not_told_as_this_ones(
+    script, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(script.Bench, "measure", lambda *_: {"f": 0.5, "seconds": 1.0})
+    few = {"sizes": "0,5", "seeds": "1"}
+    script.main("model", tmp_path, ["notes=a,b"], **few)
+    told = (tmp_path / "learning-curve.md").read_text()
+    for model, target, more in (
+        ("other", "notes=a,b", {}),
+        ("model", "notes=a,b", {"learn_rate": 1e-3}),
+        ("model", "notes=a,b", {"rehearse": ["old.spacy"]}),
+        ("model", "notes=a,c", {}),
+    ):
+        with pytest.raises(ClinnerError, match=r"settings\.json: of other settings"):
+            script.main(model, tmp_path, [target], **few, **more)
+    assert (tmp_path / "learning-curve.md").read_text() == told
+    # Another target, and a way more, go on with the same table.
+    script.main("model", tmp_path, ["notes=a,b", "ncbi=c,d"], encoder="encoder", **few)
+    assert "| ncbi | encoder |" in (tmp_path / "learning-curve.md").read_text()
+    with pytest.raises(ClinnerError, match="of other settings: encoder"):
+        script.main("model", tmp_path, ["ncbi=c,d"], encoder="another", **few)
+
+
+def test_cells_that_were_measured_before_settings_were_kept_are_read(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(script.Bench, "measure", lambda *_: {"f": 0.5, "seconds": 1.0})
+    script.main("model", tmp_path, ["notes=a,b"], sizes="0,5", seeds="1")
+    (tmp_path / "settings.json").unlink()
+    script.main("model", tmp_path, ["notes=a,b"], sizes="0,5", seeds="1", minutes=-1)
+    assert "| notes | random | 50.0 | 50.0 |" in (tmp_path / "learning-curve.md").read_text()
+    assert (tmp_path / "settings.json").is_file()

@@ -1,3 +1,5 @@
+import re
+
 import srsly
 
 
@@ -21,3 +23,10 @@ def test_the_project_calls_commands_and_the_scripts_that_only_it_needs(root):
         assert line.startswith(("python -m spacy_clinner ", "python -m pip ", "python -c ")) or (
             script.startswith("scripts/") and (root / script).is_file()
         )
+
+
+def test_no_step_writes_where_the_released_models_are(root):
+    commands = srsly.read_yaml(root / "project.yml")["commands"]
+    for command in commands:
+        written = [*command["script"], *command.get("outputs", [])]
+        assert not [line for line in written if re.search(r"(^| )packages\b", line)]

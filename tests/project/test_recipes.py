@@ -1,6 +1,7 @@
 """Every recipe, from raw files of its format to a package, on an encoder of its class."""
 
 import os
+import re
 import runpy
 import shlex
 import shutil
@@ -14,6 +15,8 @@ import pytest
 import spacy
 import srsly
 import typer
+from spacy.cli import app as spacy_commands
+from typer.testing import CliRunner
 
 pytest.importorskip("spacy_transformers")
 pytest.importorskip("sentencepiece")
@@ -21,6 +24,7 @@ from tiny_encoders import ENCODERS, LIMIT
 from toy_corpora import write_assets
 
 from spacy_clinner.cli import app, main
+from spacy_clinner.compat import parse_config_overrides
 from spacy_clinner.files import read_toml
 from spacy_clinner.packaging import build
 
@@ -175,17 +179,55 @@ def test_every_recipe_is_a_table_of_known_settings():
         assert options[::2] == [f"--{key}" for key in recipe["overrides"]]
 
 
+def trains(done):
+    assert done.returncode == 0, done.stderr
+    return next(line for line in done.stdout.splitlines() if "spacy_clinner train" in line)
+
+
 def test_a_recipe_runs_all_steps_with_its_settings_and_those_given():
     given = ["--vars.encoder", "my/encoder", "--vars.epochs", "10", "--vars.gpu_id", "0"]
     done = run_recipe("maccrobat-deberta", "--dry", *given)
-    assert done.returncode == 0, done.stderr
-    train = next(line for line in done.stdout.splitlines() if "spacy_clinner train" in line)
+    train = trains(done)
     assert "training/maccrobat/clinner" in train
-    # 10 is what project.yml has, so it was not meant to change the recipe.
-    assert "--epochs 30 --gpu-id 0" in train
+    assert "--epochs 10 --gpu-id 0" in train
     assert "--variables.encoder my/encoder" in train
     assert "--training.accumulate_gradient 2" in train
     assert "scripts/smoke.py en_clinner" in done.stdout
+
+
+def test_what_is_given_wins_over_the_recipe_and_values_of_the_config_join_its_own():
+    joined = runpy.run_path(str(ROOT / "scripts/recipe.py"))["joined"]
+    given = {"vars.epochs": 10, "vars.overrides": " --variables.learn_rate 1e-6"}
+    found = joined(settings("ncbi-gatortrons"), given)
+    assert (found["vars.epochs"], found["vars.corpus"]) == (10, "ncbi")
+    values = parse_config_overrides(shlex.split(found["vars.overrides"]))
+    assert values["variables.learn_rate"] == 1e-6
+    assert values["components.transformer.model.tokenizer_config.do_lower_case"] is False
+
+
+def test_the_project_hands_every_variable_of_its_steps_to_a_recipe(monkeypatch):
+    project = srsly.read_yaml(ROOT / "project.yml")
+    scripts = {command["name"]: " ".join(command["script"]) for command in project["commands"]}
+    used = {
+        name
+        for step in project["workflows"]["all"]
+        for name in re.findall(r"\${vars\.(\w+)}", scripts[step])
+    }
+    assert used <= set(re.findall(r"\${vars\.(\w+)}", scripts["recipe"]))
+    monkeypatch.chdir(ROOT)
+    given = ["--vars.recipe", "ncbi-gatortrons", "--vars.precision", "bf16"]
+    given += ["--vars.overrides", " --variables.learn_rate 1e-6"]
+    given += ["--vars.train_options", " --resume"]
+    command = ["project", "run", "recipe", ".", "--dry", "--force", *given]
+    shown = CliRunner().invoke(spacy_commands, command).output
+    (line,) = (line for line in shown.splitlines() if "scripts/recipe.py" in line)
+    done = run_recipe(*shlex.split(line.partition("scripts/recipe.py")[2]), "--dry")
+    train = trains(done)
+    # 10 is what project.yml has, so it was not meant to change the recipe.
+    assert "--epochs 15 " in train
+    assert "--resume" in train
+    assert train.endswith("--variables.learn_rate 1e-6")
+    assert "--precision bf16" in done.stdout
 
 
 @pytest.mark.parametrize("name", LLM_RECIPES)

@@ -2,11 +2,19 @@ import shutil
 
 import numpy as np
 import pytest
+from commands import clinner, refused
 from tokenizers import BertWordPieceTokenizer
-from transformers import AutoModel, BertConfig, BertModel, BertTokenizerFast
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertModel,
+    BertTokenizerFast,
+    DistilBertConfig,
+    RobertaConfig,
+)
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.training.adaptation import BLOCK, Learner, adapt, mask, pack
+from spacy_clinner.training.adaptation import BLOCK, Learner, adapt, blocks_of, mask
 
 WORDS = [
     "patient",
@@ -104,7 +112,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_stays(encoder, texts, tmp_pa
 
 def test_words_are_masked_whole_and_the_ends_of_blocks_never(encoder, texts):
     tokenizer = BertTokenizerFast.from_pretrained(encoder)
-    blocks = pack(texts, tokenizer)
+    blocks = blocks_of(texts, tokenizer)
     assert blocks.pieces.shape[1] == BLOCK
     rows = np.arange(len(blocks.pieces))
     inputs, chosen = mask(blocks, rows, np.random.default_rng(0))
@@ -137,3 +145,26 @@ def test_it_takes_the_place_of_nothing_but_an_encoder_that_it_does_not_read(
         learn(out if held == "encoder" else encoder, out, texts, epochs=1)
     assert (out / "thesis.docx").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (RobertaConfig(), ["roberta", "bert"]),
+        (DistilBertConfig(), ["distilbert", "bert"]),
+        (BertConfig(max_position_embeddings=64), ["64 pieces", "128"]),
+    ],
+)
+def test_an_encoder_that_cannot_be_adapted_is_refused_before_a_text_is_read(tmp_path, config, says):
+    config.save_pretrained(tmp_path / "encoder")
+    missing = ("--train", "none.csv", "--exclude", "none.csv")
+    done = clinner(tmp_path, "adapt", "encoder", "out", *missing)
+    assert refused(done, "encoder:", *says)
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
+
+
+def test_passes_over_the_texts_are_at_least_one(tmp_path):
+    options = ("--train", "a.csv", "--exclude", "b.csv", "--epochs", "0")
+    done = clinner(tmp_path, "adapt", "encoder", "out", *options)
+    assert done.returncode == 2
+    assert "--epochs" in done.stderr

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span
@@ -9,6 +11,7 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.schemes import load as schemes_of
 from spacy_clinner.training.callbacks import (
     create_fit_to_corpus,
+    create_resume,
     fit_components,
     length,
     linked_layers,
@@ -122,3 +125,16 @@ def test_dev_documents_are_chosen_evenly_from_each_set_of_layers():
     chosen = spread([Example(doc, doc) for doc in docs], 3)
     assert [len(e.reference) for e in chosen if "a" in e.reference.spans] == [1, 4, 7]
     assert sum("b" in e.reference.spans for e in chosen) == 1
+
+
+@pytest.mark.parametrize("option", [("--output", "out"), ("-o", "out"), ("--output=out",)])
+def test_a_checkpoint_that_spacy_is_about_to_delete_is_not_gone_on_from(
+    tmp_path, monkeypatch, option
+):
+    monkeypatch.chdir(tmp_path)
+    argv = ["spacy", "train", "x.cfg", *option, "--paths.checkpoint", "out/model-last"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(ClinnerError, match="Give another --output"):
+        create_resume("out/model-last")(NLP)
+    with pytest.raises(ClinnerError, match="elsewhere/model-last: no checkpoint"):
+        create_resume("elsewhere/model-last")(NLP)

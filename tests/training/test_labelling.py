@@ -10,6 +10,7 @@ from commands import clinner
 from spacy.tokens import DocBin
 from spacy.vocab import Vocab
 
+from spacy_clinner.errors import ClinnerError
 from spacy_clinner.training.labelling import label
 
 TEXTS = ["Denies fever.", "Has a rash and cough.", "Fever again, rash gone.", "Unreadable cough."]
@@ -105,3 +106,11 @@ def test_a_language_model_alone_labels_what_it_could_read(teachers):
         "cough",
         "fever",
     ]
+
+
+@pytest.mark.parametrize("wrong", [{"keep": -1.0}, {"keep": 2.0}, {"keep": 0.0}, {"notes": 0}])
+def test_how_many_to_label_and_which_part_to_keep_are_checked_before_anything_is_read(
+    tmp_path, wrong
+):
+    with pytest.raises(ClinnerError, match=f"--{next(iter(wrong))}"):
+        label([tmp_path / "none.csv"], tmp_path / "out.spacy", [tmp_path], ["clinical"], **wrong)

@@ -145,3 +145,26 @@ def test_a_file_that_is_no_config_is_not_quoted(tmp_path):
 def test_an_option_of_the_config_without_a_value_is_named(root):
     with pytest.raises(ClinnerError, match=r"--paths\.train needs a value"):
         load_settings(root / "configs/clinner.cfg", {"paths.train": True})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("variables.batch_words", 0),
+        ("variables.batch_words", -5),
+        ("initialize.before_init.evaluations", 0),
+        ("initialize.before_init.warmup", 2),
+        ("training.dropout", 2.0),
+        ("variables.learn_rate", -1),
+        ("variables.max_steps", -1),
+        ("training.max_steps", -1),
+        ("variables.augmentation", 1.5),
+        ("training.accumulate_gradient", 0),
+        ("variables.epochs", float("nan")),
+    ],
+)
+def test_a_number_that_nothing_can_be_trained_with_is_refused_by_its_name(root, key, value):
+    config = root / "configs/clinner.cfg"
+    with pytest.raises(ClinnerError, match=rf"--{key} {value}: needs ") as refused:
+        validate(config, load_settings(config, {key: value}))
+    assert "\n" not in str(refused.value)
