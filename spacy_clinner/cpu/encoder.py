@@ -362,8 +362,9 @@ class CPUEncoder(Pipe, Configured):
         self.encoder = Encoder.of(parts)
         if self.nlp is not None:
             # Editions of before say nothing of training; components that are added to one learn.
-            for key, section in Language.default_config.copy().items():
-                self.nlp.config.setdefault(key, section)
+            config = self.nlp.config
+            for key, usual in Language.default_config.copy().items():
+                config[key] = {**usual, **config.get(key, {})}
         return self
 
 

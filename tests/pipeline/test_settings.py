@@ -173,7 +173,8 @@ def test_settings_that_version_0_1_saved_beside_the_config_are_read(model):
 )
 def test_spacys_search_for_a_threshold_works(model, tmp_path, component, key, score):
     DocBin(docs=[gold(English())], store_user_data=True).to_disk(tmp_path / "dev.spacy")
-    _, best, scores = find_threshold(model, tmp_path / "dev.spacy", component, key, score)
+    dev = tmp_path / "dev.spacy"
+    _, best, scores = find_threshold(model, dev, component, key, score, n_trials=4)
     assert best == pytest.approx(1.0)
     assert min(scores.values()) < best
 

@@ -127,14 +127,24 @@ def test_answers_come_while_the_rest_is_still_to_be_sent(connection):
     connection.sendall(b"0\r\n\r\n")
 
 
+def hang_up(connection, server):
+    """Close the connection, and wait until the log has the line of its request."""
+    before = server.logged().count(f"POST {STREAM}")
+    connection.close()
+    until = time.monotonic() + 60
+    while server.logged().count(f"POST {STREAM}") == before and time.monotonic() < until:
+        time.sleep(0.1)
+
+
 def test_who_hangs_up_is_forgotten(connection, server, api):
     connection.sendall(chunk(line(0, "slowly " * 3) + line(1, "slowly " * 3)))
-    connection.close()
+    hang_up(connection, server)
     for _ in range(100):
-        if "clinner_queue_notes 0.0" in api.get("/metrics").text:
+        metrics = api.get("/metrics").text
+        if "clinner_queue_notes 0.0" in metrics:
             break
         time.sleep(0.1)
-    assert "clinner_queue_notes 0.0" in api.get("/metrics").text
+    assert "clinner_queue_notes 0.0" in metrics
     assert "Traceback" not in server.logged()
 
 
@@ -144,10 +154,6 @@ def test_what_was_sent_before_a_caller_hung_up_is_computed_no_more(connection, s
     received = b""
     while b'"note_id"' not in received:
         received += connection.recv(65536)
-    before = server.logged().count(f"POST {STREAM}")
-    connection.close()
-    until = time.monotonic() + 60
-    while server.logged().count(f"POST {STREAM}") == before and time.monotonic() < until:
-        time.sleep(0.1)
+    hang_up(connection, server)
     logged = [one for one in server.logged().splitlines() if f"POST {STREAM}" in one][-1]
     assert int(re.search(r"notes=(\d+)", logged)[1]) < count

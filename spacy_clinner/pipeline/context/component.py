@@ -26,7 +26,7 @@ from spacy_clinner.pipeline.context.tokens import (
     white_space,
 )
 from spacy_clinner.pipeline.layer_roles import linked_labels, modifier_groups
-from spacy_clinner.pipeline.phrases import PhraseTokenizer
+from spacy_clinner.pipeline.phrases import PhraseTokenizer, collector_paused
 from spacy_clinner.pipeline.sentences import sentence_starts
 from spacy_clinner.pipeline.settings import RuleComponent, Setting, check_names
 from spacy_clinner.pipeline.threads import one_at_a_time
@@ -219,7 +219,8 @@ class ClinicalContext(RuleComponent):
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
         if self._rules is None:
             cut = PhraseTokenizer(self.nlp)
-            self._rules = ContextRules(self.lexicon, cut)
+            with collector_paused():
+                self._rules = ContextRules(self.lexicon, cut)
             self._defaults = SectionDefaults(self.lexicon.sections, cut)
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules

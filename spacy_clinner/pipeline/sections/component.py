@@ -8,7 +8,7 @@ from spacy.tokens import Doc, Span
 
 from spacy_clinner.annotation import extensions, said, store
 from spacy_clinner.annotation.spans import ALL, select
-from spacy_clinner.pipeline.phrases import PhraseTokenizer
+from spacy_clinner.pipeline.phrases import PhraseTokenizer, collector_paused
 from spacy_clinner.pipeline.sections.headers import HeaderRules, Shapes, read_headers
 from spacy_clinner.pipeline.settings import RuleComponent, Setting, check_names
 from spacy_clinner.pipeline.threads import one_at_a_time
@@ -59,7 +59,8 @@ class ClinicalSections(RuleComponent):
         # Compiled late: the tokenizer may be replaced or loaded after the component is made.
         if self._rules is None:
             cut = PhraseTokenizer(self.nlp)
-            self._rules = HeaderRules(self._headings, cut)
+            with collector_paused():
+                self._rules = HeaderRules(self._headings, cut)
             self._kinds = TokenKinds(self.nlp.vocab.strings)
         return self._rules
 
