@@ -120,9 +120,9 @@ def measured(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
     nlp.select_pipes(disable=[name for name in NEEDLESS if name in nlp.pipe_names])
     gold = read_gold(nlp, corpus / "dev.spacy")
     counts = {}
-    for name, rates in COPIES.items():
+    for copy, rates in COPIES.items():
         examples = predict(nlp, written_otherwise(nlp, gold, rates))
-        counts[name] = span_counts(examples, annotated_layers(examples)).tolist()
+        counts[copy] = span_counts(examples, annotated_layers(examples)).tolist()
     return {"name": name, "seconds": round(seconds, 1), "counts": counts}
 
 
