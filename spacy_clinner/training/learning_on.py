@@ -17,6 +17,7 @@ from spacy_clinner.corpora.docbin import SCHEMES, read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import folder_written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
+from spacy_clinner.pipeline.ner.layers import labels_in
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.progress import Progress, quiet
 from spacy_clinner.training.averaging import average
@@ -49,6 +50,10 @@ CONFIG = Path(__file__).with_name("learn_on.cfg")
 ENOUGH_TO_HOLD_OUT = 40
 HELD_OUT = 5
 FOLDS = 2
+# What of the weights is learned, unless it is said: where all labels are known, little of what was
+# known is lost to another guideline; labels that are new take up what the encoder learns for them.
+SHARE_OF_KNOWN = 0.4
+SHARE_OF_NEW = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,8 @@ def learn_on(
     rehearse (Sequence[Path]): Further .spacy files, of old documents to learn again some of.
     progress (Progress): Shows how far it is.
     RETURNS (dict[str, Any]): As `training_facts`, with "learning_on": what was held out, which
-        layers the model of before annotated and how many documents it rehearsed.
+        layers the model of before annotated, how many documents it rehearsed, and what of the
+        weights is learned.
     RAISES (ClinnerError): As `train`; or the model cannot be trained, or has no `clinner_ner`.
     """
     started = datetime.now(UTC)
@@ -99,10 +105,12 @@ def learn_on(
     overrides = length_overrides(given, epochs) | dict(overrides)
     validate(CONFIG, with_pipeline_of(load_settings(CONFIG, overrides), model, old))
     notes = _read(paths["train"], old)
+    if share is None:
+        share = SHARE_OF_NEW if brings_labels(notes, old) else SHARE_OF_KNOWN
     known = [doc for path in rehearse for doc in read_docs(path, old.vocab)]
     again = rehearsal(known, sum(map(len, notes)))
     learned = [_copied(doc) for doc in notes]
-    facts: dict[str, Any] = {"notes": len(notes), "rehearsed": len(again)}
+    facts: dict[str, Any] = {"notes": len(notes), "rehearsed": len(again), "learned_share": share}
     facts["distilled"] = sorted({*distil(old, learned, progress), *distil(old, again, progress)})
     with tempfile.TemporaryDirectory() as scratch:
         trainings = _Trainings(model, old, share, Path(scratch), overrides, gpu_id, again)
@@ -115,17 +123,36 @@ def learn_on(
     return training_facts(output / "model-best", started, gpu_id=gpu_id) | {"learning_on": facts}
 
 
-def learned_share(settings: Mapping[str, Any]) -> float:
+def learned_share(settings: Mapping[str, Any]) -> float | None:
     """What of the weights is to be learned, the rest being those of before.
 
     settings (Mapping[str, Any]): The config.
-    RETURNS (float): Above 0, to 1.
+    RETURNS (float | None): Above 0, to 1; None where the notes are to decide.
     RAISES (ClinnerError): It is no such number.
     """
     share = settings["variables"]["learned_share"]
+    if share is None:
+        return None
     if not isinstance(share, int | float) or not 0 < share <= 1:
         raise ClinnerError(f"--variables.learned_share {share}: needs a number above 0, up to 1.")
     return float(share)
+
+
+def brings_labels(notes: Sequence[Doc], old: Language) -> bool:
+    """Whether a pipeline is to learn labels or layers from notes that it does not know yet.
+
+    notes (Sequence[Doc]): The notes, with the spans of annotators.
+    old (Language): The pipeline.
+    RETURNS (bool): It is.
+    """
+    for name in recognisers(old):
+        component: Any = old.get_pipe(name)
+        examples = (Example(doc, doc) for doc in notes)
+        labels, _ = labels_in(examples, component.settings["layers"])
+        known = component.layer_labels
+        if any(not set(names) <= set(known.get(layer, ())) for layer, names in labels.items()):
+            return True
+    return False
 
 
 def hold_out(learned: Sequence[Doc], notes: Sequence[Doc], parts: int, part: int) -> Split:

@@ -17,7 +17,7 @@ from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.corpora.docbin import convert, read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.training.distillation import distil, rehearsal
-from spacy_clinner.training.learning_on import learn_on
+from spacy_clinner.training.learning_on import brings_labels, learn_on
 from spacy_clinner.training.run import train
 
 TOKENIZER = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
@@ -110,7 +110,8 @@ def test_what_nobody_annotated_is_not_forgotten(new_layer, old, toy):
 def test_few_notes_are_held_out_in_turn(new_layer):
     folder, facts = new_layer
     assert facts["learning_on"] | {"distilled": []} == {
-        "notes": 6, "held_out": 6, "folds": 2, "rehearsed": 0, "distilled": []
+        "notes": 6, "held_out": 6, "folds": 2, "rehearsed": 0, "learned_share": 1.0,
+        "distilled": [],
     }  # fmt: skip
     assert sorted(path.name for path in folder.iterdir()) == ["model-best", "model-last"]
     # The scores are those of models that did not see the notes that they were scored on.
@@ -202,6 +203,30 @@ def test_a_share_of_the_learned_weights_is_taken_and_the_rest_are_those_of_befor
         then, now = rows[0].get(tag, rows[1][tag]), rows[1][tag]
         # What only the new model knows is as it learned it.
         np.testing.assert_allclose(row, 0.25 * now + 0.75 * then, atol=1e-6)
+
+
+def problems(doc):
+    """The layer that the model knows, with labels that it knows."""
+    doc.spans["clinical"] = [Span(doc, t.i, t.i + 1, "PROBLEM") for t in doc if t.text == "fever"]
+    return doc
+
+
+@pytest.mark.parametrize(("annotate", "share"), [(problems, 0.4), (drugs, 1.0), (wards, 1.0)])
+def test_all_is_taken_of_what_is_learned_of_new_labels_and_layers_and_less_of_known_ones(
+    old, annotate, share, tmp_path
+):
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, annotate)
+    paths = {"paths.train": str(notes), "paths.dev": str(notes)}
+    facts = learn_on(str(old), tmp_path / "out", overrides={**paths, **ONE_UPDATE})
+    assert facts["learning_on"]["learned_share"] == share
+
+
+def test_layers_that_a_recogniser_is_not_to_learn_are_not_new_to_it(old):
+    nlp = spacy.load(old)
+    nlp.get_pipe("ner").settings["layers"] = ["clinical", "modifiers"]
+    docs = [wards(problems(nlp.make_doc(text))) for text in TEXTS]
+    assert not brings_labels(docs, nlp)
+    assert brings_labels([drugs(doc) for doc in docs], nlp)
 
 
 @pytest.mark.parametrize("share", [0, 1.5, "half"])
