@@ -12,7 +12,7 @@ from spacy_clinner.corpora.note_files import file_names
 from spacy_clinner.corpora.standoff import brat_label, brat_names
 from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.files import folder_written_whole
+from spacy_clinner.files import check_folder, folder_written_whole
 
 # The notes as they were suggested, to tell later what was corrected.
 SUGGESTED = "suggested.jsonl"
@@ -63,8 +63,7 @@ def check_output(out: Path, tool: str) -> None:
     """
     if tool not in WRITERS:
         raise ClinnerError(f"no tool {tool!r}; known are {', '.join(WRITERS)}.")
-    if out.exists() and not (out / SUGGESTED).is_file() and (out.is_file() or any(out.iterdir())):
-        raise ClinnerError(f"{out}: holds something else. Name another folder.")
+    check_folder(out, SUGGESTED)
     if (out / SUGGESTED).is_file() and (file := _of_others(out)):
         raise ClinnerError(
             f"{file}: was written since {out} was, or by somebody else, and would be lost. Name "

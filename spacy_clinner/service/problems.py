@@ -9,6 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+# A list of thousands of wrong notes has as many wrong places, of which the first say enough.
+MOST_PLACES = 20
+
 
 class Place(BaseModel):
     """A part of a request that is wrong."""
@@ -62,7 +65,8 @@ def refused_by_validation(
 
     error (ValidationError | RequestValidationError): What pydantic found.
     what (str): What was to be JSON, for the message.
-    RETURNS (Refused): 400 for JSON that is none, 422 for everything else.
+    RETURNS (Refused): 400 for JSON that is none, 422 for everything else, with `MOST_PLACES` at
+        most.
     """
     # What was sent stays out of the answer: it may be a note.
     if isinstance(error, ValidationError):
@@ -77,7 +81,9 @@ def refused_by_validation(
         return Refused(400, f"The {what} is no JSON: {fault}.", places)
     told = dict.fromkeys((_path(_known(fault)) or f"the {what}", fault["msg"]) for fault in faults)
     places = [Place(where=where, what=what) for where, what in told]
-    return Refused(422, f"{places[0].where}: {places[0].what}.", places)
+    further = f" There are {len(places) - 1} further places." if len(places) > 1 else ""
+    message = f"{places[0].where}: {places[0].what}.{further}"
+    return Refused(422, message, places[:MOST_PLACES])
 
 
 def _known(fault: Mapping[str, Any]) -> Sequence[str | int]:

@@ -217,7 +217,7 @@ class _Trainings:
 
     def choose_by(self, split: Split) -> None:
         """Train on notes, choose the best model by others, and calibrate it on these."""
-        for folder in self._trained(split):
+        for folder in self._trained(split, self.again):
             nlp = self._averaged(folder)
             calibrate(nlp, [self._find(nlp, split.held_out)], self.old)
             self.models[folder.name] = nlp
@@ -228,10 +228,11 @@ class _Trainings:
         found = []
         for part in range(folds):
             split = hold_out(learned, notes, folds, part)
-            *_, last = self._trained(split)
+            # Of the old documents a part, too, so that they weigh what they weigh in the whole.
+            *_, last = self._trained(split, self.again[part::folds])
             found.append(self._find(self._averaged(last), split.held_out))
         # Scores on what it learned from would say nothing: one note is enough.
-        *_, last = self._trained(Split(learned, notes[:1]))
+        *_, last = self._trained(Split(learned, notes[:1]), self.again)
         nlp = self._averaged(last)
         calibrate(nlp, found, self.old)
         # All updates count, as nothing was held out by which an earlier model could be better.
@@ -245,14 +246,14 @@ class _Trainings:
             with folder_written_whole(output / name) as folder:
                 without_texts(nlp).to_disk(folder)
 
-    def _trained(self, split: Split) -> list[Path]:
+    def _trained(self, split: Split, again: Sequence[Doc]) -> list[Path]:
         """Train on notes, and on old documents among them; the folders of best and last model."""
         output = self.scratch / "out"
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir()
         paths = [self._written("train", split.train)]
-        if self.again:
-            paths.append(self._written("again", self.again))
+        if again:
+            paths.append(self._written("again", again))
         split_paths = {"paths.train": paths, "paths.dev": self._written("dev", split.held_out)}
         overrides = self.overrides | split_paths
         run(CONFIG, output, overrides, self.gpu_id, start=self.model, loaded=self.old)

@@ -210,7 +210,7 @@ def test_what_quotes_notes_is_private_and_nothing_else_is_overwritten(tmp_path):
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("do not lose")
-    with pytest.raises(ClinnerError, match="holds something else"):
+    with pytest.raises(ClinnerError, match="is there already and is not replaced"):
         write_suggestions([PLAIN], PALETTE, tmp_path / "mine", "brat", "en_toy 1.0")
     with pytest.raises(ClinnerError, match="no tool 'paper'"):
         write_suggestions([PLAIN], PALETTE, tmp_path / "new", "paper", "en_toy 1.0")

@@ -56,6 +56,13 @@ def test_what_is_not_as_it_must_be_is_422_with_its_place(api, body, place):
     assert place in [found["where"] for found in error["places"]]
 
 
+def test_of_thousands_of_wrong_places_the_first_are_told(api):
+    wrong = {"notes": [{"id": 1, "text": ""} for _ in range(60)]}
+    error = refusal(api.post("/v1/annotate", json=wrong), 422)
+    assert [place["where"] for place in error["places"]] == [f"notes[{n}].id" for n in range(20)]
+    assert error["message"].endswith("There are 59 further places.")
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b'{"notes": [', b"\xff\xfe", b'{"notes": "\\ud800"}', b"[" * 100_000, b"NaNa"],

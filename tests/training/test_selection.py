@@ -148,7 +148,7 @@ def test_what_cannot_be_written_is_told_before_a_model_looks_at_the_notes(tmp_pa
     (tmp_path / "thesis.txt").write_text("mine")
     for out, tool, by, told in (
         (tmp_path / "new", "paper", "random", "no tool"),
-        (tmp_path, "brat", "random", "holds something else"),
+        (tmp_path, "brat", "random", "is there already and is not replaced"),
         (tmp_path / "new", "brat", "luck", "not by 'luck'"),
     ):
         with pytest.raises(ClinnerError, match=told):
