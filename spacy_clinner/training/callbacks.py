@@ -22,6 +22,7 @@ from spacy_clinner.pipeline.settings import Configured
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.schemes import Scheme, of_layers
 from spacy_clinner.training.calibration import fit_temperatures
+from spacy_clinner.training.new_labels import new_labels
 from spacy_clinner.training.provenance import training_counts
 
 LENGTH = ("max_steps", "warmup_steps", "eval_frequency")
@@ -146,19 +147,18 @@ def fit_trained(nlp: Language, references: Sequence[Doc], schemes: Sequence[str]
     schemes (Sequence[str]): Files of label schemes of its own.
     """
     frozen = nlp.config["training"]["frozen_components"]
-    labels: dict[str, set[str]] = defaultdict(set)
-    for doc in references:
-        for layer, group in doc.spans.items():
-            labels[layer].update(span.label_ for span in group)
+    recognisers: dict[str, LearnedLayers] = {}
     for name, component in nlp.components:
         if name in nlp.pipe_names or not isinstance(component, Configured):
             continue
         # Its settings are those of this pipeline's config now.
         component.nlp = nlp
         if name not in frozen and isinstance(component, LearnedLayers):
-            new = component.learn_also({k: sorted(v) for k, v in labels.items()}, schemes)
-            for layer, names in new.items():
-                log.info("%s: %s is to learn %s", name, layer, ", ".join(names))
+            recognisers[name] = component
+    for name, new in new_labels(recognisers, references).items():
+        recognisers[name].learn_also(new, schemes)
+        for layer, names in new.items():
+            log.info("%s: %s is to learn %s", name, layer, ", ".join(names))
 
 
 def linked_layers(entities: str, schemes: Mapping[str, Scheme]) -> dict[str, Any]:

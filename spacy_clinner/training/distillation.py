@@ -1,7 +1,8 @@
 """What a model keeps of what it knew: its own findings, beside what annotators judged."""
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -93,3 +94,37 @@ def rehearsal(docs: Sequence[Doc], new: int, seed: int = 0) -> list[Doc]:
     before = accumulate((len(doc) for doc in order), initial=0)
     wanted = max(new, FEWEST_OLD)
     return [doc for doc, tokens in zip(order, before, strict=False) if tokens < wanted]
+
+
+def keep_to_known(
+    docs: Iterable[Doc], notes: Iterable[Doc], known: Mapping[str, Collection[str]]
+) -> None:
+    """Take from old documents what they would teach beside what a model knows, or against the
+    notes that it is to learn: layers that neither has, and that what the notes have a new label
+    for is nothing, as nobody looked for it there.
+
+    docs (Iterable[Doc]): The old documents, changed in place.
+    notes (Iterable[Doc]): The notes.
+    known (Mapping[str, Collection[str]]): The model's labels, by layer.
+    """
+    docs = list(docs)
+    old, new = labels_by_layer(docs), labels_by_layer(notes)
+    for doc in docs:
+        for layer in list(doc.spans):
+            if layer not in known and layer not in new:
+                del doc.spans[layer]
+            elif layer in known and new.get(layer, set()) - {*known[layer], *old[layer]}:
+                doc.spans[layer].attrs.setdefault(LABELS, sorted({*known[layer], *old[layer]}))
+
+
+def labels_by_layer(docs: Iterable[Doc]) -> dict[str, set[str]]:
+    """The labels that documents annotate.
+
+    docs (Iterable[Doc]): The documents.
+    RETURNS (dict[str, set[str]]): By layer.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    for doc in docs:
+        for layer, group in doc.spans.items():
+            found[layer].update(span.label_ for span in group)
+    return found

@@ -17,9 +17,11 @@ from spacy_clinner.corpora.docbin import SCHEMES, read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import folder_written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
-from spacy_clinner.pipeline.ner.layers import labels_in
+from spacy_clinner.pipeline.ner.learned import LearnedLayers
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.progress import Progress, quiet
+from spacy_clinner.schemes import write_schemes
+from spacy_clinner.schemes.scheme import read_schemes
 from spacy_clinner.training.averaging import average
 from spacy_clinner.training.calibration import (
     USUAL_TEMPERATURE,
@@ -28,7 +30,8 @@ from spacy_clinner.training.calibration import (
     predicted_spans,
 )
 from spacy_clinner.training.callbacks import spread
-from spacy_clinner.training.distillation import distil, rehearsal
+from spacy_clinner.training.distillation import distil, keep_to_known, rehearsal
+from spacy_clinner.training.new_labels import fit_new_labels, new_labels
 from spacy_clinner.training.preparation import (
     check_corpora,
     load_settings,
@@ -50,10 +53,6 @@ CONFIG = Path(__file__).with_name("learn_on.cfg")
 ENOUGH_TO_HOLD_OUT = 40
 HELD_OUT = 5
 FOLDS = 2
-# What of the weights is learned, unless it is said: where all labels are known, little of what was
-# known is lost to another guideline; labels that are new take up what the encoder learns for them.
-SHARE_OF_KNOWN = 0.4
-SHARE_OF_NEW = 1.0
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,7 @@ def learn_on(
     rehearse (Sequence[Path]): Further .spacy files, of old documents to learn again some of.
     progress (Progress): Shows how far it is.
     RETURNS (dict[str, Any]): As `training_facts`, with "learning_on": what was held out, which
-        layers the model of before annotated, how many documents it rehearsed, and what of the
-        weights is learned.
+        layers the model of before annotated and how many documents it rehearsed.
     RAISES (ClinnerError): As `train`; or the model cannot be trained, or has no `clinner_ner`.
     """
     started = datetime.now(UTC)
@@ -105,16 +103,15 @@ def learn_on(
     overrides = length_overrides(given, epochs) | dict(overrides)
     validate(CONFIG, with_pipeline_of(load_settings(CONFIG, overrides), model, old))
     notes = _read(paths["train"], old)
-    if share is None:
-        share = SHARE_OF_NEW if brings_labels(notes, old) else SHARE_OF_KNOWN
-    known = [doc for path in rehearse for doc in read_docs(path, old.vocab)]
-    again = rehearsal(known, sum(map(len, notes)))
+    rehearsed = [doc for path in rehearse for doc in read_docs(path, old.vocab)]
+    again = rehearsal(rehearsed, sum(map(len, notes)))
+    keep_to_known(again, notes, _known_labels(old))
     learned = [_copied(doc) for doc in notes]
-    facts: dict[str, Any] = {"notes": len(notes), "rehearsed": len(again), "learned_share": share}
+    facts: dict[str, Any] = {"notes": len(notes), "rehearsed": len(again)}
     facts["distilled"] = sorted({*distil(old, learned, progress), *distil(old, again, progress)})
     with tempfile.TemporaryDirectory() as scratch:
         trainings = _Trainings(model, old, share, Path(scratch), overrides, gpu_id, again)
-        trainings.keep_schemes(paths["train"])
+        trainings.keep_schemes([*map(str, rehearse), *_as_list(paths["train"])])
         if dev is not None:
             trainings.choose_by(Split(learned, _read(dev, old)))
         else:
@@ -123,36 +120,17 @@ def learn_on(
     return training_facts(output / "model-best", started, gpu_id=gpu_id) | {"learning_on": facts}
 
 
-def learned_share(settings: Mapping[str, Any]) -> float | None:
+def learned_share(settings: Mapping[str, Any]) -> float:
     """What of the weights is to be learned, the rest being those of before.
 
     settings (Mapping[str, Any]): The config.
-    RETURNS (float | None): Above 0, to 1; None where the notes are to decide.
+    RETURNS (float): Above 0, to 1.
     RAISES (ClinnerError): It is no such number.
     """
     share = settings["variables"]["learned_share"]
-    if share is None:
-        return None
     if not isinstance(share, int | float) or not 0 < share <= 1:
         raise ClinnerError(f"--variables.learned_share {share}: needs a number above 0, up to 1.")
     return float(share)
-
-
-def brings_labels(notes: Sequence[Doc], old: Language) -> bool:
-    """Whether a pipeline is to learn labels or layers from notes that it does not know yet.
-
-    notes (Sequence[Doc]): The notes, with the spans of annotators.
-    old (Language): The pipeline.
-    RETURNS (bool): It is.
-    """
-    for name in recognisers(old):
-        component: Any = old.get_pipe(name)
-        examples = (Example(doc, doc) for doc in notes)
-        labels, _ = labels_in(examples, component.settings["layers"])
-        known = component.layer_labels
-        if any(not set(names) <= set(known.get(layer, ())) for layer, names in labels.items()):
-            return True
-    return False
 
 
 def hold_out(learned: Sequence[Doc], notes: Sequence[Doc], parts: int, part: int) -> Split:
@@ -196,13 +174,16 @@ class _Trainings:
         self.model, self.old, self.share, self.scratch = model, old, share, scratch
         self.overrides = {**overrides, **NOT_YET_CALIBRATED}
         self.gpu_id, self.again = gpu_id, again
+        self.begun = old
         self.models: dict[str, Language] = {}
 
-    def keep_schemes(self, train: Any) -> None:
-        """Copy the schemes beside a corpus to where the trainings look for them."""
-        for path in train if isinstance(train, list) else [train]:
-            if (schemes := Path(path).parent / SCHEMES).is_file():
-                shutil.copy(schemes, self.scratch / SCHEMES)
+    def keep_schemes(self, corpora: Sequence[str]) -> None:
+        """Write the schemes beside corpora to where the trainings look for them; the last count."""
+        files = [Path(path).parent / SCHEMES for path in corpora]
+        found = [scheme for file in files if file.is_file() for scheme in read_schemes(file)]
+        if found:
+            own = {scheme.layer: scheme for scheme in found}
+            write_schemes(self.scratch / SCHEMES, own.values())
 
     def hold_out(self, learned: Sequence[Doc], notes: Sequence[Doc]) -> dict[str, int]:
         """Train, and calibrate on a part of the notes or by cross-validation; and say which."""
@@ -256,13 +237,31 @@ class _Trainings:
             paths.append(self._written("again", again))
         split_paths = {"paths.train": paths, "paths.dev": self._written("dev", split.held_out)}
         overrides = self.overrides | split_paths
-        run(CONFIG, output, overrides, self.gpu_id, start=self.model, loaded=self.old)
+        start = self._begin(split.train)
+        run(CONFIG, output, overrides, self.gpu_id, start=start, loaded=self.begun)
         return [output / "model-best", output / "model-last"]
+
+    def _begin(self, docs: Sequence[Doc]) -> str:
+        """The model of before with what is new to it, so far as it can know that yet."""
+        self.begun = self.old
+        if not new_labels(recognisers(self.old), docs):
+            return self.model
+        self.begun = load_pipeline(self.model)
+        schemes = self.scratch / SCHEMES
+        files = [str(schemes)] if schemes.is_file() else []
+        components = recognisers(self.begun)
+        for name, new in new_labels(components, docs).items():
+            components[name].learn_also(new, files)
+            fit_new_labels(self.begun, name, docs, new)
+        start = self.scratch / "begun"
+        shutil.rmtree(start, ignore_errors=True)
+        without_texts(self.begun).to_disk(start)
+        return str(start)
 
     def _averaged(self, folder: Path) -> Language:
         nlp = load_pipeline(folder)
         if self.share < 1:
-            average(nlp, self.old, self.share)
+            average(nlp, self.begun, self.share)
         return nlp
 
     def _find(self, nlp: Language, docs: Sequence[Doc]) -> HeldOut:
@@ -291,8 +290,8 @@ def calibrate(nlp: Language, found: Sequence[HeldOut], old: Language) -> None:
     found (Sequence[HeldOut]): What one or several models found.
     old (Language): The model of before, whose layers that nobody annotated stay as they were.
     """
-    for name in recognisers(nlp):
-        component: Any = nlp.get_pipe(name)
+    components: Mapping[str, Any] = recognisers(nlp)
+    for name, component in components.items():
         before: Mapping[str, float] = old.get_pipe(name).temperatures  # type: ignore[attr-defined]
         for layer in component.layer_labels:
             spans = [part.spans[layer] for part in found if layer in part.spans]
@@ -319,9 +318,16 @@ def mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return means
 
 
-def recognisers(nlp: Language) -> list[str]:
-    """The names of the components that find entities."""
-    return [name for name in nlp.pipe_names if nlp.pipe_factories[name] == "clinner_ner"]
+def recognisers(nlp: Language) -> dict[str, LearnedLayers]:
+    """The components that find entities, by name."""
+    found: dict[str, Any] = dict(nlp.pipeline)
+    return {name: c for name, c in found.items() if nlp.pipe_factories[name] == "clinner_ner"}
+
+
+def _known_labels(nlp: Language) -> dict[str, list[str]]:
+    """By layer, of all recognisers."""
+    components = recognisers(nlp).values()
+    return {layer: names for c in components for layer, names in c.layer_labels.items()}
 
 
 def _load_recogniser(model: str) -> Language:
@@ -335,14 +341,18 @@ def _load_recogniser(model: str) -> Language:
     return old
 
 
+def _as_list(paths: Any) -> list[str]:
+    return list(paths) if isinstance(paths, list) else [paths]
+
+
 def _is_empty(paths: Any) -> bool:
     """Whether a corpus was converted that has no notes for this split."""
-    found = map(Path, paths if isinstance(paths, list) else [paths])
+    found = map(Path, _as_list(paths))
     return all(path.is_file() and not read_docs(path, Vocab()) for path in found)
 
 
 def _read(paths: Any, nlp: Language) -> list[Doc]:
-    found = paths if isinstance(paths, list) else [paths]
+    found = _as_list(paths)
     docs = [doc for path in found for doc in read_docs(Path(path), nlp.vocab)]
     if not any(doc.spans for doc in docs):
         raise ClinnerError(f"{', '.join(map(str, found))}: no note there annotates any layer.")

@@ -4,7 +4,7 @@ from spacy.tokens import DocBin, Span, SpanGroup
 from spacy.training import Example
 
 from spacy_clinner.annotation.spans import LABELS, annotated_labels
-from spacy_clinner.training.distillation import distil
+from spacy_clinner.training.distillation import distil, keep_to_known
 
 TINY = {"@architectures": "spacy.HashEmbedCNN.v2", "pretrained_vectors": None, "width": 32,
         "depth": 1, "embed_size": 500, "window_size": 1, "maxout_pieces": 2,
@@ -62,3 +62,24 @@ def test_groups_that_annotators_judged_and_layers_that_are_new_stay_as_they_are(
     assert distil(old, [other]) == ["clinical"]
     assert found(other, "other") == [("fever", "SIGN")]
     assert other.spans["other"].attrs == {LABELS: ["SIGN"]}
+
+
+def test_old_documents_say_nothing_of_labels_that_only_the_notes_have(old):
+    again = of_words(old.make_doc(TEXT), KNOWN)
+    of_words(again, {"Takes": "VERB"}, "verbs")
+    of_words(again, {"No": "NEGATION"}, "others")
+    notes = [of_words(old.make_doc(TEXT), {"fever": "SIGN"})]
+    of_words(notes[0], {"Takes": "VERB"}, "verbs")
+    known = old.get_pipe("ner").layer_labels
+    keep_to_known([again], notes, known)
+    assert list(again.spans) == ["clinical", "verbs"]
+    assert annotated_labels(again, "clinical") == {"DRUG", "PROBLEM", "TIME"}
+    # The notes bring this layer, and old documents that have it teach it, too.
+    assert annotated_labels(again, "verbs") is None
+
+
+def test_old_documents_stay_as_they_are_where_the_notes_have_no_new_label(old):
+    again = of_words(old.make_doc(TEXT), KNOWN)
+    keep_to_known([again], [of_words(old.make_doc(TEXT), {"fever": "PROBLEM"})],
+                  old.get_pipe("ner").layer_labels)  # fmt: skip
+    assert annotated_labels(again, "clinical") is None
