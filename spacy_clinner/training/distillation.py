@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_clinner.annotation.said import get_relations, has_relations, set_relations
-from spacy_clinner.annotation.spans import LABELS, annotated_labels
+from spacy_clinner.annotation.spans import LABELS, annotated_labels, span_key
 from spacy_clinner.progress import Progress, quiet
 
 # Old documents among the new ones: as many as these, or so many where these are fewer.
@@ -22,7 +22,9 @@ def distil(nlp: Language, docs: Sequence[Doc], progress: Progress = quiet) -> li
     there; what overlaps an annotator's span of the layer gives way.
 
     A model that goes on learning from them forgets nothing of these layers (learning without
-    forgetting, Li and Hoiem 2016). Links are found between the annotators' spans, where these are.
+    forgetting, Li and Hoiem 2016). Links are found between the annotators' spans, where these are;
+    where annotators said what is linked, only those are added that end at a span which they did not
+    look for.
 
     nlp (Language): The model, as it was before.
     docs (Sequence[Doc]): The documents, changed in place; they have the model's vocabulary.
@@ -32,13 +34,15 @@ def distil(nlp: Language, docs: Sequence[Doc], progress: Progress = quiet) -> li
     given: dict[str, None] = {}
     copies = progress(_found(nlp, docs), "Asking the model of before", len(docs))
     for doc, found in zip(docs, copies, strict=True):
+        own = {span_key(span) for group in doc.spans.values() for span in group}
         for layer, group in found.spans.items():
             if layer not in doc.spans or group.attrs != doc.spans[layer].attrs:
                 given[layer] = None
                 doc.spans[layer] = _same_group(group, doc)
-        if not has_relations(doc):
-            links = get_relations(found)
-            set_relations(doc, ((_same(h, doc), _same(t, doc), None) for h, t, _ in links))
+        links = [(_same(h, doc), _same(t, doc), None) for h, t, _ in get_relations(found)]
+        if has_relations(doc):
+            links = [link for link in links if not own.issuperset(map(span_key, link[:2]))]
+        set_relations(doc, [*get_relations(doc), *links])
     return list(given)
 
 

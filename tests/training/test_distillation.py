@@ -3,6 +3,7 @@ from spacy.lang.en import English
 from spacy.tokens import DocBin, Span, SpanGroup
 from spacy.training import Example
 
+from spacy_clinner.annotation.said import get_relations, set_relations
 from spacy_clinner.annotation.spans import LABELS, annotated_labels
 from spacy_clinner.training.distillation import distil, keep_to_known
 
@@ -36,6 +37,47 @@ def old():
         nlp.update(examples, sgd=sgd)
     assert found(nlp(TEXT)) == sorted(KNOWN.items())
     return nlp
+
+
+@pytest.fixture
+def linking(old):
+    """The model, with a component that links all times to all else."""
+    pairs = {"PROBLEM": ["TIME"], "DRUG": ["TIME"]}
+    own = {"@architectures": "clinner.RelationScorer.v1", "hidden_width": 32, "between_width": 8,
+           "tok2vec": TINY}  # fmt: skip
+    config = {"model": own, "modifiers": "clinical", "pairs": pairs, "threshold": 0.0}
+    component = old.add_pipe("clinner_relations", name="relations", config=config)
+    gold = of_words(old.make_doc(TEXT), KNOWN)
+    _, aspirin, daily = gold.spans["clinical"]
+    set_relations(gold, [(aspirin, daily, None)])
+    component.initialize(lambda: [Example(old.make_doc(TEXT), gold)], nlp=old)
+    assert links(old(TEXT)) == [("aspirin", "daily"), ("fever", "daily")]
+    yield old
+    old.remove_pipe("relations")
+
+
+def links(doc):
+    return sorted((head.text, tail.text) for head, tail, _ in get_relations(doc))
+
+
+def test_links_of_labels_that_annotators_did_not_look_for_are_those_of_the_model_of_before(linking):
+    doc = of_words(linking.make_doc(TEXT), {"No": "PROBLEM", "daily": "TIME"},
+                   labels=["PROBLEM", "TIME"])  # fmt: skip
+    (no, daily) = doc.spans["clinical"]
+    set_relations(doc, [(no, daily, None)])
+    both = of_words(linking.make_doc(TEXT), KNOWN)
+    set_relations(both, [])
+    distil(linking, [doc, both])
+    # It would link the fever, which they judged to be none, too.
+    assert links(doc) == [("No", "daily"), ("aspirin", "daily")]
+    assert links(both) == []
+
+
+def test_links_of_layers_that_nobody_annotated_are_those_of_the_model_of_before(linking):
+    doc = of_words(linking.make_doc(TEXT), {"Takes": "VERB"}, "verbs")
+    set_relations(doc, [])
+    distil(linking, [doc])
+    assert links(doc) == [("aspirin", "daily"), ("fever", "daily")]
 
 
 def test_labels_that_annotators_did_not_look_for_are_those_of_the_model_of_before(old):
