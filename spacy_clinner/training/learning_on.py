@@ -31,6 +31,7 @@ from spacy_clinner.training.calibration import (
 )
 from spacy_clinner.training.callbacks import spread
 from spacy_clinner.training.distillation import distil, keep_to_known, rehearsal
+from spacy_clinner.training.holding_out import Split, fold, hold_out
 from spacy_clinner.training.new_labels import fit_new_labels, new_labels
 from spacy_clinner.training.preparation import (
     check_corpora,
@@ -53,14 +54,6 @@ CONFIG = Path(__file__).with_name("learn_on.cfg")
 ENOUGH_TO_HOLD_OUT = 40
 HELD_OUT = 5
 FOLDS = 2
-
-
-@dataclass(frozen=True)
-class Split:
-    """Notes to learn from, and notes of which nothing was learned."""
-
-    train: Sequence[Doc]
-    held_out: Sequence[Doc]
 
 
 def learn_on(
@@ -115,7 +108,7 @@ def learn_on(
         if dev is not None:
             trainings.choose_by(Split(learned, _read(dev, old)))
         else:
-            facts |= trainings.hold_out(learned, notes)
+            facts |= trainings.choose_without_dev(learned, notes)
         trainings.save(output, paths)
     return training_facts(output / "model-best", started, gpu_id=gpu_id) | {"learning_on": facts}
 
@@ -131,19 +124,6 @@ def learned_share(settings: Mapping[str, Any]) -> float:
     if not isinstance(share, int | float) or not 0 < share <= 1:
         raise ClinnerError(f"--variables.learned_share {share}: needs a number above 0, up to 1.")
     return float(share)
-
-
-def hold_out(learned: Sequence[Doc], notes: Sequence[Doc], parts: int, part: int) -> Split:
-    """Hold out every so-manieth note.
-
-    learned (Sequence[Doc]): The notes as they are learned from.
-    notes (Sequence[Doc]): The same notes, with the spans of annotators alone.
-    parts (int): In how many parts they are cut.
-    part (int): The part to hold out, from 0 on.
-    RETURNS (Split): The notes.
-    """
-    kept = [doc for at, doc in enumerate(learned) if at % parts != part]
-    return Split(kept, [doc for at, doc in enumerate(notes) if at % parts == part])
 
 
 @dataclass(frozen=True)
@@ -185,10 +165,10 @@ class _Trainings:
             own = {scheme.layer: scheme for scheme in found}
             write_schemes(self.scratch / SCHEMES, own.values())
 
-    def hold_out(self, learned: Sequence[Doc], notes: Sequence[Doc]) -> dict[str, int]:
+    def choose_without_dev(self, learned: Sequence[Doc], notes: Sequence[Doc]) -> dict[str, int]:
         """Train, and calibrate on a part of the notes or by cross-validation; and say which."""
         if len(notes) >= ENOUGH_TO_HOLD_OUT:
-            split = hold_out(learned, notes, HELD_OUT, 0)
+            split = hold_out(learned, notes, HELD_OUT)
             self.choose_by(split)
             return {"held_out": len(split.held_out)}
         # A single note cannot be held out.
@@ -208,7 +188,7 @@ class _Trainings:
         self.overrides |= LAST_ONLY
         found = []
         for part in range(folds):
-            split = hold_out(learned, notes, folds, part)
+            split = fold(learned, notes, folds, part)
             # Of the old documents a part, too, so that they weigh what they weigh in the whole.
             *_, last = self._trained(split, self.again[part::folds])
             found.append(self._find(self._averaged(last), split.held_out))
