@@ -99,8 +99,8 @@ def _pairs(suggested: Sequence[Note], corrected: Sequence[Note]) -> list[tuple[N
     left: dict[str, dict[str, Note]] = {}
     for note in corrected:
         alike = left.setdefault(_squeezed(note.text), {})
-        # What was annotated last counts.
-        if note.annotated or note.id not in alike:
+        # Of several annotators the first counts, as where the notes are learned from.
+        if note.id not in alike or not alike[note.id].annotated:
             alike[note.id] = note
     own = [left.get(_squeezed(note.text), {}).pop(note.id, None) for note in suggested]
     found = []

@@ -49,7 +49,21 @@ def read_jsonl(path: Path, annotator: str | None = None) -> Iterator[Note]:
     """
     if annotator is not None:
         return flag_duplicate_ids(decide(jsonl_by_annotator(path), annotator))
-    return flag_duplicate_ids(first(notes) for file in _files(path) for notes in _notes(file))
+    return flag_duplicate_ids(_as_made_last(path))
+
+
+def _as_made_last(path: Path) -> Iterator[Note]:
+    """Each note as who annotated it left it last: who did so again meant that."""
+    made: dict[tuple[object, ...], list[Annotated]] = {}
+    for file in _files(path):
+        for record in _notes(file):
+            who, note = record[0]
+            # In a folder, a file is an annotator's.
+            key = (who or file, note.id, note.text, note.labels)
+            made.setdefault(key, []).append((who, first(record)))
+    for again in made.values():
+        last = max(range(len(again)), key=lambda at: (again[at][1].annotated, at))
+        yield first([again[last], *again[:last], *again[last + 1 :]])
 
 
 def jsonl_by_annotator(path: Path) -> Iterator[Annotated]:

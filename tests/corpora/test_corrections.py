@@ -3,6 +3,7 @@ import json
 import pytest
 
 from spacy_clinner.corpora.corrections import compare, minutes_of
+from spacy_clinner.corpora.duplicates import drop_duplicates
 from spacy_clinner.corpora.jsonl import read_jsonl
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Relation
 from spacy_clinner.corpora.votes import vote
@@ -142,6 +143,23 @@ def test_notes_with_one_text_are_told_apart_by_their_ids():
     assert compare([first, second], [second, first]).unchanged == 2
     numbered = [note(NO, name="7"), note(PAIN, name="8")]
     assert compare([first, second], numbered).unchanged == 2
+
+
+def test_what_is_told_of_a_note_is_what_is_learned_from_it(tmp_path):
+    def session(who, label):
+        spans = [{"start": 9, "end": 13, "label": label}]
+        meta = {"note_id": "n1"}
+        return {"text": TEXT, "meta": meta, "spans": spans, "_session_id": f"notes-{who}"}
+
+    path = tmp_path / "corrected.jsonl"
+    for again, told in (("anna", "TEST"), ("bert", "PROBLEM")):
+        records = [session("anna", "PROBLEM"), session(again, "TEST")]
+        path.write_text("\n".join(map(json.dumps, records)))
+        back = list(read_jsonl(path))
+        (_, learned), *_ = drop_duplicates([("train", one) for one in back], [])
+        assert [span.label for span in learned.spans] == [told]
+        changes = compare([note(PAIN)], back).changes
+        assert [*changes] == ([] if told == "PROBLEM" else ["PROBLEM -> TEST"])
 
 
 def test_white_space_that_a_format_does_not_keep_is_no_correction():

@@ -250,10 +250,30 @@ def test_a_text_without_any_annotation_key_is_reported(file):
 
 def test_the_second_of_two_records_with_one_id_is_reported(file):
     record = {"id": 1, "text": TEXT, "label": []}
-    assert [reasons(note) for note in read_jsonl(file(record, record))] == [
-        [],
-        [DUPLICATE_DOCUMENT],
-    ]
+    other = {**record, "text": "Another text."}
+    assert [reasons(note) for note in read_jsonl(file(record, other))] == [[], [DUPLICATE_DOCUMENT]]
+
+
+def session(who, *spans):
+    """An example of Prodigy."""
+    given = [prodigy_span(place, label) for place, label in spans]
+    return {"text": TEXT, "meta": {"note_id": "1"}, "spans": given, "_session_id": f"notes-{who}"}
+
+
+def test_of_what_one_annotator_made_twice_the_last_counts_and_the_first_is_reported(file):
+    made = [session("anna", (ASPIRIN, "TEST")), {"id": 2, "text": "Fine.", "label": []}]
+    again = session("anna", (ASPIRIN, "DRUG"))
+    note, other = read_jsonl(file(*made, again))
+    assert (found(note), note.id, other.id) == ([(*ASPIRIN, "DRUG")], "1", "2")
+    assert reasons(note) == [OTHER_ANNOTATOR]
+    assert len([*read_jsonl(file(*made, session("bert")))]) == 3
+
+
+def test_what_nobody_annotated_in_the_end_does_not_count_in_place_of_what_somebody_did(file):
+    left = {"id": "1", "data": {"text": TEXT, "note_id": "1"}, "annotations": []}
+    made = {**left, "annotations": [{"result": [region("a", ASPIRIN, "DRUG")]}]}
+    (note,) = read_jsonl(file(made, left))
+    assert found(note) == [(*ASPIRIN, "DRUG")]
 
 
 def test_our_own_lines_hold_one_note_each_whatever_its_text(tmp_path):
