@@ -54,16 +54,14 @@ def read_jsonl(path: Path, annotator: str | None = None) -> Iterator[Note]:
 
 def _as_made_last(path: Path) -> Iterator[Note]:
     """Each note as who annotated it left it last: who did so again meant that."""
-    made: dict[tuple[object, ...], list[Annotated]] = {}
-    for file in _files(path):
-        for record in _notes(file):
-            who, note = record[0]
-            # In a folder, a file is an annotator's.
-            key = (who or file, note.id, note.text, note.labels)
-            made.setdefault(key, []).append((who, first(record)))
+    made: dict[object, list[Annotated]] = {}
+    for at, record in enumerate(record for file in _files(path) for record in _notes(file)):
+        who, note = record[0]
+        # Of records that name nobody, each is a note of its own.
+        key = at if who is None else (who, note.id, note.text, note.labels)
+        made.setdefault(key, []).append((who, first(record)))
     for again in made.values():
-        last = max(range(len(again)), key=lambda at: (again[at][1].annotated, at))
-        yield first([again[last], *again[:last], *again[last + 1 :]])
+        yield first(again[::-1])
 
 
 def jsonl_by_annotator(path: Path) -> Iterator[Annotated]:

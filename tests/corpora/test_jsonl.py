@@ -269,13 +269,6 @@ def test_of_what_one_annotator_made_twice_the_last_counts_and_the_first_is_repor
     assert len([*read_jsonl(file(*made, session("bert")))]) == 3
 
 
-def test_what_nobody_annotated_in_the_end_does_not_count_in_place_of_what_somebody_did(file):
-    left = {"id": "1", "data": {"text": TEXT, "note_id": "1"}, "annotations": []}
-    made = {**left, "annotations": [{"result": [region("a", ASPIRIN, "DRUG")]}]}
-    (note,) = read_jsonl(file(made, left))
-    assert found(note) == [(*ASPIRIN, "DRUG")]
-
-
 def test_our_own_lines_hold_one_note_each_whatever_its_text(tmp_path):
     notes = [Note("a", "one\u2028two\r\n"), Note("b", "\ufeffthree")]
     write_jsonl(notes, tmp_path / "out.jsonl")
