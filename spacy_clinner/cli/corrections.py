@@ -23,7 +23,7 @@ def command(
     """Tell what annotators accepted, changed, deleted and added of what was suggested."""
     import srsly
 
-    from spacy_clinner.corpora.corrections import OUTCOMES, compare, minutes_of
+    from spacy_clinner.corpora.corrections import OUTCOMES, compare
     from spacy_clinner.corpora.formats import read
     from spacy_clinner.corpora.jsonl import read_jsonl
     from spacy_clinner.corpora.suggestion_files import SUGGESTED
@@ -31,7 +31,6 @@ def command(
 
     before = suggested / SUGGESTED if suggested.is_dir() else suggested
     done = compare(read_jsonl(before), list(read(corrected, format, annotator)))
-    done.minutes = minutes_of(corrected, annotator) if format == "jsonl" else None
     found = done.as_json()
     if out is not None:
         with written_whole(out) as path:

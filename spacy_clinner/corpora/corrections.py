@@ -4,15 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
-import srsly
-
-from spacy_clinner.corpora.draft import Draft
-from spacy_clinner.corpora.label_studio import finished, is_task
 from spacy_clinner.corpora.note import Fragment, Note
-from spacy_clinner.corpora.votes import VOTE
 from spacy_clinner.errors import ClinnerError
 
 OUTCOMES = ("accepted", "changed", "deleted", "added")
@@ -30,7 +24,7 @@ class Corrections:
         or their label), deleted or added; by the label as suggested, of those added as corrected.
     changes (Counter[str]): "PROBLEM -> TEST" for each label that became another.
     links, said (Counter[str]): The same of links, and of what is asserted of spans.
-    minutes (float | None): What the tool measured; None where it measures nothing.
+    minutes (float | None): What the tool measured of these notes; None where it measures nothing.
     """
 
     notes: int = 0
@@ -76,6 +70,7 @@ def compare(suggested: Iterable[Note], corrected: Sequence[Note]) -> Corrections
     RAISES (ClinnerError): Not one note came back, or the text of one is another.
     """
     done = Corrections()
+    times = []
     for note, back in _pairs([*suggested], corrected):
         if back is None or not back.annotated:
             done.missing += 1
@@ -83,6 +78,8 @@ def compare(suggested: Iterable[Note], corrected: Sequence[Note]) -> Corrections
         before = (done.total(), done.links.copy(), done.said.copy())
         _count(note, back, done)
         done.notes += 1
+        if back.seconds is not None:
+            times.append(back.seconds)
         accepted = {"accepted"}
         changes = (done.total() - before[0], done.links - before[1], done.said - before[2])
         done.unchanged += all(change.keys() <= accepted for change in changes)
@@ -91,6 +88,7 @@ def compare(suggested: Iterable[Note], corrected: Sequence[Note]) -> Corrections
             "none of the notes that were suggested is in what came back: neither ids nor texts "
             "are the same, or nobody annotated them."
         )
+    done.minutes = round(sum(times) / 60, 1) if times else None
     return done
 
 
@@ -205,31 +203,3 @@ def _compared_values(
     counts["changed"] = changed
     counts["accepted"] -= changed
     return counts
-
-
-def minutes_of(path: Path, annotator: str | None = None) -> float | None:
-    """How long annotators took, by Label Studio's own clock.
-
-    path (Path): Its export in JSON.
-    annotator (str | None): Whose time counts; "vote" for everybody's, None for the first
-        annotation of each task, or its ground truth.
-    RETURNS (float | None): Minutes; None for what other tools export, which measure nothing.
-    """
-    if path.suffix != ".json":
-        return None
-    try:
-        tasks = srsly.read_json(path)
-    except ValueError:
-        # Records line by line are no export of Label Studio.
-        return None
-    times = []
-    for task in tasks if isinstance(tasks, list) else ():
-        if isinstance(task, dict) and is_task(task):
-            done = finished(task, Draft(str(path), ""))
-            if annotator is None:
-                done = done[:1]
-            elif annotator != VOTE:
-                done = [(who, made) for who, made in done if who == annotator]
-            times += [made.get("lead_time") for _, made in done]
-    seconds = [float(time) for time in times if isinstance(time, int | float)]
-    return round(sum(seconds) / 60, 1) if seconds else None

@@ -27,6 +27,7 @@ class Draft:
     labels (tuple[str, ...] | None): The labels that were looked for, where these are not all.
     annotated (bool): Whether somebody annotated it.
     linked (bool): Whether anybody looked for relations.
+    seconds (float | None): How long its annotator took.
     names (dict[str, str]): The record's own id of a span to ours.
     """
 
@@ -39,6 +40,7 @@ class Draft:
     labels: tuple[str, ...] | None = None
     annotated: bool = True
     linked: bool = True
+    seconds: float | None = None
     names: dict[str, str] = field(default_factory=dict)
 
     def add_span(self, start: Any, end: Any, label: Any, key: Any = None, text: Any = None) -> None:
@@ -104,6 +106,7 @@ class Draft:
             labels=self.labels,
             annotated=self.annotated,
             linked=self.linked,
+            seconds=self.seconds,
             source=self.where,
             problems=tuple(self.problems),
         )

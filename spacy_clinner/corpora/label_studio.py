@@ -165,6 +165,8 @@ def read_annotation(annotation: Record, draft: Draft) -> None:
     draft (Draft): Its note, changed in place.
     RAISES (ClinnerError): A span has no label, or impossible offsets.
     """
+    if isinstance(taken := annotation.get("lead_time"), int | float):
+        draft.seconds = float(taken)
     results = [
         (result, result["value"] if isinstance(result.get("value"), dict) else {})
         for result in dicts(annotation.get("result"), draft.where)

@@ -118,6 +118,7 @@ class Note:
         has no spans, or those of a model, and says nothing of what stands in it.
     linked (bool): Whether anybody looked for relations; False where its record has no place for
         them, as that of words and their tags.
+    seconds (float | None): How long its annotators took, where a tool measured it.
     source (str): The file it came from, for reports.
     problems (tuple[Problem, ...]): What the reader met and could not keep as written.
     """
@@ -134,5 +135,6 @@ class Note:
     labels: tuple[str, ...] | None = None
     annotated: bool = True
     linked: bool = True
+    seconds: float | None = field(default=None, compare=False)
     source: str = field(default="", compare=False)
     problems: tuple[Problem, ...] = field(default=(), compare=False)

@@ -39,6 +39,7 @@ def vote(notes: Sequence[Note]) -> Note:
     )
     kept_links = [link for link in links if link[1] in ids and link[2] in ids]
     kept = [value for value in said if value[1] in ids]
+    times = [note.seconds for note in notes if note.seconds is not None]
     return Note(
         notes[0].id,
         notes[0].text,
@@ -52,6 +53,7 @@ def vote(notes: Sequence[Note]) -> Note:
             for at, (label, target, value) in enumerate(kept, 1)
         ),
         linked=any(note.linked for note in notes),
+        seconds=sum(times) if times else None,
         source=notes[0].source,
         problems=tuple(problem for note in notes for problem in note.problems),
     )

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from spacy_clinner.corpora.corrections import compare, minutes_of
+from spacy_clinner.corpora.corrections import compare
 from spacy_clinner.corpora.duplicates import drop_duplicates
 from spacy_clinner.corpora.jsonl import read_jsonl
 from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Relation
@@ -78,6 +78,10 @@ def annotation(by, *spans, seconds=30.0):
     return {"completed_by": by, "result": results, "lead_time": seconds}
 
 
+def minutes_of(path, annotator=None):
+    return compare([note(NO)], [*read_jsonl(path, annotator)]).minutes
+
+
 def labels(path, annotator):
     (found,) = read_jsonl(path, annotator)
     return [(s.start, s.end, s.label) for s in found.spans]
@@ -101,7 +105,7 @@ def test_one_of_several_annotators_is_chosen_or_most_of_them_decide(tmp_path):
 
 def test_what_measures_no_time_has_no_minutes(tmp_path):
     lines = tmp_path / "doccano.json"
-    lines.write_text('{"text": "No pain.", "label": []}\n{"text": "Pain.", "label": []}\n')
+    lines.write_text("\n".join(json.dumps({"text": t, "label": []}) for t in (TEXT, "Pain.")))
     assert minutes_of(lines) is None
     assert minutes_of(exported(tmp_path, annotation(7, NO, seconds=None))) is None
 
@@ -175,3 +179,19 @@ def test_minutes_are_of_the_annotations_that_are_compared(tmp_path):
     assert minutes_of(path, "vote") == 1.5
     truth = {**annotation(8, NO, seconds=60.0), "ground_truth": True}
     assert minutes_of(exported(tmp_path, annotation(7, NO), truth)) == 1.0
+
+
+@pytest.mark.parametrize("place", ["export.json", "export.jsonl", "export"])
+def test_minutes_are_those_of_notes_that_were_suggested_wherever_they_stand(tmp_path, place):
+    (task,) = json.loads(exported(tmp_path, annotation(7, NO, seconds=60.0)).read_text())
+    (old,) = json.loads(exported(tmp_path, annotation(7, seconds=600.0)).read_text())
+    task["data"], old["data"] = {"text": TEXT, "note_id": "n1"}, {"text": "No pain."}
+    path = tmp_path / place
+    if place == "export":
+        path.mkdir()
+        for name, one in (("a.json", task), ("b.json", old)):
+            (path / name).write_text(json.dumps([one]))
+    else:
+        lines = [json.dumps(one) for one in (task, old)]
+        path.write_text("\n".join(lines) if path.suffix == ".jsonl" else f"[{','.join(lines)}]")
+    assert minutes_of(path) == 1.0
