@@ -49,7 +49,7 @@ def main(
     docs = read_docs(dev, second.vocab)
     examples = [Example(second.make_doc(doc.text), doc) for doc in docs]
     fit_temperatures(second, spread(examples, CALIBRATE_ON), "ner")
-    with folder_written_whole(out.resolve()) as folder:
+    with folder_written_whole(out) as folder:
         without_texts(second).to_disk(folder)
     training = later.parent / "training.json"
     if training.is_file():

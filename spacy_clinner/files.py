@@ -65,10 +65,13 @@ def check_folder(folder: Path, sign: str | None = None, sources: Iterable[Path] 
     sign (str | None): The file by which an earlier result is known, which may be replaced; None
         where nothing may be.
     sources (Iterable[Path]): What the run reads.
-    RAISES (ClinnerError): The folder holds something else, or what is read.
+    RAISES (ClinnerError): The folder holds something else, or what is read, or is the current one.
     """
     if any(source.resolve().is_relative_to(folder.resolve()) for source in sources):
         raise ClinnerError(f"{folder}: holds what is read; choose another folder.")
+    if Path.cwd().is_relative_to(folder.resolve()):
+        # The shell would stay in the one that was replaced.
+        raise ClinnerError(f"{folder}: is the folder that you are in; name a new one in it.")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if sign is None or not (folder / sign).is_file():
@@ -81,9 +84,11 @@ def check_folder(folder: Path, sign: str | None = None, sources: Iterable[Path] 
 def folder_written_whole(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, which takes its place when the block ends well.
 
-    folder (Path): The folder to write; one that is there is replaced: `check_folder` before.
+    folder (Path): The folder to write; one that is there, or that a link points to, is replaced:
+        `check_folder` before.
     YIELDS (Path): The folder to fill; removed when the block raises.
     """
+    folder = folder.resolve()
     partial, replaced = (
         folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("partial", "replaced")
     )

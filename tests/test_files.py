@@ -1,4 +1,5 @@
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,24 @@ def test_a_folder_replaces_an_older_one_whole_or_not_at_all(tmp_path):
         fail_half_way()
     assert [p.name for p in folder.parent.iterdir()] == ["b"]
     assert [p.name for p in folder.iterdir()] == ["second"]
+
+
+def test_a_link_to_a_folder_stays_one_and_what_is_written_lies_where_it_points(tmp_path):
+    (tmp_path / "share").mkdir()
+    (tmp_path / "out").symlink_to("share")
+    with folder_written_whole(tmp_path / "out") as partial:
+        (partial / "notes").touch()
+    assert (tmp_path / "out").is_symlink()
+    assert [p.name for p in (tmp_path / "share").iterdir()] == ["notes"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "share"]
+
+
+@pytest.mark.parametrize("folder", [".", "..", "../here"])
+def test_the_folder_that_one_is_in_is_not_replaced(tmp_path, monkeypatch, folder):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ClinnerError, match="is the folder that you are in"):
+        check_folder(Path(folder), "sign")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def adapt(
             if step % LOG_STEPS == 0:
                 log(f"ℹ step {step} of {n_steps}: loss {learner.loss:.3f}")
         learner.save(checkpoint)
-    with folder_written_whole(output.resolve()) as folder:
+    with folder_written_whole(output) as folder:
         learner.trained().save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     shutil.rmtree(partial)
