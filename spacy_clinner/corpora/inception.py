@@ -197,7 +197,10 @@ def note_of(cas: "Cas", file: Path) -> Note:
 def _title(cas: "Cas") -> str | None:
     for annotation in cas.select_all_annotations():
         if str(annotation.type.name).startswith(METADATA) and _has(annotation, "documentTitle"):
-            return document_id(str(annotation.documentTitle))
+            title = str(annotation.documentTitle)
+            # What was suggested has the id of its note as both, not the name of a file.
+            own = _has(annotation, "documentId") and str(annotation.documentId) == title
+            return title if own else document_id(title)
     return None
 
 

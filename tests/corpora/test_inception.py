@@ -7,7 +7,10 @@ from spacy_clinner.corpora.inception import (
     cassis_types,
     inception_by_annotator,
     read_inception,
+    write_cas,
 )
+from spacy_clinner.corpora.note import Note
+from spacy_clinner.corpora.suggestions import Suggestion
 from spacy_clinner.errors import ClinnerError
 
 cassis = pytest.importorskip("cassis")
@@ -106,6 +109,14 @@ def test_a_documents_folder_may_be_named_as_the_file_that_was_imported(tmp_path)
     for path in (tmp_path / "folder", tmp_path / "project.zip"):
         found = [who for who, _ in inception_by_annotator(path)]
         assert found == ["anna", "bert"]
+
+
+def test_an_id_may_end_as_a_file_does(tmp_path):
+    ids = ["note", "note.txt", "a.json"]
+    write_cas([Suggestion(Note(name, TEXT), (), ()) for name in ids], tmp_path)
+    notes = [*read_inception(tmp_path)]
+    assert sorted(note.id for note in notes) == sorted(ids)
+    assert all(not note.problems for note in notes)
 
 
 def test_a_span_whose_label_was_forgotten_does_not_get_another_value_for_it(tmp_path):
