@@ -17,12 +17,12 @@ def main(
 ) -> None:
     """Stop where a model of one's own would take the place of the released one."""
     defaults: dict[str, Any] = srsly.read_yaml(project)["vars"]
-    given = {"name": name, "corpus": corpus}
-    taken = [f"--vars.{key}" for key, value in given.items() if value == defaults[key]]
-    if taken:
+    released = [defaults["name"], f"{defaults['name']}_cpu"]
+    wrong = {"--vars.name": name in released, "--vars.corpus": corpus == defaults["corpus"]}
+    if taken := [option for option, is_taken in wrong.items() if is_taken]:
         raise ClinnerError(
-            f"{' and '.join(taken)}: give your own. {defaults['name']} is the name of the released "
-            f"packages, and {defaults['corpus']} the corpus that comes with the project."
+            f"{' and '.join(taken)}: give your own. {' and '.join(released)} are the names of the "
+            f"released packages, and {defaults['corpus']} the corpus that comes with the project."
         )
 
 

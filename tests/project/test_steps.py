@@ -61,6 +61,7 @@ def test_a_model_of_ones_own_does_not_take_the_place_of_the_released_one(root):
     done = step(root, "check_own_names.py", "clinner", "sample")
     assert refused(done, "--vars.name and --vars.corpus", "released")
     assert refused(step(root, "check_own_names.py", "clinner", "mine"), "--vars.name:")
+    assert refused(step(root, "check_own_names.py", "clinner_cpu", "mine"), "--vars.name:")
     assert step(root, "check_own_names.py", "mine", "notes-of-mine").returncode == 0
 
 
