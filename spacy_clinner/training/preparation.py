@@ -63,7 +63,7 @@ def load_settings(config: Path, overrides: Mapping[str, Any]) -> Config:
         raise ClinnerError(f"{config}: not a spaCy config ({_reason(error)}).") from None
     for key, value in overrides.items():
         own = _own_value(config, plain, key)
-        if value is True and not isinstance(own, bool | None):
+        if value is True and not isinstance(own, bool):
             raise ClinnerError(f"--{key} needs a value behind it.")
     try:
         return load_config(config, overrides=dict(overrides), interpolate=True)
@@ -206,7 +206,8 @@ def check_corpora(settings: Mapping[str, Any]) -> None:
 
 
 def _own_value(config: Path, settings: Mapping[str, Any], key: str) -> Any:
-    """What a config has under a dotted key; raises where it has no such key."""
+    """What a config has under a dotted key, True for what others know; raises where there is no
+    such key."""
     *sections, name = key.split(".")
     found: Any = settings
     for section in sections:
@@ -221,7 +222,7 @@ def _own_value(config: Path, settings: Mapping[str, Any], key: str) -> Any:
         raise ClinnerError(
             f"--{key}: {config} has no {name} in [{'.'.join(sections)}]. Known: {known}."
         )
-    return found.get(name)
+    return found.get(name, True)
 
 
 def _in_hub_cache(name: str) -> bool:

@@ -147,6 +147,17 @@ def test_an_option_of_the_config_without_a_value_is_named(root):
         load_settings(root / "configs/clinner.cfg", {"paths.train": True})
 
 
+@pytest.mark.parametrize("key", ["paths.train", "paths.dev", "training.batcher.get_length"])
+def test_an_option_that_has_no_value_of_its_own_needs_one(root, key):
+    with pytest.raises(ClinnerError, match=f"--{key} needs a value"):
+        load_settings(root / "spacy_clinner/training/learn_on.cfg", {key: True})
+
+
+def test_a_switch_of_a_section_that_is_handed_on_may_be_named_alone(config):
+    key = "components.transformer.model.tokenizer_config.strip_accents"
+    assert load_settings(config, {key: True})
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
