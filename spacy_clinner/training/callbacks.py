@@ -55,11 +55,18 @@ def create_fit_to_corpus(
     min_steps (int): The fewest updates.
     evaluations (int): How often to evaluate; updates are added until they are a multiple of it.
     warmup (float): The part of the updates in which the learning rate rises.
-    RETURNS (Callable[[Language], None]): The callback.
+    RETURNS (Callable[[Language], None]): The callback, which raises `ClinnerError` where the corpus
+        gives no document.
     """
 
     def fit(nlp: Language) -> None:
         references = [example.reference for example in _examples(nlp, "train_corpus")]
+        if not references:
+            raise ClinnerError(
+                f"[{nlp.config['training']['train_corpus']}]: no document is left to learn from. "
+                f"Those of `max_length` tokens or more are cut into sentences, and left out where "
+                f"they have none: raise it, or set it to 0."
+            )
         fit_components(nlp, references, _scheme_files(nlp))
         fit_trained(nlp, references, _scheme_files(nlp))
         set_length(nlp, references, epochs, min_steps, evaluations, warmup)

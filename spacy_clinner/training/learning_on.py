@@ -44,6 +44,8 @@ from spacy_clinner.training.preparation import (
 from spacy_clinner.training.provenance import training_facts
 from spacy_clinner.training.run import check_output, length_overrides, run
 
+# The callbacks of learn_on.cfg, whose settings are set here.
+CALLBACKS = ("training.before_to_disk", "initialize.before_init")
 # Where no dev notes choose among models, they are scored as rarely as can be.
 LAST_ONLY = {"initialize.before_init.evaluations": 1}
 # Models are calibrated once, when they are done.
@@ -86,6 +88,7 @@ def learn_on(
     """
     started = datetime.now(UTC)
     given = load_settings(CONFIG, overrides)
+    check_callbacks(given)
     share, paths = learned_share(given), given["paths"]
     check_output(output)
     # Without a dev corpus the notes are their own.
@@ -111,6 +114,21 @@ def learn_on(
             facts |= trainings.choose_without_dev(learned, notes)
         trainings.save(output, paths)
     return training_facts(output / "model-best", started, gpu_id=gpu_id) | {"learning_on": facts}
+
+
+def check_callbacks(settings: Mapping[str, Any]) -> None:
+    """Stop where a callback is missing of which learning on makes use.
+
+    settings (Mapping[str, Any]): The config.
+    RAISES (ClinnerError): There is none.
+    """
+    for key in CALLBACKS:
+        section, name = key.split(".")
+        if not settings[section][name]:
+            raise ClinnerError(
+                f"--{key}: what goes on from a model needs what {CONFIG.name} has there. Leave it "
+                f"as it is, or train with a CONFIG of your own."
+            )
 
 
 def learned_share(settings: Mapping[str, Any]) -> float:

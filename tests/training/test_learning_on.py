@@ -216,6 +216,23 @@ def test_a_share_that_is_none_is_refused(old, share, tmp_path):
         learn_on(str(old), tmp_path / "out", overrides=overrides)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("training.before_to_disk", None, "--training.before_to_disk: "),
+        ("initialize.before_init", None, "--initialize.before_init: "),
+        ("corpora.train.max_length", 2, "no document is left to learn from"),
+    ],
+)
+def test_what_nothing_can_be_learned_with_is_refused_in_one_message(
+    old, tmp_path, key, value, told
+):
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, drugs)
+    overrides = {"paths.train": str(notes), "paths.dev": str(notes), **ONE_UPDATE, key: value}
+    with pytest.raises(ClinnerError, match=told):
+        learn_on(str(old), tmp_path / "out", overrides=overrides)
+
+
 def test_a_file_where_the_models_are_to_be_is_told_of_before_anything_is_learned(old, tmp_path):
     notes = notes_of(tmp_path / "notes.spacy", TEXTS, drugs)
     with pytest.raises(ClinnerError, match="a file, where the folder of the models is to be"):
