@@ -11,6 +11,7 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
+from spacy.training.corpus import FILE_TYPE, walk_corpus
 from spacy.vocab import Vocab
 
 from spacy_clinner.corpora.docbin import SCHEMES, read_docs
@@ -80,7 +81,8 @@ def learn_on(
     overrides (Mapping[str, Any]): Values of the config by dotted key; `paths.train` must be there.
     gpu_id (int): The GPU, or -1 for the CPU.
     epochs (int | None): Passes over the notes.
-    rehearse (Sequence[Path]): Further .spacy files, of old documents to learn again some of.
+    rehearse (Sequence[Path]): Further .spacy files, or folders of them, of old documents to learn
+        again some of.
     progress (Progress): Shows how far it is.
     RETURNS (dict[str, Any]): As `training_facts`, with "learning_on": what was held out, which
         layers the model of before annotated and how many documents it rehearsed.
@@ -97,9 +99,11 @@ def learn_on(
     use_gpu(gpu_id)
     old = _load_recogniser(model)
     overrides = length_overrides(given, epochs) | dict(overrides)
-    validate(CONFIG, with_pipeline_of(load_settings(CONFIG, overrides), model, old))
+    # spaCy's own reader of dev takes one path: what is read there is written anew.
+    own = load_settings(CONFIG, {**overrides, "paths.dev": None})
+    validate(CONFIG, with_pipeline_of(own, model, old))
     notes = _read(paths["train"], old)
-    rehearsed = [doc for path in rehearse for doc in read_docs(path, old.vocab)]
+    rehearsed = [doc for file in _files(rehearse) for doc in read_docs(file, old.vocab)]
     again = rehearsal(rehearsed, sum(map(len, notes)))
     keep_to_known(again, notes, _known_labels(old))
     learned = [_copied(doc) for doc in notes]
@@ -107,7 +111,7 @@ def learn_on(
     facts["distilled"] = sorted({*distil(old, learned, progress), *distil(old, again, progress)})
     with tempfile.TemporaryDirectory() as scratch:
         trainings = _Trainings(model, old, share, Path(scratch), overrides, gpu_id, again)
-        trainings.keep_schemes([*map(str, rehearse), *_as_list(paths["train"])])
+        trainings.keep_schemes([*_files(rehearse), *_files(paths["train"])])
         if dev is not None:
             trainings.choose_by(Split(learned, _read(dev, old)))
         else:
@@ -175,9 +179,9 @@ class _Trainings:
         self.begun = old
         self.models: dict[str, Language] = {}
 
-    def keep_schemes(self, corpora: Sequence[str]) -> None:
+    def keep_schemes(self, corpora: Sequence[Path]) -> None:
         """Write the schemes beside corpora to where the trainings look for them; the last count."""
-        files = [Path(path).parent / SCHEMES for path in corpora]
+        files = [path.parent / SCHEMES for path in corpora]
         found = [scheme for file in files if file.is_file() for scheme in read_schemes(file)]
         if found:
             own = {scheme.layer: scheme for scheme in found}
@@ -339,21 +343,24 @@ def _load_recogniser(model: str) -> Language:
     return old
 
 
-def _as_list(paths: Any) -> list[str]:
-    return list(paths) if isinstance(paths, list) else [paths]
+def _files(paths: Any) -> list[Path]:
+    """The .spacy files of a path or several, each of which may be a folder."""
+    given = map(Path, [paths] if isinstance(paths, str | Path) else paths)
+    found = (walk_corpus(path, FILE_TYPE) if path.is_dir() else [path] for path in given)
+    return [file for files in found for file in files]
 
 
 def _is_empty(paths: Any) -> bool:
     """Whether a corpus was converted that has no notes for this split."""
-    found = map(Path, _as_list(paths))
-    return all(path.is_file() and not read_docs(path, Vocab()) for path in found)
+    files = _files(paths)
+    return bool(files) and all(f.is_file() and not read_docs(f, Vocab()) for f in files)
 
 
 def _read(paths: Any, nlp: Language) -> list[Doc]:
-    found = _as_list(paths)
-    docs = [doc for path in found for doc in read_docs(Path(path), nlp.vocab)]
+    files = _files(paths)
+    docs = [doc for file in files for doc in read_docs(file, nlp.vocab)]
     if not any(doc.spans for doc in docs):
-        raise ClinnerError(f"{', '.join(map(str, found))}: no note there annotates any layer.")
+        raise ClinnerError(f"{', '.join(map(str, files))}: no note there annotates any layer.")
     return docs
 
 

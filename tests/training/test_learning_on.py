@@ -254,6 +254,15 @@ def test_many_notes_are_held_out_by_a_fifth_where_the_dev_corpus_is_empty(old, t
     assert facts["learning_on"]["rehearsed"] == 6
 
 
+def test_corpora_may_be_folders_and_lists(old, tmp_path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    paths = [notes_of(folder / f"{n}.spacy", TEXTS[n : n + 2], drugs) for n in (0, 2)]
+    overrides = {"paths.train": str(folder), "paths.dev": [*map(str, paths)], **NO_RATE}
+    facts = learn_on(str(old), tmp_path / "out", overrides=overrides, rehearse=[folder])
+    assert (facts["learning_on"]["notes"], facts["learning_on"]["rehearsed"]) == (4, 4)
+
+
 def test_a_whole_config_can_begin_with_a_model(old, toy, tmp_path, root):
     paths = {"paths.train": str(toy / "train.spacy"), "paths.dev": str(toy / "dev.spacy")}
     train(
