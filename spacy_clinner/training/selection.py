@@ -44,7 +44,7 @@ def look(nlp: Language, texts: Iterable[str], layers: Sequence[str]) -> Looks:
     texts (Iterable[str]): The notes; one at a time is held in memory.
     layers (Sequence[str]): The layers whose errors count.
     RETURNS (Looks): How they look.
-    RAISES (ClinnerError): The pipeline has no `clinner_ner`.
+    RAISES (ClinnerError): The pipeline has no `clinner_ner`, or several.
     """
     name = recogniser(nlp)
     ner: Any = nlp.get_pipe(name)
@@ -59,12 +59,17 @@ def look(nlp: Language, texts: Iterable[str], layers: Sequence[str]) -> Looks:
 
 
 def recogniser(nlp: Language) -> str:
-    """The name of the component that finds entities; raises where there is none."""
+    """The name of the component that finds entities; raises where there is none, or several."""
     names = [name for name, pipe in nlp.pipeline if isinstance(pipe, LayeredNER)]
     if not names:
         raise ClinnerError(
             "the pipeline has no clinner_ner, whose labels and calibrated confidence suggestions "
             "are made of. Use one that clinner trained."
+        )
+    if len(names) > 1:
+        raise ClinnerError(
+            f"the pipeline has several clinner_ner: {', '.join(names)}. Suggestions are made of one: "
+            f"save the pipeline without the others."
         )
     return names[0]
 

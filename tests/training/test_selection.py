@@ -168,6 +168,14 @@ def suggested(model, notes, out):
     return done.output, {note.id: note.text for note in read_jsonl(out / SUGGESTED)}
 
 
+def test_of_several_recognisers_one_is_to_be_chosen_and_not_taken_by_chance(model, tmp_path):
+    nlp = spacy.load(model)
+    nlp.add_pipe("clinner_ner", name="wards", source=nlp)
+    nlp.to_disk(tmp_path / "model")
+    with pytest.raises(ClinnerError, match="several clinner_ner: clinner_ner, wards"):
+        suggest(str(tmp_path / "model"), [("1", TEXTS[0])], tmp_path / "out", "jsonl")
+
+
 def test_suggestions_are_made_for_text_files_as_they_are_written(model, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/a.txt").write_bytes("Denies fever.\nNo café.".encode())
