@@ -68,8 +68,8 @@ def recogniser(nlp: Language) -> str:
         )
     if len(names) > 1:
         raise ClinnerError(
-            f"the pipeline has several clinner_ner: {', '.join(names)}. Suggestions are made of one: "
-            f"save the pipeline without the others."
+            f"the pipeline has several clinner_ner: {', '.join(names)}. Suggestions are made of "
+            f"one: save the pipeline without the others."
         )
     return names[0]
 
