@@ -67,6 +67,9 @@ def main(
     encoder: Annotated[str | None, typer.Option(help="Also train from this encoder alone")] = None,
     rehearse: Annotated[list[Path] | None, typer.Option(help="As for clinner train")] = None,
     learn_rate: Annotated[float | None, typer.Option(help="Other than the usual one")] = None,
+    learned_share: Annotated[
+        float | None, typer.Option(help="Other than the usual one; see learn_on.cfg")
+    ] = None,
     minutes: Annotated[float, typer.Option(help="Begin no training after so long")] = 1e9,
     sizes: Annotated[str, typer.Option(help="Numbers of notes")] = ",".join(map(str, SIZES)),
     seeds: Annotated[str, typer.Option(help="Seeds")] = ",".join(map(str, SEEDS)),
@@ -77,7 +80,7 @@ def main(
 
     use_gpu(gpu_id)
     targets = {found.name: found for found in map(read_target, target)}
-    bench = Bench(model, kept, encoder, rehearse or [], learn_rate, gpu_id)
+    bench = Bench(model, kept, encoder, rehearse or [], learn_rate, gpu_id, learned_share)
     files = {f"target {t.name}": [str(t.pool), str(t.test), t.layer] for t in targets.values()}
     keep_settings(out, bench.settings() | files)
     ways = WAYS if encoder else WAYS[:2]
@@ -138,19 +141,25 @@ class Bench:
         rehearse: Sequence[Path],
         learn_rate: float | None,
         gpu_id: int,
+        learned_share: float | None,
     ) -> None:
         self.model, self.kept, self.encoder = model, kept, encoder
         self.rehearse, self.gpu_id = rehearse, gpu_id
-        self.rate = {} if learn_rate is None else {"variables.learn_rate": learn_rate}
+        values = {"learn_rate": learn_rate, "learned_share": learned_share}
+        self.values = {f"variables.{name}": of for name, of in values.items() if of is not None}
         self.looks: dict[tuple[str, int], Any] = {}
 
     def settings(self) -> dict[str, Any]:
         """What must be the same for cells to be compared; what some runs leave out, where given."""
+        from spacy_clinner.training.learning_on import CONFIG, learned_share
+        from spacy_clinner.training.preparation import load_settings
+
         optional = {"kept": self.kept, "encoder": self.encoder}
         return {
             "model": self.model,
             "rehearse": list(map(str, self.rehearse)),
-            "learn_rate": self.rate.get("variables.learn_rate"),
+            "learn_rate": self.values.get("variables.learn_rate"),
+            "learned_share": learned_share(load_settings(CONFIG, self.values)),
             **{name: str(value) for name, value in optional.items() if value is not None},
         }
 
@@ -188,7 +197,7 @@ class Bench:
             learn_on(
                 self.model,
                 out,
-                overrides=begin | few | self.rate,
+                overrides=begin | few | self.values,
                 gpu_id=self.gpu_id,
                 rehearse=self.rehearse,
             )
@@ -205,7 +214,8 @@ class Bench:
         from spacy_clinner.training.suggesting import shown_layers
 
         pool = read_docs(self._docs(target, target.pool, notes.with_name("pool.spacy")), Vocab())
-        # Each seed has its own half of the pool to choose from, as a hospital has its own notes.
+        # Each seed has its own half of the pool to choose from, as a hospital has its own notes; of
+        # a pool of 200 or fewer a hundred, or all, in an order of its own.
         random.Random(cell.seed).shuffle(pool)
         pool = pool[: max(MANY, len(pool) // 2)]
         chosen = list(range(len(pool)))[: cell.size]

@@ -1,8 +1,10 @@
 import json
 
 import pytest
+from spacy.util import load_config
 
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.training.learning_on import CONFIG
 
 
 @pytest.fixture
@@ -77,6 +79,7 @@ def test_what_was_measured_of_another_model_or_by_another_rate_is_not_told_as_th
         ("other", "notes=a,b", {}),
         ("model", "notes=a,b", {"learn_rate": 1e-3}),
         ("model", "notes=a,b", {"rehearse": ["old.spacy"]}),
+        ("model", "notes=a,b", {"learned_share": 1.0}),
         ("model", "notes=a,c", {}),
     ):
         with pytest.raises(ClinnerError, match=r"settings\.json: of other settings"):
@@ -87,6 +90,17 @@ def test_what_was_measured_of_another_model_or_by_another_rate_is_not_told_as_th
     assert "| ncbi | encoder |" in (tmp_path / "learning-curve.md").read_text()
     with pytest.raises(ClinnerError, match="of other settings: encoder"):
         script.main("model", tmp_path, ["ncbi=c,d"], encoder="another", **few)
+
+
+def test_the_share_that_is_learned_is_an_option_and_among_the_settings(script):
+    usual = load_config(CONFIG)["variables"]["learned_share"]
+    for given, resolved, values in (
+        (None, usual, {}),
+        (1.0, 1.0, {"variables.learned_share": 1.0}),
+    ):
+        bench = script.Bench("model", None, None, [], None, -1, given)
+        assert bench.settings()["learned_share"] == resolved
+        assert bench.values == values
 
 
 def test_cells_that_were_measured_before_settings_were_kept_are_read(script, tmp_path, monkeypatch):
