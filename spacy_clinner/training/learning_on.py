@@ -294,14 +294,15 @@ def calibrate(nlp: Language, found: Sequence[HeldOut], old: Language) -> None:
     """
     components: Mapping[str, Any] = recognisers(nlp)
     for name, component in components.items():
-        before: Mapping[str, float] = old.get_pipe(name).temperatures  # type: ignore[attr-defined]
+        known: Any = old.get_pipe(name)
         for layer in component.layer_labels:
             spans = [part.spans[layer] for part in found if layer in part.spans]
-            component.temperatures[layer] = (
-                fit_temperature(spans, before.get(layer, USUAL_TEMPERATURE))
-                if spans
-                else before.get(layer, 1.0)
-            )
+            usual = known.temperatures.get(layer, USUAL_TEMPERATURE)
+            if spans:
+                usual = fit_temperature(spans, usual)
+            elif layer in known.layer_labels:
+                usual = known.temperatures.get(layer, 1.0)
+            component.temperatures[layer] = usual
     scores = [part.scores for part in found]
     nlp.meta["performance"] = scores[0] if len(scores) == 1 else mean_scores(scores)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import spacy
 from spacy.tokens import DocBin, Span
+from spacy.training import Example
 from spacy.util import load_config
 
 pytest.importorskip("spacy_transformers")
@@ -16,8 +17,9 @@ from spacy_clinner.architectures.layered_tagger import score_slices, tags
 from spacy_clinner.corpora.catalog import find_corpus
 from spacy_clinner.corpora.docbin import convert, read_docs
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.training.calibration import USUAL_TEMPERATURE
 from spacy_clinner.training.distillation import distil, rehearsal
-from spacy_clinner.training.learning_on import learn_on
+from spacy_clinner.training.learning_on import HeldOut, calibrate, learn_on
 from spacy_clinner.training.run import train
 
 TOKENIZER = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
@@ -124,6 +126,20 @@ def test_only_layers_that_annotators_judged_get_another_temperature(new_layer, o
                  for path in (new_layer[0] / "model-best", old))  # fmt: skip
     assert now["places"] != 1.0
     assert {layer: now[layer] for layer in then} == then
+
+
+def test_a_new_layer_of_which_nothing_was_found_is_as_sure_as_is_usual():
+    def knows(*layers):
+        nlp = blank()
+        doc = nlp.make_doc("fever")
+        doc.spans.update({layer: [Span(doc, 0, 1, label="X")] for layer in layers})
+        nlp.add_pipe("clinner_ner", name="ner").initialize(lambda: [Example(doc, doc)])
+        return nlp
+
+    before, nlp = knows("clinical"), knows("clinical", "places")
+    calibrate(nlp, [HeldOut({}, {})], before)
+    # The first was never calibrated.
+    assert nlp.get_pipe("ner").temperatures == {"clinical": 1.0, "places": USUAL_TEMPERATURE}
 
 
 def test_a_few_notes_leave_confidences_between_the_bounds(new_layer):
