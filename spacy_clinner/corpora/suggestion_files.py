@@ -16,11 +16,18 @@ from spacy_clinner.files import check_folder, folder_written_whole
 
 # The notes as they were suggested, to tell later what was corrected.
 SUGGESTED = "suggested.jsonl"
-# What is written beside it, whatever the notes are; the rest is named by these.
-NAMES = re.compile(
-    r"(suggested|examples|notes(-\d+)?)\.jsonl|(tasks(-\d+)?|labels|relations|layers)\.json|"
-    r"config\.xml|(command|import)\.txt|notes/(annotation|visual)\.conf"
-)
+# By tool, what it always gets, by which it is known, and the names of all but the notes' own.
+NAMES = {
+    "label-studio": (["config.xml", "tasks*.json"], r"config\.xml|tasks(-\d+)?\.json"),
+    "prodigy": (["command.txt", "examples.jsonl"], r"command\.txt|examples\.jsonl"),
+    "doccano": (
+        ["import.txt", "notes*.jsonl"],
+        r"import\.txt|notes(-\d+)?\.jsonl|(labels|relations)\.json",
+    ),
+    "brat": (["notes/annotation.conf", "notes/*.ann"], r"notes/(annotation|visual)\.conf"),
+    "inception": ([inception.LAYERS, "notes/*.json"], re.escape(inception.LAYERS)),
+    "jsonl": ([], ""),
+}
 DOCCANO = """Create the project with "Allow overlapping spans" and "Use relation labeling".
 Without them doccano keeps one of spans that overlap, and no link.
 """
@@ -91,12 +98,14 @@ def check_labels(palette: Palette, tool: str) -> None:
 def _of_others(out: Path) -> Path | None:
     """A file in a folder of suggestions that was not written with them, if there is any."""
     written = (out / SUGGESTED).stat().st_mtime_ns
+    names = next(of for signs, of in NAMES.values() if all(any(out.glob(s)) for s in signs))
     ids = [note.id for note in read_jsonl(out / SUGGESTED)]
-    own = {f"notes/{name}.json" for name in inception.document_names(ids)}
+    own = {SUGGESTED}
+    own |= {f"notes/{name}.json" for name in inception.document_names(ids)}
     own |= {f"notes/{name}{ending}" for name in file_names(ids) for ending in (".txt", ".ann")}
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         name = path.relative_to(out).as_posix()
-        known = name in own or NAMES.fullmatch(name)
+        known = name in own or re.fullmatch(names, name)
         if not known or path.stat().st_mtime_ns > written:
             return path
     return None

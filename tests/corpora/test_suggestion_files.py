@@ -307,6 +307,21 @@ def test_a_folder_of_suggestions_with_a_file_of_somebody_else_is_not_written_ove
         (out / name).unlink()
 
 
+@pytest.mark.parametrize("tool", WRITERS)
+def test_a_file_of_ones_own_that_is_named_as_another_tools_is_not_written_over(tmp_path, tool):
+    out = tmp_path / "out"
+    write_suggestions([PLAIN], PALETTE, out, tool, "en_toy 1.0")
+    for name in ("tasks.json", "labels.json", "config.xml", "layers.json", "notes/visual.conf"):
+        if not (out / name).exists():
+            (out / name).parent.mkdir(exist_ok=True)
+            (out / name).write_text("mine")
+            os.utime(out / name, (0, 0))
+            with pytest.raises(ClinnerError, match="would be lost"):
+                write_suggestions([PLAIN], PALETTE, out, tool, "en_toy 1.0")
+            (out / name).unlink()
+    write_suggestions([PLAIN], PALETTE, out, tool, "en_toy 1.0")
+
+
 def test_doccano_gets_longer_spans_first_and_is_told_to_allow_overlaps(tmp_path):
     write_suggestions([PLAIN], PALETTE, tmp_path / "out", "doccano", "en_toy 1.0")
     (line,) = (tmp_path / "out/notes.jsonl").read_text().splitlines()
