@@ -97,7 +97,7 @@ def show_layers(console: Console, metrics: dict[str, Any]) -> None:
     for layer, relaxed in metrics["relaxed"].items():
         tokens = metrics["tokens"].get(layer, {})
         shares = map(percent, (tokens.get("macro_f"), tokens.get("mcc")))
-        bounds = {"interval": metrics["calibration_interval"].get(layer, ())}
+        bounds = {"interval": metrics["calibration_interval"].get(layer)}
         error = percent(metrics["calibration_error"].get(layer))
         overlap = percent(relaxed.get("f")), interval(relaxed)
         further.add_row(layer, *overlap, *shares, error, interval(bounds))

@@ -17,6 +17,7 @@ from spacy_clinner.evaluation import error_report, spans
 from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
 from spacy_clinner.evaluation.groups import by_kind, by_section, read_kinds
 from spacy_clinner.evaluation.intervals import (
+    Bounds,
     Floats,
     Ints,
     error_interval,
@@ -158,7 +159,7 @@ def _sure(
             yield layer, pair
 
 
-def _error_interval(examples: Sequence[Example], layer: str) -> tuple[float, float]:
+def _error_interval(examples: Sequence[Example], layer: str) -> Bounds:
     bins = [binned(*spans.confidences([example], layer)) for example in examples]
     return error_interval(np.stack(bins))
 
@@ -218,20 +219,21 @@ def differences(
     examples: Sequence[Example],
     others: Sequence[Example],
     kind_of: Callable[[str], str | None] | None = None,
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> dict[str, dict[str, dict[str, float | None]]]:
     """How much better a pipeline is than another, on the notes of one corpus.
 
     examples (Sequence[Example]), others (Sequence[Example]): What each predicted, in one order.
     kind_of (Callable[[str], str | None] | None): The kind of a note by its id.
-    RETURNS (dict[str, dict[str, dict[str, float]]]): By table and row as `rows` has them, of the
-        layers that either predicts: f (F1 of the other, 0 to 1), and value, low and high, the
-        difference in points of 100 with its 95 % interval. What neither finds is left out.
+    RETURNS (dict[str, dict[str, dict[str, float | None]]]): By table and row as `rows` has them, of
+        the layers that either predicts: f (F1 of the other, 0 to 1), and value, low and high, the
+        difference in points of 100 with its 95 % interval (see `Difference`). What neither finds is
+        left out.
     """
     found_by = {*spans.predicted_layers(examples), *spans.predicted_layers(others)}
     layers = [layer for layer in spans.annotated_layers(examples) if layer in found_by]
     ours, theirs = (note_counts(found, layers, kind_of) for found in (examples, others))
     told = f_differences(ours, theirs)
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found: dict[str, dict[str, dict[str, float | None]]] = {}
     for table, places in rows(told).items():
         for name, place in places.items():
             counted = [of[place].sum(axis=0) for of in (ours, theirs) if place in of]

@@ -80,7 +80,7 @@ def compared(against: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for table, title in COMPARED.items():
         for name, found in against.get(table, {}).items():
             own = percent(found["f"] + found["value"] / 100)
-            bounds = f"{found['low']:+.1f} to {found['high']:+.1f}"
+            bounds = signed(found["low"], found["high"])
             yield title.format(name), own, percent(found["f"]), f"{found['value']:+.1f}", bounds
 
 
@@ -89,7 +89,7 @@ def _layers(metrics: dict[str, Any]) -> Iterable[Sequence[str]]:
         relaxed = metrics["relaxed"].get(layer, {})
         error = metrics["calibration_error"].get(layer)
         overlap = (percent(relaxed.get("f")), interval(relaxed))
-        bounds = {"interval": metrics["calibration_interval"].get(layer, ())}
+        bounds = {"interval": metrics["calibration_interval"].get(layer)}
         yield layer, *cells(score), *overlap, percent(error), interval(bounds)
 
 
@@ -123,7 +123,12 @@ def percent(value: float | None) -> str:
 
 def interval(score: dict[str, Any]) -> str:
     """The interval of a score in percent, empty where it has none."""
-    return " to ".join(map(percent, score.get("interval", ())))
+    return " to ".join(map(percent, score.get("interval") or ()))
+
+
+def signed(low: float | None, high: float | None) -> str:
+    """The interval of a difference in points, empty where it has none."""
+    return "" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

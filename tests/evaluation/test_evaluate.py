@@ -53,6 +53,22 @@ def test_a_pipeline_is_told_from_another_on_the_same_notes(tmp_path, corpus, fac
     assert 0 < told["low"] < told["value"] < told["high"]
 
 
+def test_a_corpus_of_one_note_has_scores_without_intervals(tmp_path, corpus):
+    (doc, *_) = DocBin().from_disk(corpus).get_docs(spacy.blank("en").vocab)
+    DocBin(docs=[doc], store_user_data=True).to_disk(corpus)
+    some = model(tmp_path / "some", "fever")
+    metrics = evaluate(some, corpus, tmp_path / "out", against=some)
+    strict = srsly.read_json(tmp_path / "out/metrics.json")["strict"]
+    assert strict["all"]["interval"] is None
+    assert strict["clinical"]["per_type"]["PROBLEM"]["interval"] is None
+    assert metrics["against"]["strict"]["all"] == {
+        "f": pytest.approx(2 / 3), "value": 0, "low": None, "high": None,
+    }  # fmt: skip
+    told = (tmp_path / "out/metrics.md").read_text()
+    assert "| clinical | 2 | 100.0 | 50.0 | 66.7 |  | 66.7 |  |  |  |" in told
+    assert "| strict: all | 66.7 | 66.7 | +0.0 |  |" in told
+
+
 def test_a_pipeline_is_no_better_than_itself(tmp_path, corpus):
     some = model(tmp_path / "some", "fever")
     told = evaluate(some, corpus, tmp_path / "out", against=some)["against"]["strict"]["all"]
