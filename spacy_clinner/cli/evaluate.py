@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spacy_clinner.cli.progress import bar
+from spacy_clinner.cli.progress import bar, plain_console
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.summary import cells, compared, interval, not_predicted, percent
 
@@ -70,7 +70,7 @@ def test_split(corpus: str, catalog: Path, scratch: Path) -> Path:
 
 
 def show(metrics: dict[str, Any]) -> None:
-    console = Console()
+    console = plain_console()
     show_layers(console, metrics)
     for sentence in not_predicted(metrics):
         typer.echo(f"⚠ {sentence}")
