@@ -134,8 +134,7 @@ def show_assertions(console: Console, assertion: dict[str, Any]) -> None:
     for layer, by_attribute in assertion.items():
         for attribute, by_class in by_attribute.items():
             for name, score in by_class.items():
-                if score["gold"]:
-                    table.add_row(f"{layer}: {attribute} {name}", *cells(score))
+                table.add_row(f"{layer}: {attribute} {name}", *cells(score))
     if table.rows:
         console.print(table)
 

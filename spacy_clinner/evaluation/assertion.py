@@ -100,8 +100,9 @@ def assertion_scores(
 
     docs (Iterable[tuple[Doc, Doc]]): Gold and predicted documents.
     layer (str): The span group; "ents" for `doc.ents`.
-    RETURNS (dict[str, dict[str, ClassScore]]): By attribute, then by class ("True" for flags);
-        attributes that the gold documents do not annotate are left out.
+    RETURNS (dict[str, dict[str, ClassScore]]): By attribute, then by class ("True" for flags)
+        that gold or the pipeline names; attributes that the gold documents do not annotate are
+        left out.
     """
     texts = list(docs)
     scores: dict[str, dict[str, ClassScore]] = {}
@@ -112,7 +113,9 @@ def assertion_scores(
             for pair in doc_pairs(gold, predicted, layer, attribute)
         ]
         if pairs:
-            scores[attribute] = class_scores(pairs, CLASSES.get(attribute, (True,)))
+            named = {value for pair in pairs for value in pair}
+            classes = [value for value in CLASSES.get(attribute, (True,)) if value in named]
+            scores[attribute] = class_scores(pairs, classes)
     return scores
 
 
@@ -123,11 +126,12 @@ def negated_end_to_end(
 
     docs (Iterable[tuple[Doc, Doc]]): Gold and predicted documents.
     layer (str): The span group; "ents" for `doc.ents`.
-    RETURNS (dict[str, ClassScore]): By label, those with a negated gold entity.
+    RETURNS (dict[str, ClassScore]): By label, those with an entity that is negated in gold or
+        predicted to be.
     """
     counts: dict[str, PRFScore] = {}
     for gold, predicted in docs:
-        wanted, found = negated_keys(gold, layer), negated_keys(predicted, layer)
+        found, wanted = negated_keys(gold, predicted, layer)
         for label in {key.label for key in wanted | found}:
             counts.setdefault(label, PRFScore()).score_set(
                 {key for key in found if key.label == label},
@@ -136,5 +140,4 @@ def negated_end_to_end(
     return {
         label: ClassScore(p=s.precision, r=s.recall, f=s.fscore, gold=s.tp + s.fn)
         for label, s in sorted(counts.items())
-        if s.tp + s.fn
     }

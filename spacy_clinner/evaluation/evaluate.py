@@ -25,7 +25,7 @@ from spacy_clinner.evaluation.intervals import (
     f_intervals,
     f_score,
 )
-from spacy_clinner.evaluation.note_counts import Place, note_counts, rows
+from spacy_clinner.evaluation.note_counts import Place, negation_is_judged, note_counts, rows
 from spacy_clinner.evaluation.relations import relations
 from spacy_clinner.evaluation.reliability import (
     Bools,
@@ -130,6 +130,7 @@ def measured(
     RETURNS (dict[str, Any]): By table.
     """
     docs = [(example.reference, example.predicted) for example in examples]
+    judged = {layer: negation_is_judged(examples, layer) for layer in layers}
     errors = {layer: expected_calibration_error(*pair) for layer, pair in _sure(examples, layers)}
     metrics: dict[str, Any] = {
         "strict": spans.strict(examples, layers),
@@ -140,7 +141,9 @@ def measured(
         "calibration_interval": {layer: _error_interval(examples, layer) for layer in errors},
         "assertion": {layer: assertion_scores(docs, layer) for layer in layers},
         "negated_end_to_end": {
-            layer: negated_end_to_end([pair for pair in docs if layer in pair[0].spans], layer)
+            layer: negated_end_to_end(
+                [pair for pair in docs if layer in pair[0].spans and judged[layer]], layer
+            )
             for layer in layers
         },
     }

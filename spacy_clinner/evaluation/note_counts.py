@@ -118,7 +118,7 @@ def _overlapping(example: Example, layer: str) -> Counts:
 
 
 def _negated(example: Example, layer: str) -> Iterator[tuple[Place, Counts]]:
-    found, wanted = (negated_keys(d, layer) for d in (example.predicted, example.reference))
+    found, wanted = negated_keys(example.reference, example.predicted, layer)
     for label in {key.label for key in found | wanted}:
         of_label = ({key for key in keys if key.label == label} for keys in (found, wanted))
         counts = _of_sets(*of_label)

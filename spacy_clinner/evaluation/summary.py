@@ -103,8 +103,7 @@ def _assertions(metrics: dict[str, Any]) -> Iterable[Sequence[str]]:
     for layer, by_attribute in metrics["assertion"].items():
         for attribute, by_class in by_attribute.items():
             for name, score in by_class.items():
-                if score["gold"]:
-                    yield f"{layer}: {attribute} {name}", *cells(score)
+                yield f"{layer}: {attribute} {name}", *cells(score)
     for layer, by_label in metrics["negated_end_to_end"].items():
         for label, score in by_label.items():
             yield f"{layer}/{label} negated, end to end", *cells(score)

@@ -136,6 +136,21 @@ def test_negation_that_nobody_judged_has_no_score(tmp_path, corpus):
     assert "negated_end_to_end" not in metrics["against"]
 
 
+def test_a_pipeline_is_scored_as_it_is_with_a_component_disabled(tmp_path):
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("span_ruler", config={"spans_key": "clinical"})
+    ruler.add_patterns([{"label": "PROBLEM", "pattern": "fever"}])
+    nlp.add_pipe("clinner_relations")
+    gold = [negated_and_linked(nlp.make_doc("no fever today")) for _ in range(2)]
+    nlp.initialize(lambda: [Example(nlp.make_doc(doc.text), doc) for doc in gold])
+    nlp.disable_pipe("clinner_relations")
+    nlp.to_disk(tmp_path / "model")
+    DocBin(docs=gold, store_user_data=True).to_disk(tmp_path / "test.spacy")
+    metrics = evaluate(tmp_path / "model", tmp_path / "test.spacy", tmp_path / "out")
+    assert metrics["strict"]["clinical"]["f"] == 1.0
+    assert "relations" not in metrics
+
+
 def test_an_empty_corpus_cannot_be_scored(tmp_path):
     DocBin().to_disk(tmp_path / "test.spacy")
     with pytest.raises(ClinnerError, match="holds no note"):
