@@ -147,7 +147,7 @@ def measured(
             for layer in layers
         },
     }
-    if "clinner_relations" in nlp.pipe_factories.values():
+    if any(nlp.get_pipe_meta(name).factory == "clinner_relations" for name in nlp.pipe_names):
         metrics["relations"] = relations(nlp, examples)
     return metrics
 

@@ -138,11 +138,11 @@ def test_negation_that_nobody_judged_has_no_score(tmp_path, corpus):
 
 def test_a_pipeline_is_scored_as_it_is_with_a_component_disabled(tmp_path):
     nlp = spacy.blank("en")
-    ruler = nlp.add_pipe("span_ruler", config={"spans_key": "clinical"})
-    ruler.add_patterns([{"label": "PROBLEM", "pattern": "fever"}])
     nlp.add_pipe("clinner_relations")
     gold = [negated_and_linked(nlp.make_doc("no fever today")) for _ in range(2)]
     nlp.initialize(lambda: [Example(nlp.make_doc(doc.text), doc) for doc in gold])
+    ruler = nlp.add_pipe("span_ruler", config={"spans_key": "clinical"}, first=True)
+    ruler.add_patterns([{"label": "PROBLEM", "pattern": "fever"}])
     nlp.disable_pipe("clinner_relations")
     nlp.to_disk(tmp_path / "model")
     DocBin(docs=gold, store_user_data=True).to_disk(tmp_path / "test.spacy")
