@@ -8,6 +8,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_clinner.annotation.said import ASSERTIONS, EXPERIENCERS, get_evidence
+from spacy_clinner.annotation.spans import group_of
 from spacy_clinner.annotation.store import values
 from spacy_clinner.pipeline.context.scorer import (
     ClassScore,
@@ -90,6 +91,26 @@ def wrong_assertions(example: Example, layer: str) -> list[WrongAssertion]:
         for attribute in EXPLAINED
         if (wanted := values(span)).get(attribute) is not None
         and wanted[attribute] != values(match).get(attribute)
+    ]
+
+
+def not_judged(docs: Iterable[tuple[Doc, Doc]], layer: str) -> list[str]:
+    """The assertion attributes that a pipeline leaves open, where gold says something of them.
+
+    docs (Iterable[tuple[Doc, Doc]]): Gold and predicted documents.
+    layer (str): The span group.
+    RETURNS (list[str]): Those that no predicted span has; none where there is no predicted span.
+    """
+    texts = list(docs)
+    gold, found = (
+        [values(span) for pair in texts for span in group_of(pair[side], layer)] for side in (0, 1)
+    )
+    return [
+        attribute
+        for attribute in (*FLAGS, *CLASSES)
+        if found
+        and any(said.get(attribute) is not None for said in gold)
+        and all(said.get(attribute) is None for said in found)
     ]
 
 

@@ -14,7 +14,7 @@ from spacy.training import Example
 
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import error_report, spans
-from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
+from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end, not_judged
 from spacy_clinner.evaluation.groups import by_kind, by_section, read_kinds
 from spacy_clinner.evaluation.intervals import (
     Bounds,
@@ -72,9 +72,10 @@ def evaluate(
     layers = compared_layers(nlp, examples, f"{model} on {corpus}")
     annotated = spans.annotated_layers(examples)
     missing = [layer for layer in annotated if layer not in layers]
-    counts = note_counts(examples, layers, kind_of)
+    silent = unjudged(examples, layers)
+    counts = note_counts(examples, layers, kind_of, silent)
     metrics = {"notes": len(examples), "not_predicted": missing, "scores": scores, "speed": speed}
-    metrics |= measured(nlp, examples, layers, counts)
+    metrics |= {"not_judged": silent, **measured(nlp, examples, layers, counts)}
     if kind_of is not None:
         metrics["kinds"] = by_kind(examples, counts, kind_of)
     add_intervals(metrics, counts)
@@ -84,7 +85,10 @@ def evaluate(
         spans.use_groups_as_layers(others, spans.known_labels(other))
         found = spans.predicted_layers(others)
         told = differences(examples, others, kind_of)
-        lacks = {"not_predicted": [layer for layer in annotated if layer not in found]}
+        lacks = {
+            "not_predicted": [layer for layer in annotated if layer not in found],
+            "not_judged": unjudged(others, annotated),
+        }
         metrics["against"] = {"model": Path(against).name, **lacks, **told}
     write(metrics, examples, layers, out, Path(model).name, corpus.name)
     return metrics
@@ -115,6 +119,17 @@ def compared_layers(nlp: Language, examples: Sequence[Example], where: str) -> l
     return predicted
 
 
+def unjudged(examples: Sequence[Example], layers: Sequence[str]) -> list[tuple[str, str]]:
+    """The assertion attributes that gold has and the pipeline leaves open.
+
+    examples (Sequence[Example]): Predicted and reference docs.
+    layers (Sequence[str]): The layers.
+    RETURNS (list[tuple[str, str]]): Layer and attribute, see `not_judged`.
+    """
+    docs = [(example.reference, example.predicted) for example in examples]
+    return [(layer, attribute) for layer in layers for attribute in not_judged(docs, layer)]
+
+
 def measured(
     nlp: Language,
     examples: Sequence[Example],
@@ -130,7 +145,11 @@ def measured(
     RETURNS (dict[str, Any]): By table.
     """
     docs = [(example.reference, example.predicted) for example in examples]
-    judged = {layer: negation_is_judged(examples, layer) for layer in layers}
+    silent = unjudged(examples, layers)
+    judged = {
+        layer: negation_is_judged(examples, layer) and (layer, "negated") not in silent
+        for layer in layers
+    }
     errors = {layer: expected_calibration_error(*pair) for layer, pair in _sure(examples, layers)}
     metrics: dict[str, Any] = {
         "strict": spans.strict(examples, layers),
@@ -139,7 +158,14 @@ def measured(
         "sections": by_section(counts),
         "calibration_error": errors,
         "calibration_interval": {layer: _error_interval(examples, layer) for layer in errors},
-        "assertion": {layer: assertion_scores(docs, layer) for layer in layers},
+        "assertion": {
+            layer: {
+                attribute: score
+                for attribute, score in assertion_scores(docs, layer).items()
+                if (layer, attribute) not in silent
+            }
+            for layer in layers
+        },
         "negated_end_to_end": {
             layer: negated_end_to_end(
                 [pair for pair in docs if layer in pair[0].spans and judged[layer]], layer
@@ -234,7 +260,8 @@ def differences(
     """
     found_by = {*spans.predicted_layers(examples), *spans.predicted_layers(others)}
     layers = [layer for layer in spans.annotated_layers(examples) if layer in found_by]
-    ours, theirs = (note_counts(found, layers, kind_of) for found in (examples, others))
+    silent = [pair for found in (examples, others) for pair in unjudged(found, layers)]
+    ours, theirs = (note_counts(found, layers, kind_of, silent) for found in (examples, others))
     told = f_differences(ours, theirs)
     found: dict[str, dict[str, dict[str, float | None]]] = {}
     for table, places in rows(told).items():

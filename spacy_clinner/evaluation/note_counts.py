@@ -1,6 +1,6 @@
 """What of each note is right, found and wanted, for every F1 that is told with an interval."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,20 +30,28 @@ def note_counts(
     examples: Sequence[Example],
     layers: Sequence[str],
     kind_of: Callable[[str], str | None] | None = None,
+    unjudged: Collection[tuple[str, ...]] = (),
 ) -> dict[Place, Ints]:
     """Count by note, for all scores.
 
     examples (Sequence[Example]): Predicted and reference docs.
     layers (Sequence[str]): The layers to count.
     kind_of (Callable[[str], str | None] | None): The kind of a note by its id.
+    unjudged (Collection[tuple[str, ...]]): Layers and attributes of which nothing is counted.
     RETURNS (dict[tuple[str, ...], NDArray[int64]]): By the place of the score in the metrics, what
         is right, found and wanted in each note, shape (notes, 3).
     """
     sections = section_counts(examples, layers)
-    judged = [layer for layer in layers if negation_is_judged(examples, layer)]
+    judged = [
+        layer
+        for layer in layers
+        if (layer, "negated") not in unjudged and negation_is_judged(examples, layer)
+    ]
     found: dict[Place, Ints] = {}
     for at, (example, by_title) in enumerate(zip(examples, sections, strict=True)):
         for place, counts in _of_note(example, layers, judged, by_title, kind_of):
+            if place[0] == "assertion" and place[1:3] in unjudged:
+                continue
             counted = found.setdefault(place, np.zeros((len(examples), 3), dtype=np.int64))
             counted[at] += counts
     return found

@@ -45,16 +45,21 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
 
 
 def not_predicted(metrics: dict[str, Any]) -> Iterator[str]:
-    """A sentence for each layer that gold has and a pipeline does not predict.
+    """A sentence for each layer that gold has and a pipeline does not predict, and for each
+    attribute that it does not judge.
 
     metrics (dict[str, Any]): As `evaluate` returns them.
     YIELDS (str): Without the full stop.
     """
     for layer in metrics.get("not_predicted", ()):
         yield f"{layer} is annotated and not predicted: no score tells of it"
+    for layer, attribute in metrics.get("not_judged", ()):
+        yield f"{attribute} of {layer} is annotated and not judged: no score tells of it"
     against = metrics.get("against", {})
     for layer in against.get("not_predicted", ()):
         yield f"{layer} is not predicted by {against['model']}: all of it counts as missed there"
+    for layer, attribute in against.get("not_judged", ()):
+        yield f"{attribute} of {layer} is not judged by {against['model']}, and not compared"
 
 
 SCORES = ("label", "gold", "P", "R", "F1", "95 %")

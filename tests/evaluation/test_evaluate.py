@@ -136,6 +136,30 @@ def test_negation_that_nobody_judged_has_no_score(tmp_path, corpus):
     assert "negated_end_to_end" not in metrics["against"]
 
 
+def test_what_a_pipeline_does_not_judge_is_told_of_and_in_no_score(tmp_path, corpus):
+    docs = list(DocBin().from_disk(corpus).get_docs(spacy.blank("en").vocab))
+    for doc in docs:
+        for span in doc.spans["clinical"]:
+            set_values(span, negated=doc.text.startswith("no"), experiencer="patient")
+    DocBin(docs=docs, store_user_data=True).to_disk(corpus)
+    silent = model(tmp_path / "silent", "fever", "cough")
+    nlp = spacy.load(silent)
+    nlp.add_pipe("clinner_context")
+    nlp.to_disk(tmp_path / "judging")
+    metrics = evaluate(silent, corpus, tmp_path / "out", against=tmp_path / "judging")
+    assert metrics["not_judged"] == [("clinical", "negated"), ("clinical", "experiencer")]
+    assert metrics["assertion"] == metrics["negated_end_to_end"] == {"clinical": {}}
+    assert "negated_end_to_end" not in metrics["against"]
+    sentence = "experiencer of clinical is annotated and not judged: no score tells of it"
+    assert sentence in (tmp_path / "out/metrics.md").read_text()
+    metrics = evaluate(tmp_path / "judging", corpus, tmp_path / "out", against=silent)
+    assert metrics["not_judged"] == []
+    assert metrics["negated_end_to_end"]["clinical"]["PROBLEM"]["f"] == 1.0
+    assert "negated_end_to_end" not in metrics["against"]
+    sentence = "negated of clinical is not judged by silent, and not compared"
+    assert sentence in (tmp_path / "out/metrics.md").read_text()
+
+
 def test_a_pipeline_is_scored_as_it_is_with_a_component_disabled(tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe("clinner_relations")
