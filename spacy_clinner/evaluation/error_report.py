@@ -17,6 +17,7 @@ from spacy_clinner.annotation.said import has_relations
 from spacy_clinner.evaluation.assertion import wrong_assertions
 from spacy_clinner.evaluation.outcomes import BOUNDARIES, CORRECT, FALSE_ALARM, LABEL, MISS
 from spacy_clinner.evaluation.relations import compare_links
+from spacy_clinner.evaluation.spans import note_name
 from spacy_clinner.files import written_whole
 
 COLORS = {
@@ -99,11 +100,6 @@ def _labels(names: Iterable[str]) -> set[str]:
     return {name.rpartition(" ")[0] for name in names}
 
 
-def note_name(example: Example, index: int) -> str:
-    """The note's id from conversion, or its place in the corpus."""
-    return str(example.reference.user_data.get("note_id", f"note {index + 1}"))
-
-
 def write_errors(examples: Sequence[Example], layers: Sequence[str], folder: Path) -> None:
     """Write `errors.jsonl` (one note a line) and `errors.html`.
 
@@ -123,7 +119,7 @@ def _error_lines(examples: Sequence[Example], layers: Sequence[str]) -> Iterator
         outcomes = [outcome for layer in layers for outcome in compare(example, layer)]
         errors = [asdict(outcome) for outcome in outcomes if outcome.kind != CORRECT]
         yield {
-            "note": note_name(example, index),
+            "note": note_name(example.reference, index),
             "errors": errors,
             "assertions": [
                 asdict(wrong) for layer in layers for wrong in wrong_assertions(example, layer)
@@ -209,7 +205,7 @@ def page(examples: Sequence[Example], layers: Sequence[str]) -> str:
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     parts = [HEAD.format(legend=legend, options=options, digest=digest)]
     for index, example in enumerate(examples):
-        parts.append(f"<section><h2>{escape(note_name(example, index))}</h2>")
+        parts.append(f"<section><h2>{escape(note_name(example.reference, index))}</h2>")
         for layer in layers:
             if layer in example.reference.spans:
                 parts.append(_note_section(example, layer))

@@ -101,19 +101,30 @@ def compared_layers(nlp: Language, examples: Sequence[Example], where: str) -> l
     examples (Sequence[Example]): Predicted docs, to which groups are added, and reference docs.
     where (str): What is compared, for the message.
     RETURNS (list[str]): The layers, at least one.
-    RAISES (ClinnerError): There is none.
+    RAISES (ClinnerError): There is none, or nothing is annotated.
     """
+    annotated = spans.annotated_layers(examples)
+    if not annotated:
+        raise ClinnerError(
+            f"{where}: no note has a group in doc.spans, where gold is read from. To score "
+            f"doc.ents, write the file with doc.spans['clinical'] = list(doc.ents)."
+        )
     known = spans.known_labels(nlp)
     spans.use_groups_as_layers(examples, known)
     predicted = spans.predicted_layers(examples)
+    if not predicted and not any(spans.labels_of(examples, layer) for layer in annotated):
+        raise ClinnerError(
+            f"{where}: the corpus has not one span, so there is nothing to score. It annotates the "
+            f"layers {', '.join(annotated)}."
+        )
     if not predicted:
         wanted = ", ".join(
             f"{layer} ({', '.join(sorted(spans.labels_of(examples, layer))) or 'nothing'})"
-            for layer in spans.annotated_layers(examples)
+            for layer in annotated
         )
         raise ClinnerError(
             f"{where}: the pipeline finds nothing that the corpus annotates, so there is nothing "
-            f"to score. The corpus has {wanted or 'no layer'}; the pipeline has the labels "
+            f"to score. The corpus has {wanted}; the pipeline has the labels "
             f"{', '.join(sorted(known)) or 'of no component'}."
         )
     return predicted

@@ -72,9 +72,35 @@ def predict(nlp: Language, gold: Sequence[Doc], progress: Progress = quiet) -> l
     gold (Sequence[Doc]): The docs.
     progress (Progress): Shows how far it is.
     RETURNS (list[Example]): Predicted and reference docs.
+    RAISES (ClinnerError): A text is too long for the pipeline, or its tokenizer changes it, so that
+        offsets do not compare.
     """
+    for at, doc in enumerate(gold):
+        if len(doc.text) > nlp.max_length:
+            raise ClinnerError(
+                f"{note_name(doc, at)}: {len(doc.text):,} characters, and the pipeline reads at "
+                f"most {nlp.max_length:,}. Leave the note out of the corpus, or cut it."
+            )
     predicted = progress(nlp.pipe([doc.text for doc in gold]), "Predicting", len(gold))
-    return [_judged(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
+    examples = []
+    for at, (guess, doc) in enumerate(zip(predicted, gold, strict=True)):
+        if guess.text != doc.text:
+            raise ClinnerError(
+                f"{note_name(doc, at)}: the pipeline's tokenizer changes the text, so its spans "
+                f"cannot be compared with gold. Give it one that keeps all blanks, as spaCy's do."
+            )
+        examples.append(_judged(guess, doc))
+    return examples
+
+
+def note_name(gold: Doc, index: int) -> str:
+    """The note's id from conversion, or its place in the corpus.
+
+    gold (Doc): The reference doc.
+    index (int): Its place, from 0.
+    RETURNS (str): The name.
+    """
+    return str(gold.user_data.get("note_id", f"note {index + 1}"))
 
 
 def _judged(predicted: Doc, gold: Doc) -> Example:

@@ -1,7 +1,7 @@
 import pytest
 import spacy
 import srsly
-from spacy.tokens import DocBin, Span
+from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 
 from spacy_clinner.annotation.said import set_relations
@@ -173,6 +173,46 @@ def test_a_pipeline_is_scored_as_it_is_with_a_component_disabled(tmp_path):
     metrics = evaluate(tmp_path / "model", tmp_path / "test.spacy", tmp_path / "out")
     assert metrics["strict"]["clinical"]["f"] == 1.0
     assert "relations" not in metrics
+
+
+def test_gold_without_span_groups_or_without_a_span_is_refused_with_that_reason(tmp_path):
+    some = model(tmp_path / "some", "fever")
+    doc = spacy.blank("en")("no fever")
+    doc.set_ents([Span(doc, 1, 2, "PROBLEM")])
+    DocBin(docs=[doc]).to_disk(tmp_path / "test.spacy")
+    with pytest.raises(ClinnerError, match=r"no note has a group in doc\.spans.*of doc\.ents"):
+        evaluate(some, tmp_path / "test.spacy", tmp_path / "out")
+    doc.spans["clinical"] = []
+    DocBin(docs=[doc]).to_disk(tmp_path / "test.spacy")
+    with pytest.raises(ClinnerError, match="has not one span"):
+        evaluate(some, tmp_path / "test.spacy", tmp_path / "out")
+
+
+class Words:
+    """A tokenizer that loses what stands between words."""
+
+    def __init__(self, vocab):
+        self.vocab = vocab
+
+    def __call__(self, text):
+        return Doc(self.vocab, text.split())
+
+
+def test_a_pipeline_that_changes_the_text_is_refused():
+    nlp = spacy.blank("en")
+    gold = nlp.make_doc("no  fever\ntoday")
+    gold.user_data["note_id"] = "n7"
+    nlp.tokenizer = Words(nlp.vocab)
+    with pytest.raises(ClinnerError, match="n7: the pipeline's tokenizer changes the text"):
+        spans.predict(nlp, [gold])
+
+
+def test_a_note_that_is_too_long_for_the_pipeline_is_refused_before_any_is_predicted():
+    nlp = spacy.blank("en")
+    golds = [nlp.make_doc(text) for text in ("no fever", "no fever today")]
+    nlp.max_length = 10
+    with pytest.raises(ClinnerError, match=r"note 2: 14 characters, .* at most 10"):
+        spans.predict(nlp, golds)
 
 
 def test_an_empty_corpus_cannot_be_scored(tmp_path):
