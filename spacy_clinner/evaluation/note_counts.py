@@ -16,7 +16,7 @@ from spacy_clinner.evaluation.intervals import Ints
 from spacy_clinner.evaluation.spans import as_inclusive
 from spacy_clinner.pipeline.context.scorer import doc_pairs, negated_keys
 from spacy_clinner.pipeline.ner.scorer import count_spans
-from spacy_clinner.pipeline.relations.scorer import links
+from spacy_clinner.pipeline.relations.scorer import judged_links, links
 
 # Where the score stands in the metrics: ("strict", "clinical", "per_type", "PROBLEM").
 Place = tuple[str, ...]
@@ -144,7 +144,8 @@ def _asserted(example: Example, layer: str) -> Iterator[tuple[Place, Counts]]:
 
 
 def _linked(example: Example) -> Iterator[tuple[Place, Counts]]:
-    found, wanted = links(example.predicted), links(example.reference)
+    found = judged_links(example.predicted, example.reference)
+    wanted = links(example.reference)
     yield ("relations", "end_to_end"), _of_sets(found, wanted)
     for pair in {link.pair for link in found | wanted}:
         of_pair = ({link for link in side if link.pair == pair} for side in (found, wanted))
