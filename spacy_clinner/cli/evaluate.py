@@ -11,7 +11,7 @@ from rich.table import Table
 
 from spacy_clinner.cli.progress import bar, plain_console
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.evaluation.summary import cells, compared, interval, not_predicted, percent
+from spacy_clinner.evaluation.summary import cells, compared, interval, percent, remarks
 
 CATALOG = Path("configs/corpora.toml")
 # The columns of `cells`.
@@ -85,7 +85,7 @@ def test_split(corpus: str, catalog: Path | None, scratch: Path) -> Path:
 def show(metrics: dict[str, Any]) -> None:
     console = plain_console()
     show_layers(console, metrics)
-    for sentence in not_predicted(metrics):
+    for sentence in remarks(metrics):
         typer.echo(f"⚠ {sentence}")
     if "against" in metrics:
         show_differences(console, metrics["against"])

@@ -15,7 +15,7 @@ from spacy.training import Example
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import error_report, spans
 from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end, not_judged
-from spacy_clinner.evaluation.groups import by_kind, by_section, read_kinds
+from spacy_clinner.evaluation.groups import by_kind, by_section, note_id, read_kinds
 from spacy_clinner.evaluation.intervals import (
     Bounds,
     Floats,
@@ -78,6 +78,7 @@ def evaluate(
     metrics |= {"not_judged": silent, **measured(nlp, examples, layers, counts)}
     if kind_of is not None:
         metrics["kinds"] = by_kind(examples, counts, kind_of)
+        metrics["without_kind"] = sum(kind_of(note_id(example)) is None for example in examples)
     add_intervals(metrics, counts)
     if against is not None:
         other = load_pipeline(against)

@@ -17,7 +17,7 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
         f"{metrics['notes']} notes, {speed['words']:,} words, "
         f"{speed['words_per_second']:,.0f} words a second. Scores in %, with 95 % intervals by "
         f"bootstrap over notes.",
-        *(f"{sentence}." for sentence in not_predicted(metrics)),
+        *(f"{sentence}." for sentence in remarks(metrics)),
         "## Layers",
         _table(("layer", *SCORES[1:], "overlap F1", "95 %", "ECE", "95 %"), _layers(metrics)),
     ]
@@ -44,9 +44,9 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def not_predicted(metrics: dict[str, Any]) -> Iterator[str]:
-    """A sentence for each layer that gold has and a pipeline does not predict, and for each
-    attribute that it does not judge.
+def remarks(metrics: dict[str, Any]) -> Iterator[str]:
+    """What the scores do not tell of: layers that gold has and a pipeline does not predict,
+    attributes that it does not judge, notes without a kind.
 
     metrics (dict[str, Any]): As `evaluate` returns them.
     YIELDS (str): Without the full stop.
@@ -60,6 +60,8 @@ def not_predicted(metrics: dict[str, Any]) -> Iterator[str]:
         yield f"{layer} is not predicted by {against['model']}: all of it counts as missed there"
     for layer, attribute in against.get("not_judged", ()):
         yield f"{attribute} of {layer} is not judged by {against['model']}, and not compared"
+    if missing := metrics.get("without_kind"):
+        yield f"{missing} of {metrics['notes']} notes have no kind, and count in none"
 
 
 SCORES = ("label", "gold", "P", "R", "F1", "95 %")

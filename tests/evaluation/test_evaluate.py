@@ -180,7 +180,7 @@ def test_gold_without_span_groups_or_without_a_span_is_refused_with_that_reason(
     doc = spacy.blank("en")("no fever")
     doc.set_ents([Span(doc, 1, 2, "PROBLEM")])
     DocBin(docs=[doc]).to_disk(tmp_path / "test.spacy")
-    with pytest.raises(ClinnerError, match=r"no note has a group in doc\.spans.*of doc\.ents"):
+    with pytest.raises(ClinnerError, match=r"no note has a group in doc\.spans.*To score doc\.ents"):
         evaluate(some, tmp_path / "test.spacy", tmp_path / "out")
     doc.spans["clinical"] = []
     DocBin(docs=[doc]).to_disk(tmp_path / "test.spacy")
@@ -246,6 +246,10 @@ def test_scores_are_told_by_section_and_by_kind_of_note(tmp_path):
     told = (out / "metrics.md").read_text()
     for heading in ("## Layers", "## Labels", "## Sections", "## Kinds of note"):
         assert heading in told
+    assert "have no kind" not in told
+    (tmp_path / "kinds.csv").write_text("note_id,kind\nn0,ward\n")
+    evaluate(some, tmp_path / "test.spacy", out, kinds=tmp_path / "kinds.csv")
+    assert "1 of 2 notes have no kind" in (out / "metrics.md").read_text()
     (tmp_path / "kinds.csv").write_text("note_id,kind\n0,ward\n")
     with pytest.raises(ClinnerError, match=r"kinds\.csv: none of its ids is of a note"):
         evaluate(some, tmp_path / "test.spacy", out, kinds=tmp_path / "kinds.csv")
