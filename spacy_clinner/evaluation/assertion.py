@@ -148,10 +148,14 @@ def negated_end_to_end(
     docs (Iterable[tuple[Doc, Doc]]): Gold and predicted documents.
     layer (str): The span group; "ents" for `doc.ents`.
     RETURNS (dict[str, ClassScore]): By label, those with an entity that is negated in gold or
-        predicted to be.
+        predicted to be; none where no gold document says of any which are.
     """
+    texts = list(docs)
+    golds = (span for gold, _ in texts for span in group_of(gold, layer))
+    if all(values(span).get("negated") is None for span in golds):
+        return {}
     counts: dict[str, PRFScore] = {}
-    for gold, predicted in docs:
+    for gold, predicted in texts:
         found, wanted = negated_keys(gold, predicted, layer)
         for label in {key.label for key in wanted | found}:
             counts.setdefault(label, PRFScore()).score_set(

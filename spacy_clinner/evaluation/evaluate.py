@@ -25,7 +25,7 @@ from spacy_clinner.evaluation.intervals import (
     f_intervals,
     f_score,
 )
-from spacy_clinner.evaluation.note_counts import Place, negation_is_judged, note_counts, rows
+from spacy_clinner.evaluation.note_counts import Place, note_counts, rows
 from spacy_clinner.evaluation.relations import relations
 from spacy_clinner.evaluation.reliability import (
     Bools,
@@ -158,10 +158,6 @@ def measured(
     """
     docs = [(example.reference, example.predicted) for example in examples]
     silent = unjudged(examples, layers)
-    judged = {
-        layer: negation_is_judged(examples, layer) and (layer, "negated") not in silent
-        for layer in layers
-    }
     errors = {layer: expected_calibration_error(*pair) for layer, pair in _sure(examples, layers)}
     metrics: dict[str, Any] = {
         "strict": spans.strict(examples, layers),
@@ -179,9 +175,9 @@ def measured(
             for layer in layers
         },
         "negated_end_to_end": {
-            layer: negated_end_to_end(
-                [pair for pair in docs if layer in pair[0].spans and judged[layer]], layer
-            )
+            layer: negated_end_to_end([pair for pair in docs if layer in pair[0].spans], layer)
+            if (layer, "negated") not in silent
+            else {}
             for layer in layers
         },
     }

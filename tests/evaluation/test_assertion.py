@@ -216,6 +216,12 @@ def test_a_label_of_which_all_negation_is_wrong_has_a_score():
     assert assertion_scores(docs, "clinical")["negated"]["True"]["f"] == 0.0
 
 
+def test_negation_that_gold_judges_nowhere_has_no_score():
+    nlp = spacy.blank("en")
+    docs = [(negated_doc(nlp, (1, 2, None)), negated_doc(nlp, (4, 6, True)))]
+    assert negated_end_to_end(docs, "clinical") == {}
+
+
 def test_classes_that_neither_gold_nor_the_pipeline_names_have_no_score():
     docs = [(make_doc(assertion="absent"), make_doc(assertion="possible"))]
     assert list(assertion_scores(docs)["assertion"]) == ["absent", "possible"]

@@ -180,7 +180,9 @@ def test_gold_without_span_groups_or_without_a_span_is_refused_with_that_reason(
     doc = spacy.blank("en")("no fever")
     doc.set_ents([Span(doc, 1, 2, "PROBLEM")])
     DocBin(docs=[doc]).to_disk(tmp_path / "test.spacy")
-    with pytest.raises(ClinnerError, match=r"no note has a group in doc\.spans.*To score doc\.ents"):
+    with pytest.raises(
+        ClinnerError, match=r"no note has a group in doc\.spans.*To score doc\.ents"
+    ):
         evaluate(some, tmp_path / "test.spacy", tmp_path / "out")
     doc.spans["clinical"] = []
     DocBin(docs=[doc]).to_disk(tmp_path / "test.spacy")
