@@ -179,7 +179,8 @@ def row(cell: Mapping[str, Any], base: Mapping[str, Any] | None) -> Iterator[str
         value = f"{100 * f_score(counts.sum(axis=0)):.1f}"
         if base is not None and cell["name"] != NONE:
             gain, low, high = f_difference(counts, np.array(base[copy]))
-            value += f" ({gain:+.1f}{'' if low <= 0 <= high else '*'})"
+            chance = low is None or high is None or low <= 0 <= high
+            value += f" ({gain:+.1f}{'' if chance else '*'})"
         yield value
 
 

@@ -183,13 +183,14 @@ def show(facts: dict[str, Any]) -> None:
         table.add_column(column)
     rows = facts["rows"]
     for name, row in rows.items():
-        low, high = row["interval"]
+        bounds = row["interval"]
+        between = f" ({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f})" if bounds else ""
         training, memory = row.get("words_per_second"), row["gpu_megabytes"]
         table.add_row(
             name,
             f"{training:,.0f}" if training else "",
             f"{row['pipe_words_per_second']:,.0f}",
-            f"{100 * row['f']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
+            f"{100 * row['f']:.1f}{between}",
             f"{memory:,.0f}" if memory else "",
         )
     Console(width=120).print(table)
@@ -197,8 +198,8 @@ def show(facts: dict[str, Any]) -> None:
         if one in rows and other in rows:
             ours, theirs = (np.array(rows[name]["counts"]) for name in (one, other))
             value, low, high = f_difference(ours, theirs)
-            interval = f"({low:+.2f} to {high:+.2f})"
-            typer.echo(f"{one}, against {other}: {value:+.2f} points of F1 {interval}")
+            between = "" if low is None else f" ({low:+.2f} to {high:+.2f})"
+            typer.echo(f"{one}, against {other}: {value:+.2f} points of F1{between}")
 
 
 if __name__ == "__main__":

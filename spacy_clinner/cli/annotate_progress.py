@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from spacy_clinner.cli.progress import plain_console
 from spacy_clinner.errors import ClinnerError
 
 try:
@@ -121,7 +122,7 @@ def show(done: Done, asked: Sequence[str], target: str) -> None:
     table.add_row("words", f"{total.words:,}")
     if done.words:
         table.add_row("words per second", f"{done.speed:,.0f}")
-    Console().print(table)
+    plain_console().print(table)
     found = {part.lower() for label in total.entities for part in label.split("/", 1)}
     for name in asked:
         if name.lower() not in found:

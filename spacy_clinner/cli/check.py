@@ -3,6 +3,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spacy_clinner.cli.progress import plain_console
+
 if TYPE_CHECKING:
     from spacy_clinner.training.check import Check
 
@@ -34,7 +36,6 @@ def command(
 
 def show(name: str, found: "Check") -> None:
     """Print the spans of each label, and what is worth a look."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{name}: spans by label")
@@ -43,6 +44,6 @@ def show(name: str, found: "Check") -> None:
         table.add_column(split, justify="right")
     for label in sorted(set().union(*found.counts.values())):
         table.add_row(label, *(f"{counts[label]:,}" for counts in found.counts.values()))
-    Console().print(table)
+    plain_console().print(table)
     for line in found.complaints:
         typer.echo(f"⚠ {line}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spacy_clinner.cli.progress import bar
+from spacy_clinner.cli.progress import bar, plain_console
 from spacy_clinner.errors import ClinnerError
 
 if TYPE_CHECKING:
@@ -44,12 +44,11 @@ def command(
 
 def show(name: str, done: Conversion) -> None:
     """Print what a conversion kept and lost."""
-    from rich.console import Console
     from rich.table import Table
 
     from spacy_clinner.corpora.catalog import SPLITS
 
-    console = Console()
+    console = plain_console()
     table = Table(title=f"{name}: what was kept")
     table.add_column("")
     for split in SPLITS:

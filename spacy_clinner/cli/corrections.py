@@ -2,8 +2,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from spacy_clinner.cli.progress import plain_console
 
 
 def command(
@@ -41,7 +42,7 @@ def command(
     rows = {**found["by_label"], "all spans": found["spans"]}
     for name, counts in {**rows, "links": found["links"], "said": found["assertions"]}.items():
         table.add_row(name, *(f"{counts[outcome]:,}" for outcome in OUTCOMES))
-    Console().print(table)
+    plain_console().print(table)
     for change, count in found["label_changes"].items():
         typer.echo(f"{count} × {change}")
     if done.missing:

@@ -9,10 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spacy_clinner.cli.progress import bar
+from spacy_clinner.cli.progress import bar, plain_console
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.evaluation.summary import cells, compared, interval, not_predicted, percent
+from spacy_clinner.evaluation.summary import cells, compared, interval, percent, remarks
 
+CATALOG = Path("configs/corpora.toml")
 # The columns of `cells`.
 SCORES = ("gold", "P", "R", "F1", "95 %")
 
@@ -20,7 +21,10 @@ SCORES = ("gold", "P", "R", "F1", "95 %")
 def command(
     model: Annotated[str, typer.Argument(help="Any spaCy pipeline: its folder, or installed")],
     corpus: Annotated[
-        str, typer.Argument(help="A .spacy file, or a name in the catalog, of which the test split")
+        str,
+        typer.Argument(
+            help="A .spacy file, a folder with test.spacy, or a name in the catalog: its test split"
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder that gets the reports")] = Path("metrics"),
     against: Annotated[
@@ -29,15 +33,17 @@ def command(
     kinds: Annotated[
         Path | None, typer.Option(help="A .csv file with the columns note_id and kind")
     ] = None,
-    catalog: Annotated[Path, typer.Option(help="The catalog of corpora")] = Path(
-        "configs/corpora.toml"
-    ),
+    catalog: Annotated[
+        Path | None, typer.Option(help=f"The catalog of corpora, if not {CATALOG}")
+    ] = None,
     gpu_id: Annotated[int, typer.Option(help="-1 for the CPU")] = -1,
 ) -> None:
     """Score MODEL on the notes of CORPUS, and write a page of its errors, which quotes them."""
     from spacy_clinner.evaluation.evaluate import evaluate
     from spacy_clinner.training.preparation import use_gpu
 
+    if out.is_file():
+        raise ClinnerError(f"{out}: is a file. --out names the folder of the reports.")
     use_gpu(gpu_id)
     with TemporaryDirectory() as scratch:
         file = test_split(corpus, catalog, Path(scratch))
@@ -46,7 +52,7 @@ def command(
     typer.echo(f"✔ {out}/metrics.json, metrics.md, errors.jsonl, errors.html")
 
 
-def test_split(corpus: str, catalog: Path, scratch: Path) -> Path:
+def test_split(corpus: str, catalog: Path | None, scratch: Path) -> Path:
     """The .spacy file of a corpus; one of the catalog that is not converted yet is, to scratch."""
     from spacy_clinner.corpora.catalog import find_corpus
     from spacy_clinner.corpora.docbin import convert
@@ -54,25 +60,32 @@ def test_split(corpus: str, catalog: Path, scratch: Path) -> Path:
     converted = Path("corpus") / corpus / "test.spacy"
     if Path(corpus).is_file() or Path(corpus).suffix == ".spacy":
         return Path(corpus)
-    if not converted.is_file():
-        import spacy
+    if (Path(corpus) / "test.spacy").is_file():
+        return Path(corpus) / "test.spacy"
+    if Path(corpus).is_dir() and Path(corpus).name != corpus:
+        raise ClinnerError(f"{corpus}: holds no test.spacy. Name a file, such as its dev.spacy.")
+    if catalog is None and converted.is_file():
+        return converted
+    catalog = catalog or CATALOG
+    found = find_corpus(corpus, catalog)
+    if converted.is_file():
+        return converted
+    import spacy
 
-        found = find_corpus(corpus, catalog)
-        tokenizer = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
-        done = convert(found, spacy.blank("en", config=tokenizer), scratch, progress=bar)
-        if not done.notes["test"]:
-            raise ClinnerError(
-                f"{catalog}: [{corpus}] has no test notes to score on. Give it test = [...] or "
-                f"holdout = {{ test = 10 }}, or name a .spacy file."
-            )
-        converted = scratch / "test.spacy"
-    return converted
+    tokenizer = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
+    done = convert(found, spacy.blank("en", config=tokenizer), scratch, progress=bar)
+    if not done.notes["test"]:
+        raise ClinnerError(
+            f"{catalog}: [{corpus}] has no test notes to score on. Give it test = [...] or "
+            f"holdout = {{ test = 10 }}, or name a .spacy file."
+        )
+    return scratch / "test.spacy"
 
 
 def show(metrics: dict[str, Any]) -> None:
-    console = Console()
+    console = plain_console()
     show_layers(console, metrics)
-    for sentence in not_predicted(metrics):
+    for sentence in remarks(metrics):
         typer.echo(f"⚠ {sentence}")
     if "against" in metrics:
         show_differences(console, metrics["against"])
@@ -97,7 +110,7 @@ def show_layers(console: Console, metrics: dict[str, Any]) -> None:
     for layer, relaxed in metrics["relaxed"].items():
         tokens = metrics["tokens"].get(layer, {})
         shares = map(percent, (tokens.get("macro_f"), tokens.get("mcc")))
-        bounds = {"interval": metrics["calibration_interval"].get(layer, ())}
+        bounds = {"interval": metrics["calibration_interval"].get(layer)}
         error = percent(metrics["calibration_error"].get(layer))
         overlap = percent(relaxed.get("f")), interval(relaxed)
         further.add_row(layer, *overlap, *shares, error, interval(bounds))
@@ -134,8 +147,7 @@ def show_assertions(console: Console, assertion: dict[str, Any]) -> None:
     for layer, by_attribute in assertion.items():
         for attribute, by_class in by_attribute.items():
             for name, score in by_class.items():
-                if score["gold"]:
-                    table.add_row(f"{layer}: {attribute} {name}", *cells(score))
+                table.add_row(f"{layer}: {attribute} {name}", *cells(score))
     if table.rows:
         console.print(table)
 

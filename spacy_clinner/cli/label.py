@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spacy_clinner.cli.progress import bar
+from spacy_clinner.cli.progress import bar, plain_console
 
 if TYPE_CHECKING:
     from spacy_clinner.training.labelling import Agreement
@@ -44,7 +44,6 @@ def command(
 
 def show(agreement: dict[tuple[str, str], Agreement]) -> None:
     """Print how far each teacher agrees with what is kept."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title="what is kept, and who found it")
@@ -59,4 +58,4 @@ def show(agreement: dict[tuple[str, str], Agreement]) -> None:
             f"{count.kept / max(1, count.found):.1%}",
             f"{count.kept / max(1, count.elected):.1%}",
         )
-    Console().print(table)
+    plain_console().print(table)

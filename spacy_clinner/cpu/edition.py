@@ -72,7 +72,13 @@ class Outcome:
 
 def loss(lost: Difference) -> str:
     """A loss in words."""
-    return f"{lost.value:.2f} points lost (95 % interval {lost.low:.2f} to {lost.high:.2f})"
+    return f"{lost.value:.2f} points lost{_between(lost)}"
+
+
+def _between(lost: Difference) -> str:
+    if lost.low is None or lost.high is None:
+        return ""
+    return f" (95 % interval {lost.low:.2f} to {lost.high:.2f})"
 
 
 @without_hub()
@@ -158,9 +164,8 @@ def _edition(
             outcome = replace(outcome, score=float(f_score(after.sum(axis=0))), lost=lost)
             if too_much(lost, tolerance) and not force:
                 raise _TooMuchLost(
-                    f"{precision} loses {lost.value:.2f} points of strict F1 on {dev} (95 % "
-                    f"interval {lost.low:.2f} to {lost.high:.2f}), more than the tolerated "
-                    f"{tolerance}"
+                    f"{precision} loses {lost.value:.2f} points of strict F1 on {dev}"
+                    f"{_between(lost)}, more than the tolerated {tolerance}"
                 )
     return outcome
 
@@ -169,11 +174,11 @@ def too_much(lost: Difference, tolerance: float) -> bool:
     """Whether an edition is to be refused for what it lost.
 
     lost (Difference): Points of F1 that it lost. A handful of notes cannot tell a small loss from
-        none, so the interval must say that there is one, too.
+        none, so the interval must say that there is one, too, where there is one.
     tolerance (float): Points of F1 that may be lost.
     RETURNS (bool): Whether it lost more, and beyond chance.
     """
-    return lost.value > tolerance and lost.low > min(0.0, tolerance)
+    return lost.value > tolerance and (lost.low is None or lost.low > min(0.0, tolerance))
 
 
 def counts(nlp: Language, path: Path) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_clinner.annotation.said import ASSERTIONS, EXPERIENCERS, get_evidence
+from spacy_clinner.annotation.spans import group_of
 from spacy_clinner.annotation.store import values
 from spacy_clinner.pipeline.context.scorer import (
     ClassScore,
@@ -93,6 +94,26 @@ def wrong_assertions(example: Example, layer: str) -> list[WrongAssertion]:
     ]
 
 
+def not_judged(docs: Iterable[tuple[Doc, Doc]], layer: str) -> list[str]:
+    """The assertion attributes that a pipeline leaves open, where gold says something of them.
+
+    docs (Iterable[tuple[Doc, Doc]]): Gold and predicted documents.
+    layer (str): The span group.
+    RETURNS (list[str]): Those that no predicted span has; none where there is no predicted span.
+    """
+    texts = list(docs)
+    gold, found = (
+        [values(span) for pair in texts for span in group_of(pair[side], layer)] for side in (0, 1)
+    )
+    return [
+        attribute
+        for attribute in (*FLAGS, *CLASSES)
+        if found
+        and any(said.get(attribute) is not None for said in gold)
+        and all(said.get(attribute) is None for said in found)
+    ]
+
+
 def assertion_scores(
     docs: Iterable[tuple[Doc, Doc]], layer: str = "ents"
 ) -> dict[str, dict[str, ClassScore]]:
@@ -100,8 +121,9 @@ def assertion_scores(
 
     docs (Iterable[tuple[Doc, Doc]]): Gold and predicted documents.
     layer (str): The span group; "ents" for `doc.ents`.
-    RETURNS (dict[str, dict[str, ClassScore]]): By attribute, then by class ("True" for flags);
-        attributes that the gold documents do not annotate are left out.
+    RETURNS (dict[str, dict[str, ClassScore]]): By attribute, then by class ("True" for flags)
+        that gold or the pipeline names; attributes that the gold documents do not annotate are
+        left out.
     """
     texts = list(docs)
     scores: dict[str, dict[str, ClassScore]] = {}
@@ -112,7 +134,9 @@ def assertion_scores(
             for pair in doc_pairs(gold, predicted, layer, attribute)
         ]
         if pairs:
-            scores[attribute] = class_scores(pairs, CLASSES.get(attribute, (True,)))
+            named = {value for pair in pairs for value in pair}
+            classes = [value for value in CLASSES.get(attribute, (True,)) if value in named]
+            scores[attribute] = class_scores(pairs, classes)
     return scores
 
 
@@ -123,11 +147,16 @@ def negated_end_to_end(
 
     docs (Iterable[tuple[Doc, Doc]]): Gold and predicted documents.
     layer (str): The span group; "ents" for `doc.ents`.
-    RETURNS (dict[str, ClassScore]): By label, those with a negated gold entity.
+    RETURNS (dict[str, ClassScore]): By label, those with an entity that is negated in gold or
+        predicted to be; none where no gold document says of any which are.
     """
+    texts = list(docs)
+    golds = (span for gold, _ in texts for span in group_of(gold, layer))
+    if all(values(span).get("negated") is None for span in golds):
+        return {}
     counts: dict[str, PRFScore] = {}
-    for gold, predicted in docs:
-        wanted, found = negated_keys(gold, layer), negated_keys(predicted, layer)
+    for gold, predicted in texts:
+        found, wanted = negated_keys(gold, predicted, layer)
         for label in {key.label for key in wanted | found}:
             counts.setdefault(label, PRFScore()).score_set(
                 {key for key in found if key.label == label},
@@ -136,5 +165,4 @@ def negated_end_to_end(
     return {
         label: ClassScore(p=s.precision, r=s.recall, f=s.fscore, gold=s.tp + s.fn)
         for label, s in sorted(counts.items())
-        if s.tp + s.fn
     }

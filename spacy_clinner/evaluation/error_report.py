@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -17,6 +18,7 @@ from spacy_clinner.annotation.said import has_relations
 from spacy_clinner.evaluation.assertion import wrong_assertions
 from spacy_clinner.evaluation.outcomes import BOUNDARIES, CORRECT, FALSE_ALARM, LABEL, MISS
 from spacy_clinner.evaluation.relations import compare_links
+from spacy_clinner.evaluation.spans import note_name
 from spacy_clinner.files import written_whole
 
 COLORS = {
@@ -77,7 +79,7 @@ def _outcome(text: str, layer: str, cluster: list[tuple[Span, bool]]) -> Outcome
     guess = tuple(_name(span) for span, is_gold in cluster if not is_gold)
     start = min(span.start_char for span, _ in cluster)
     end = max(span.end_char for span, _ in cluster)
-    if sorted(gold) == sorted(guess):
+    if set(gold) == set(guess):
         kind = CORRECT
     elif not guess:
         kind = MISS
@@ -99,11 +101,6 @@ def _labels(names: Iterable[str]) -> set[str]:
     return {name.rpartition(" ")[0] for name in names}
 
 
-def note_name(example: Example, index: int) -> str:
-    """The note's id from conversion, or its place in the corpus."""
-    return str(example.reference.user_data.get("note_id", f"note {index + 1}"))
-
-
 def write_errors(examples: Sequence[Example], layers: Sequence[str], folder: Path) -> None:
     """Write `errors.jsonl` (one note a line) and `errors.html`.
 
@@ -123,7 +120,7 @@ def _error_lines(examples: Sequence[Example], layers: Sequence[str]) -> Iterator
         outcomes = [outcome for layer in layers for outcome in compare(example, layer)]
         errors = [asdict(outcome) for outcome in outcomes if outcome.kind != CORRECT]
         yield {
-            "note": note_name(example, index),
+            "note": note_name(example.reference, index),
             "errors": errors,
             "assertions": [
                 asdict(wrong) for layer in layers for wrong in wrong_assertions(example, layer)
@@ -205,11 +202,13 @@ def page(examples: Sequence[Example], layers: Sequence[str]) -> str:
             for span in doc.spans.get(layer, ())
         }
     )
-    options = "".join(f"<option>{escape(label)}</option>" for label in labels)
+    options = "".join(
+        f'<option value="{escape(label)}">{escape(label)}</option>' for label in labels
+    )
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     parts = [HEAD.format(legend=legend, options=options, digest=digest)]
     for index, example in enumerate(examples):
-        parts.append(f"<section><h2>{escape(note_name(example, index))}</h2>")
+        parts.append(f"<section><h2>{escape(note_name(example.reference, index))}</h2>")
         for layer in layers:
             if layer in example.reference.spans:
                 parts.append(_note_section(example, layer))
@@ -220,21 +219,26 @@ def page(examples: Sequence[Example], layers: Sequence[str]) -> str:
 def _note_section(example: Example, layer: str) -> str:
     outcomes = compare(example, layer)
     wrong = sum(outcome.kind != CORRECT for outcome in outcomes)
-    # displaCy does not escape labels.
-    captions = (o.caption if o.kind == CORRECT else f"{o.caption} · {o.kind}" for o in outcomes)
-    labels = [escape(caption) for caption in captions]
     ents = [
-        {"start": o.start, "end": o.end, "label": label}
-        for o, label in zip(outcomes, labels, strict=True)
+        {
+            "start": o.start,
+            "end": o.end,
+            # displaCy does not escape labels.
+            "label": escape(o.caption if o.kind == CORRECT else f"{o.caption} · {o.kind}"),
+            "params": {
+                "bg": COLORS[o.kind],
+                "labels": escape(json.dumps(sorted(_labels((*o.gold, *o.predicted))))),
+            },
+        }
+        for o in outcomes
     ]
-    colors = {label: COLORS[o.kind] for label, o in zip(labels, outcomes, strict=True)}
     body = displacy.render(
         {"text": example.text, "ents": ents, "title": None},
         style="ent",
         manual=True,
         page=False,
         jupyter=False,
-        options={"colors": colors, "template": MARK},
+        options={"template": MARK},
     )
     summary = f"{escape(layer)}: {wrong} errors in {len(outcomes)} places"
     return f"<details{' open' if wrong else ''}><summary>{summary}</summary>{body}</details>"
@@ -250,7 +254,10 @@ def _error_list(example: Example, layers: Sequence[str]) -> str:
     return f'<details open><summary>{summary}</summary><ul class="list">{items}</ul></details>'
 
 
-MARK = '<mark data-kind="{bg}" style="background:{bg}">{text} <b>{label}</b></mark>'
+MARK = (
+    '<mark data-kind="{bg}" data-labels="{labels}" style="background:{bg}">'
+    "{text} <b>{label}</b></mark>"
+)
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline';
@@ -289,8 +296,7 @@ function show() {
   for (const note of notes) {
     let some = all;
     for (const mark of note.marks) {
-      const [caption] = mark.lastElementChild.textContent.split(" · ");
-      const names = caption.split(/, | → /);
+      const names = JSON.parse(mark.dataset.labels);
       const chosen = kinds.has(mark.dataset.kind) && (!label || names.includes(label));
       mark.classList.toggle("other", !chosen);
       some ||= chosen;

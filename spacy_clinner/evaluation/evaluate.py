@@ -14,9 +14,10 @@ from spacy.training import Example
 
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation import error_report, spans
-from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end
-from spacy_clinner.evaluation.groups import by_kind, by_section, read_kinds
+from spacy_clinner.evaluation.assertion import assertion_scores, negated_end_to_end, not_judged
+from spacy_clinner.evaluation.groups import by_kind, by_section, note_id, read_kinds
 from spacy_clinner.evaluation.intervals import (
+    Bounds,
     Floats,
     Ints,
     error_interval,
@@ -71,11 +72,13 @@ def evaluate(
     layers = compared_layers(nlp, examples, f"{model} on {corpus}")
     annotated = spans.annotated_layers(examples)
     missing = [layer for layer in annotated if layer not in layers]
-    counts = note_counts(examples, layers, kind_of)
+    silent = unjudged(examples, layers)
+    counts = note_counts(examples, layers, kind_of, silent)
     metrics = {"notes": len(examples), "not_predicted": missing, "scores": scores, "speed": speed}
-    metrics |= measured(nlp, examples, layers, counts)
+    metrics |= {"not_judged": silent, **measured(nlp, examples, layers, counts)}
     if kind_of is not None:
         metrics["kinds"] = by_kind(examples, counts, kind_of)
+        metrics["without_kind"] = sum(kind_of(note_id(example)) is None for example in examples)
     add_intervals(metrics, counts)
     if against is not None:
         other = load_pipeline(against)
@@ -83,7 +86,10 @@ def evaluate(
         spans.use_groups_as_layers(others, spans.known_labels(other))
         found = spans.predicted_layers(others)
         told = differences(examples, others, kind_of)
-        lacks = {"not_predicted": [layer for layer in annotated if layer not in found]}
+        lacks = {
+            "not_predicted": [layer for layer in annotated if layer not in found],
+            "not_judged": unjudged(others, annotated),
+        }
         metrics["against"] = {"model": Path(against).name, **lacks, **told}
     write(metrics, examples, layers, out, Path(model).name, corpus.name)
     return metrics
@@ -96,22 +102,44 @@ def compared_layers(nlp: Language, examples: Sequence[Example], where: str) -> l
     examples (Sequence[Example]): Predicted docs, to which groups are added, and reference docs.
     where (str): What is compared, for the message.
     RETURNS (list[str]): The layers, at least one.
-    RAISES (ClinnerError): There is none.
+    RAISES (ClinnerError): There is none, or nothing is annotated.
     """
+    annotated = spans.annotated_layers(examples)
+    if not annotated:
+        raise ClinnerError(
+            f"{where}: no note has a group in doc.spans, where gold is read from. To score "
+            f"doc.ents, write the file with doc.spans['clinical'] = list(doc.ents)."
+        )
     known = spans.known_labels(nlp)
     spans.use_groups_as_layers(examples, known)
     predicted = spans.predicted_layers(examples)
+    if not predicted and not any(spans.labels_of(examples, layer) for layer in annotated):
+        raise ClinnerError(
+            f"{where}: the corpus has not one span, so there is nothing to score. It annotates the "
+            f"layers {', '.join(annotated)}."
+        )
     if not predicted:
         wanted = ", ".join(
             f"{layer} ({', '.join(sorted(spans.labels_of(examples, layer))) or 'nothing'})"
-            for layer in spans.annotated_layers(examples)
+            for layer in annotated
         )
         raise ClinnerError(
             f"{where}: the pipeline finds nothing that the corpus annotates, so there is nothing "
-            f"to score. The corpus has {wanted or 'no layer'}; the pipeline has the labels "
+            f"to score. The corpus has {wanted}; the pipeline has the labels "
             f"{', '.join(sorted(known)) or 'of no component'}."
         )
     return predicted
+
+
+def unjudged(examples: Sequence[Example], layers: Sequence[str]) -> list[tuple[str, str]]:
+    """The assertion attributes that gold has and the pipeline leaves open.
+
+    examples (Sequence[Example]): Predicted and reference docs.
+    layers (Sequence[str]): The layers.
+    RETURNS (list[tuple[str, str]]): Layer and attribute, see `not_judged`.
+    """
+    docs = [(example.reference, example.predicted) for example in examples]
+    return [(layer, attribute) for layer in layers for attribute in not_judged(docs, layer)]
 
 
 def measured(
@@ -129,6 +157,7 @@ def measured(
     RETURNS (dict[str, Any]): By table.
     """
     docs = [(example.reference, example.predicted) for example in examples]
+    silent = unjudged(examples, layers)
     errors = {layer: expected_calibration_error(*pair) for layer, pair in _sure(examples, layers)}
     metrics: dict[str, Any] = {
         "strict": spans.strict(examples, layers),
@@ -137,13 +166,22 @@ def measured(
         "sections": by_section(counts),
         "calibration_error": errors,
         "calibration_interval": {layer: _error_interval(examples, layer) for layer in errors},
-        "assertion": {layer: assertion_scores(docs, layer) for layer in layers},
+        "assertion": {
+            layer: {
+                attribute: score
+                for attribute, score in assertion_scores(docs, layer).items()
+                if (layer, attribute) not in silent
+            }
+            for layer in layers
+        },
         "negated_end_to_end": {
             layer: negated_end_to_end([pair for pair in docs if layer in pair[0].spans], layer)
+            if (layer, "negated") not in silent
+            else {}
             for layer in layers
         },
     }
-    if "clinner_relations" in nlp.pipe_factories.values():
+    if any(nlp.get_pipe_meta(name).factory == "clinner_relations" for name in nlp.pipe_names):
         metrics["relations"] = relations(nlp, examples)
     return metrics
 
@@ -158,7 +196,7 @@ def _sure(
             yield layer, pair
 
 
-def _error_interval(examples: Sequence[Example], layer: str) -> tuple[float, float]:
+def _error_interval(examples: Sequence[Example], layer: str) -> Bounds:
     bins = [binned(*spans.confidences([example], layer)) for example in examples]
     return error_interval(np.stack(bins))
 
@@ -218,20 +256,22 @@ def differences(
     examples: Sequence[Example],
     others: Sequence[Example],
     kind_of: Callable[[str], str | None] | None = None,
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> dict[str, dict[str, dict[str, float | None]]]:
     """How much better a pipeline is than another, on the notes of one corpus.
 
     examples (Sequence[Example]), others (Sequence[Example]): What each predicted, in one order.
     kind_of (Callable[[str], str | None] | None): The kind of a note by its id.
-    RETURNS (dict[str, dict[str, dict[str, float]]]): By table and row as `rows` has them, of the
-        layers that either predicts: f (F1 of the other, 0 to 1), and value, low and high, the
-        difference in points of 100 with its 95 % interval. What neither finds is left out.
+    RETURNS (dict[str, dict[str, dict[str, float | None]]]): By table and row as `rows` has them, of
+        the layers that either predicts: f (F1 of the other, 0 to 1), and value, low and high, the
+        difference in points of 100 with its 95 % interval (see `Difference`). What neither finds is
+        left out.
     """
     found_by = {*spans.predicted_layers(examples), *spans.predicted_layers(others)}
     layers = [layer for layer in spans.annotated_layers(examples) if layer in found_by]
-    ours, theirs = (note_counts(found, layers, kind_of) for found in (examples, others))
+    silent = [pair for found in (examples, others) for pair in unjudged(found, layers)]
+    ours, theirs = (note_counts(found, layers, kind_of, silent) for found in (examples, others))
     told = f_differences(ours, theirs)
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found: dict[str, dict[str, dict[str, float | None]]] = {}
     for table, places in rows(told).items():
         for name, place in places.items():
             counted = [of[place].sum(axis=0) for of in (ours, theirs) if place in of]

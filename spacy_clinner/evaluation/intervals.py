@@ -12,16 +12,21 @@ from spacy_clinner.pipeline.ner.scorer import count_spans
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+# Lower and upper; None where there is none to tell.
+Bounds = tuple[float, float] | None
 SAMPLES = 2000
+# Of what fewer notes hold, every sample says the same: that is no certainty.
+FEWEST_NOTES = 2
 K = TypeVar("K", bound=Hashable)
 
 
 class Difference(NamedTuple):
-    """A difference with its interval: the value, and its lower and upper bound."""
+    """A difference with its interval: the value, and its lower and upper bound, None where fewer
+    than two documents hold any of it."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def span_counts(examples: Iterable[Example], layers: Sequence[str]) -> Ints:
@@ -53,27 +58,28 @@ def f_score(counts: Ints | Floats) -> Floats:
     return score
 
 
-def f_interval(counts: Ints) -> tuple[float, float]:
+def f_interval(counts: Ints) -> Bounds:
     """The 95 % interval of an F1, by a bootstrap over documents (Efron 1979).
 
     counts (NDArray[int64]): As `span_counts` gives them, shape (documents, 3).
-    RETURNS (tuple[float, float]): Its bounds, 0 to 1.
+    RETURNS (tuple[float, float] | None): Its bounds, 0 to 1; None where fewer than two documents
+        hold any of it.
     """
     return f_intervals({None: counts})[None]
 
 
-def f_intervals(counts: Mapping[K, Ints]) -> dict[K, tuple[float, float]]:
+def f_intervals(counts: Mapping[K, Ints]) -> dict[K, Bounds]:
     """The 95 % intervals of several F1 over the same documents, by one bootstrap. Samples that hold
     nothing of a score, neither wanted nor found, say nothing of it.
 
     counts (Mapping[K, NDArray[int64]]): Each as `span_counts` gives it, shape (documents, 3).
-    RETURNS (dict[K, tuple[float, float]]): The bounds of each, 0 to 1.
+    RETURNS (dict[K, tuple[float, float] | None]): The bounds of each, as `f_interval` has them.
     """
     if not counts:
         return {}
     scores, empty = _sampled(counts.values())
-    low, high = _bounds(np.where(empty, np.nan, scores))
-    return dict(zip(counts, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+    held = np.array([_holding(of[:, 1:]) for of in counts.values()])
+    return dict(zip(counts, _bounds(np.where(empty, np.nan, scores), held), strict=True))
 
 
 def f_difference(counts: Ints, others: Ints) -> Difference:
@@ -102,27 +108,32 @@ def f_differences(counts: Mapping[K, Ints], others: Mapping[K, Ints]) -> dict[K,
     )
     (scores, empty), (other_scores, other_empty) = _sampled(ours), _sampled(theirs)
     values = np.where(empty & other_empty, np.nan, 100 * (scores - other_scores))
-    bounds = zip(*(bound.tolist() for bound in _bounds(values)), strict=True)
+    held = np.array([_holding((one + two)[:, 1:]) for one, two in zip(ours, theirs, strict=True)])
+    bounds = _bounds(values, held)
     return {
-        key: Difference(float(100 * (f_score(one.sum(axis=0)) - f_score(two.sum(axis=0)))), *both)
+        key: Difference(
+            float(100 * (f_score(one.sum(axis=0)) - f_score(two.sum(axis=0)))),
+            *(both or (None, None)),
+        )
         for key, one, two, both in zip(keys, ours, theirs, bounds, strict=True)
     }
 
 
-def error_interval(bins: Floats) -> tuple[float, float]:
+def error_interval(bins: Floats) -> Bounds:
     """The 95 % interval of an expected calibration error, by a bootstrap over documents.
 
     bins (NDArray[float64]): Of each document in each bin of confidence the number of spans, the sum
         of their confidences and the number of those that are correct; shape (documents, bins, 3).
-    RETURNS (tuple[float, float]): Its bounds, 0 to 1.
+    RETURNS (tuple[float, float] | None): Its bounds, 0 to 1; None where fewer than two documents
+        have spans.
     """
     documents, n_bins, _ = bins.shape
     summed = _drawn(documents).astype(np.float64) @ bins.reshape(documents, 3 * n_bins)
     spans, confidence, correct = np.moveaxis(summed.reshape(SAMPLES, n_bins, 3), -1, 0)
     total = spans.sum(axis=1)
     errors = np.abs(confidence - correct).sum(axis=1) / np.maximum(total, 1)
-    low, high = _bounds(np.where(total == 0, np.nan, errors)[:, None])
-    return float(low[0]), float(high[0])
+    values = np.where(total == 0, np.nan, errors)[:, None]
+    return _bounds(values, np.array([_holding(bins[:, :, 0])]))[0]
 
 
 def _sampled(counts: Iterable[Ints]) -> tuple[Floats, NDArray[np.bool_]]:
@@ -143,8 +154,16 @@ def _drawn(documents: int) -> Ints:
     return random.multinomial(documents, np.full(documents, 1 / documents), SAMPLES)
 
 
-def _bounds(values: Floats) -> tuple[Floats, Floats]:
-    """Those of each column, over its samples that are numbers; 0 where none is."""
-    values = np.where(np.isnan(values).all(axis=0), 0.0, values)
-    low, high = np.nanquantile(values, (0.025, 0.975), axis=0)
-    return low, high
+def _holding(counts: Ints | Floats) -> int:
+    """How many documents hold any of what is counted, shape (documents, ...)."""
+    return int(counts.any(axis=1).sum())
+
+
+def _bounds(values: Floats, held: Ints) -> list[Bounds]:
+    """Those of each column, over its samples that are numbers, where enough documents hold any."""
+    told = held >= FEWEST_NOTES
+    if not told.any():
+        return [None] * len(held)
+    low, high = np.nanquantile(values[:, told], (0.025, 0.975), axis=0)
+    found = iter(zip(low.tolist(), high.tolist(), strict=True))
+    return [next(found) if enough else None for enough in told]

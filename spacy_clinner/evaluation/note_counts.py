@@ -1,6 +1,6 @@
 """What of each note is right, found and wanted, for every F1 that is told with an interval."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from spacy_clinner.evaluation.intervals import Ints
 from spacy_clinner.evaluation.spans import as_inclusive
 from spacy_clinner.pipeline.context.scorer import doc_pairs, negated_keys
 from spacy_clinner.pipeline.ner.scorer import count_spans
-from spacy_clinner.pipeline.relations.scorer import links
+from spacy_clinner.pipeline.relations.scorer import judged_links, links
 
 # Where the score stands in the metrics: ("strict", "clinical", "per_type", "PROBLEM").
 Place = tuple[str, ...]
@@ -30,20 +30,28 @@ def note_counts(
     examples: Sequence[Example],
     layers: Sequence[str],
     kind_of: Callable[[str], str | None] | None = None,
+    unjudged: Collection[tuple[str, ...]] = (),
 ) -> dict[Place, Ints]:
     """Count by note, for all scores.
 
     examples (Sequence[Example]): Predicted and reference docs.
     layers (Sequence[str]): The layers to count.
     kind_of (Callable[[str], str | None] | None): The kind of a note by its id.
+    unjudged (Collection[tuple[str, ...]]): Layers and attributes of which nothing is counted.
     RETURNS (dict[tuple[str, ...], NDArray[int64]]): By the place of the score in the metrics, what
         is right, found and wanted in each note, shape (notes, 3).
     """
     sections = section_counts(examples, layers)
-    judged = [layer for layer in layers if negation_is_judged(examples, layer)]
+    judged = [
+        layer
+        for layer in layers
+        if (layer, "negated") not in unjudged and negation_is_judged(examples, layer)
+    ]
     found: dict[Place, Ints] = {}
     for at, (example, by_title) in enumerate(zip(examples, sections, strict=True)):
         for place, counts in _of_note(example, layers, judged, by_title, kind_of):
+            if place[0] == "assertion" and place[1:3] in unjudged:
+                continue
             counted = found.setdefault(place, np.zeros((len(examples), 3), dtype=np.int64))
             counted[at] += counts
     return found
@@ -118,7 +126,7 @@ def _overlapping(example: Example, layer: str) -> Counts:
 
 
 def _negated(example: Example, layer: str) -> Iterator[tuple[Place, Counts]]:
-    found, wanted = (negated_keys(d, layer) for d in (example.predicted, example.reference))
+    found, wanted = negated_keys(example.reference, example.predicted, layer)
     for label in {key.label for key in found | wanted}:
         of_label = ({key for key in keys if key.label == label} for keys in (found, wanted))
         counts = _of_sets(*of_label)
@@ -136,7 +144,8 @@ def _asserted(example: Example, layer: str) -> Iterator[tuple[Place, Counts]]:
 
 
 def _linked(example: Example) -> Iterator[tuple[Place, Counts]]:
-    found, wanted = links(example.predicted), links(example.reference)
+    found = judged_links(example.predicted, example.reference)
+    wanted = links(example.reference)
     yield ("relations", "end_to_end"), _of_sets(found, wanted)
     for pair in {link.pair for link in found | wanted}:
         of_pair = ({link for link in side if link.pair == pair} for side in (found, wanted))

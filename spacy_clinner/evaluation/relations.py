@@ -13,7 +13,13 @@ from spacy_clinner.errors import ClinnerError
 from spacy_clinner.evaluation.outcomes import BOUNDARIES, CORRECT, FALSE_ALARM, MISS
 from spacy_clinner.pipeline.relations.component import RelationExtractor
 from spacy_clinner.pipeline.relations.gold import is_annotated
-from spacy_clinner.pipeline.relations.scorer import Link, links, score_relations, summary
+from spacy_clinner.pipeline.relations.scorer import (
+    Link,
+    judged_links,
+    links,
+    score_relations,
+    summary,
+)
 
 Score = dict[str, Any]
 # Documents whose token vectors are held at a time.
@@ -111,7 +117,8 @@ def compare_links(example: Example) -> list[LinkOutcome]:
     RETURNS (list[LinkOutcome]): In text order of the modifiers. A gold link that a predicted one
         with wrong boundaries stands for is not listed as a miss.
     """
-    gold, predicted = links(example.reference), links(example.predicted)
+    gold = links(example.reference)
+    predicted = judged_links(example.predicted, example.reference)
     missed = gold - predicted
     outcomes = [_outcome(CORRECT, link) for link in gold & predicted]
     for link in sorted(predicted - gold):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_clinner.annotation import store
@@ -72,9 +72,35 @@ def predict(nlp: Language, gold: Sequence[Doc], progress: Progress = quiet) -> l
     gold (Sequence[Doc]): The docs.
     progress (Progress): Shows how far it is.
     RETURNS (list[Example]): Predicted and reference docs.
+    RAISES (ClinnerError): A text is too long for the pipeline, or its tokenizer changes it, so that
+        offsets do not compare.
     """
+    for at, doc in enumerate(gold):
+        if len(doc.text) > nlp.max_length:
+            raise ClinnerError(
+                f"{note_name(doc, at)}: {len(doc.text):,} characters, and the pipeline reads at "
+                f"most {nlp.max_length:,}. Leave the note out of the corpus, or cut it."
+            )
     predicted = progress(nlp.pipe([doc.text for doc in gold]), "Predicting", len(gold))
-    return [_judged(guess, doc) for guess, doc in zip(predicted, gold, strict=True)]
+    examples = []
+    for at, (guess, doc) in enumerate(zip(predicted, gold, strict=True)):
+        if guess.text != doc.text:
+            raise ClinnerError(
+                f"{note_name(doc, at)}: the pipeline's tokenizer changes the text, so its spans "
+                f"cannot be compared with gold. Give it one that keeps all blanks, as spaCy's do."
+            )
+        examples.append(_judged(guess, doc))
+    return examples
+
+
+def note_name(gold: Doc, index: int) -> str:
+    """The note's id from conversion, or its place in the corpus.
+
+    gold (Doc): The reference doc.
+    index (int): Its place, from 0.
+    RETURNS (str): The name.
+    """
+    return str(gold.user_data.get("note_id", f"note {index + 1}"))
 
 
 def _judged(predicted: Doc, gold: Doc) -> Example:
@@ -88,34 +114,51 @@ def use_groups_as_layers(examples: Sequence[Example], known: Collection[str] = (
     """Give pipelines that do not name span groups as layers are named (spaCy's `ner`, or a
     `spancat`) groups to be scored by.
 
-    examples (Sequence[Example]): Where no predicted doc has a group of an annotated layer, each
-        annotated layer gets the spans of `doc.ents` or of the group that has most with its labels.
+    examples (Sequence[Example]): An annotated layer of which no predicted doc has a group of that
+        name, or one that holds none of its labels, gets the spans of `doc.ents` and of all groups
+        that hold some; but what is in the groups of other annotated layers stays theirs.
     known (Collection[str]): The labels that the pipeline could find: a layer that has some of them
         gets an empty group where nothing was found.
     """
     layers = annotated_layers(examples)
-    if any(layer in e.predicted.spans for e in examples for layer in layers):
-        return
     labels = {layer: labels_of(examples, layer) for layer in layers}
-    names = dict.fromkeys((ENTS, *(name for e in examples for name in e.predicted.spans)))
-    found = {
-        name: Counter(span.label_ for e in examples for span in group_of(e.predicted, name))
-        for name in names
+    predicted = predicted_layers(examples)
+    named = {
+        layer: {span.label_ for e in examples for span in e.predicted.spans.get(layer, ())}
+        for layer in predicted
     }
+    own = [layer for layer in predicted if not named[layer] or named[layer] & labels[layer]]
+    could = set(known).difference(*(labels[layer] for layer in own))
+    # Predicted spans of each example, by the name of the group.
+    rest = [_without_layers(example.predicted, own) for example in examples]
+    found = {(name, s.label_) for groups in rest for name, of in groups.items() for s in of}
     taken: set[tuple[str, str]] = set()
     for layer in layers:
-        fits = {name: sum(of[label] for label in labels[layer]) for name, of in found.items()}
-        best = max(fits, key=lambda name: fits[name])
-        if not fits[best] and labels[layer].isdisjoint(known):
+        if layer in own:
+            continue
+        holding = {name for name, label in found if label in labels[layer]}
+        if not holding and (layer in predicted or labels[layer].isdisjoint(could)):
             continue
         # What no layer has is the first one's.
-        others = {label for name in layers if name != layer for label in labels[name]}
-        others |= {label for label in found[best] if (best, label) in taken}
-        wanted = found[best].keys() - (others - labels[layer])
-        taken |= {(best, label) for label in wanted}
-        for example in examples:
-            spans = [span for span in group_of(example.predicted, best) if span.label_ in wanted]
+        others = set[str]().union(*(of for name, of in labels.items() if name != layer))
+        wanted = {
+            (name, label)
+            for name, label in found
+            if name in holding
+            and (label in labels[layer] or (label not in others and (name, label) not in taken))
+        }
+        taken |= wanted
+        for example, groups in zip(examples, rest, strict=True):
+            chosen = (s for name, of in groups.items() for s in of if (name, s.label_) in wanted)
+            spans = list({span_key(span): span for span in chosen}.values())
             example.predicted.spans[layer] = judged(spans, example.reference, layer)
+
+
+def _without_layers(doc: Doc, layers: Collection[str]) -> dict[str, list[Span]]:
+    """The entities and the spans of all groups, without what is in the groups of these layers."""
+    theirs = {span_key(span) for layer in layers for span in doc.spans.get(layer, ())}
+    names = (ENTS, *(name for name in doc.spans if name not in layers))
+    return {name: [s for s in group_of(doc, name) if span_key(s) not in theirs] for name in names}
 
 
 def labels_of(examples: Sequence[Example], layer: str) -> set[str]:

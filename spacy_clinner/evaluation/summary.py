@@ -17,7 +17,7 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
         f"{metrics['notes']} notes, {speed['words']:,} words, "
         f"{speed['words_per_second']:,.0f} words a second. Scores in %, with 95 % intervals by "
         f"bootstrap over notes.",
-        *(f"{sentence}." for sentence in not_predicted(metrics)),
+        *(f"{sentence}." for sentence in remarks(metrics)),
         "## Layers",
         _table(("layer", *SCORES[1:], "overlap F1", "95 %", "ECE", "95 %"), _layers(metrics)),
     ]
@@ -44,17 +44,24 @@ def as_markdown(metrics: dict[str, Any], model: str, corpus: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def not_predicted(metrics: dict[str, Any]) -> Iterator[str]:
-    """A sentence for each layer that gold has and a pipeline does not predict.
+def remarks(metrics: dict[str, Any]) -> Iterator[str]:
+    """What the scores do not tell of: layers that gold has and a pipeline does not predict,
+    attributes that it does not judge, notes without a kind.
 
     metrics (dict[str, Any]): As `evaluate` returns them.
     YIELDS (str): Without the full stop.
     """
     for layer in metrics.get("not_predicted", ()):
         yield f"{layer} is annotated and not predicted: no score tells of it"
+    for layer, attribute in metrics.get("not_judged", ()):
+        yield f"{attribute} of {layer} is annotated and not judged: no score tells of it"
     against = metrics.get("against", {})
     for layer in against.get("not_predicted", ()):
         yield f"{layer} is not predicted by {against['model']}: all of it counts as missed there"
+    for layer, attribute in against.get("not_judged", ()):
+        yield f"{attribute} of {layer} is not judged by {against['model']}, and not compared"
+    if missing := metrics.get("without_kind"):
+        yield f"{missing} of {metrics['notes']} notes have no kind, and count in none"
 
 
 SCORES = ("label", "gold", "P", "R", "F1", "95 %")
@@ -80,7 +87,7 @@ def compared(against: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for table, title in COMPARED.items():
         for name, found in against.get(table, {}).items():
             own = percent(found["f"] + found["value"] / 100)
-            bounds = f"{found['low']:+.1f} to {found['high']:+.1f}"
+            bounds = signed(found["low"], found["high"])
             yield title.format(name), own, percent(found["f"]), f"{found['value']:+.1f}", bounds
 
 
@@ -89,7 +96,7 @@ def _layers(metrics: dict[str, Any]) -> Iterable[Sequence[str]]:
         relaxed = metrics["relaxed"].get(layer, {})
         error = metrics["calibration_error"].get(layer)
         overlap = (percent(relaxed.get("f")), interval(relaxed))
-        bounds = {"interval": metrics["calibration_interval"].get(layer, ())}
+        bounds = {"interval": metrics["calibration_interval"].get(layer)}
         yield layer, *cells(score), *overlap, percent(error), interval(bounds)
 
 
@@ -103,8 +110,7 @@ def _assertions(metrics: dict[str, Any]) -> Iterable[Sequence[str]]:
     for layer, by_attribute in metrics["assertion"].items():
         for attribute, by_class in by_attribute.items():
             for name, score in by_class.items():
-                if score["gold"]:
-                    yield f"{layer}: {attribute} {name}", *cells(score)
+                yield f"{layer}: {attribute} {name}", *cells(score)
     for layer, by_label in metrics["negated_end_to_end"].items():
         for label, score in by_label.items():
             yield f"{layer}/{label} negated, end to end", *cells(score)
@@ -123,7 +129,12 @@ def percent(value: float | None) -> str:
 
 def interval(score: dict[str, Any]) -> str:
     """The interval of a score in percent, empty where it has none."""
-    return " to ".join(map(percent, score.get("interval", ())))
+    return " to ".join(map(percent, score.get("interval") or ()))
+
+
+def signed(low: float | None, high: float | None) -> str:
+    """The interval of a difference in points, empty where it has none."""
+    return "" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -271,7 +271,7 @@ def create_calibrate(
     def calibrate(nlp: Language) -> Language:
         if first is not None:
             nlp = first(nlp)
-        names = [name for name, factory in nlp.pipe_factories.items() if factory == "clinner_ner"]
+        names = [n for n in nlp.pipe_names if nlp.get_pipe_meta(n).factory == "clinner_ner"]
         examples = spread(_examples(nlp, "dev_corpus"), limit) if names else []
         for name in names:
             for layer, temperature in fit_temperatures(nlp, examples, name).items():

@@ -175,6 +175,7 @@ def test_the_next_safer_precision_is_taken_where_one_lost_too_much(trained, corp
         (Difference(0.4, 0.3, 0.5), 0.5, False),  # real, and tolerated
         (Difference(-0.2, -0.9, 0.4), 0.5, False),
         (Difference(0.0, 0.0, 0.0), -1, True),
+        (Difference(0.83, None, None), 0.5, True),  # of one note nothing better is known
     ],
 )
 def test_a_loss_counts_when_it_is_large_and_stands_beyond_chance(lost, tolerance, refused):

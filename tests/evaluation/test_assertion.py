@@ -23,6 +23,8 @@ from spacy_clinner.evaluation.negation import (
     read_negex,
     without_annotation,
 )
+from spacy_clinner.evaluation.note_counts import note_counts
+from spacy_clinner.pipeline.context.scorer import score_assertion
 
 
 def span(span_id: str, label: str, start: int, end: int) -> NoteSpan:
@@ -172,18 +174,54 @@ def test_the_rules_alone_reach_their_figure_on_negex(assets: Path):
     assert score["f"] >= 0.97
 
 
+def negated_doc(nlp: Language, *found: tuple[int, int, bool | None]) -> Doc:
+    doc = nlp("no fever , no chest pain , cough")
+    spans = [Span(doc, start, end, "PROBLEM") for start, end, _ in found]
+    doc.spans["clinical"] = spans
+    for item, (_, _, negated) in zip(spans, found, strict=True):
+        if negated is not None:
+            item._.negated = negated
+    return doc
+
+
 def test_end_to_end_a_negated_entity_must_be_found_exactly_and_negated():
     nlp = spacy.blank("en")
 
     def doc_of(*found: tuple[int, int, bool]) -> Doc:
-        doc = nlp("no fever , no chest pain , cough")
-        spans = [Span(doc, start, end, "PROBLEM") for start, end, _ in found]
-        doc.spans["clinical"] = spans
-        for item, (_, _, negated) in zip(spans, found, strict=True):
-            item._.negated = negated
-        return doc
+        return negated_doc(nlp, *found)
 
     gold = doc_of((1, 2, True), (4, 6, True), (7, 8, False))
     predicted = doc_of((1, 2, True), (5, 6, True), (7, 8, True))
     scores = negated_end_to_end([(gold, predicted)], "clinical")
     assert scores == {"PROBLEM": {"p": 1 / 3, "r": 0.5, "f": 0.4, "gold": 2}}
+
+
+def test_negation_that_gold_does_not_judge_is_neither_right_nor_wrong():
+    nlp = spacy.blank("en")
+    gold = negated_doc(nlp, (1, 2, True), (4, 6, None))
+    predicted = negated_doc(nlp, (1, 2, True), (4, 6, True))
+    assert negated_end_to_end([(gold, predicted)], "clinical")["PROBLEM"]["f"] == 1.0
+    counts = note_counts([Example(predicted, gold)], ["clinical"])
+    assert counts["negated_end_to_end", "clinical", "PROBLEM"].tolist() == [[1, 1, 1]]
+    scores = score_assertion([Example(predicted, gold)], span_keys=["clinical"])
+    assert scores["negated_end_to_end_f"] == pytest.approx(1.0)
+
+
+def test_a_label_of_which_all_negation_is_wrong_has_a_score():
+    nlp = spacy.blank("en")
+    docs = [(negated_doc(nlp, (1, 2, False)), negated_doc(nlp, (1, 2, True)))]
+    assert negated_end_to_end(docs, "clinical") == {
+        "PROBLEM": {"p": 0.0, "r": 0.0, "f": 0.0, "gold": 0}
+    }
+    assert assertion_scores(docs, "clinical")["negated"]["True"]["f"] == 0.0
+
+
+def test_negation_that_gold_judges_nowhere_has_no_score():
+    nlp = spacy.blank("en")
+    docs = [(negated_doc(nlp, (1, 2, None)), negated_doc(nlp, (4, 6, True)))]
+    assert negated_end_to_end(docs, "clinical") == {}
+
+
+def test_classes_that_neither_gold_nor_the_pipeline_names_have_no_score():
+    docs = [(make_doc(assertion="absent"), make_doc(assertion="possible"))]
+    assert list(assertion_scores(docs)["assertion"]) == ["absent", "possible"]

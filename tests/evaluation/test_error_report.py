@@ -36,6 +36,12 @@ def test_each_kind_of_error_is_told_apart(nlp):
     ]
 
 
+def test_a_gold_span_that_stands_twice_is_found_by_one(nlp):
+    gold = doc(nlp, (0, 10, "PROBLEM"), (0, 10, "PROBLEM"))
+    (found,) = error_report.compare(Example(doc(nlp, (0, 10, "PROBLEM")), gold), "clinical")
+    assert found.kind == "correct"
+
+
 def test_labels_with_blanks_are_told_apart_as_a_whole(nlp):
     gold = doc(nlp, (0, 10, "Adverse event"))
     compared = error_report.compare(
@@ -132,7 +138,7 @@ def test_the_error_list_and_the_page_hold_links_and_assertions(nlp, tmp_path):
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs the browser chromium")
 def test_the_page_can_be_searched_and_shows_what_is_chosen(nlp, tmp_path):
     browsers = pytest.importorskip("playwright.sync_api")
-    missed = Example(doc(nlp), doc(nlp, (0, 10, "Adverse event")))
+    missed = Example(doc(nlp), doc(nlp, (0, 10, "Adverse event,  any")))
     false = Example(doc(nlp, (0, 10, "TEST")), doc(nlp))
     missed.reference.user_data["note_id"], false.reference.user_data["note_id"] = "first", "second"
     error_report.write_errors([missed, false], ["clinical"], tmp_path)
@@ -148,7 +154,7 @@ def test_the_page_can_be_searched_and_shows_what_is_chosen(nlp, tmp_path):
         assert shown() == ["first", "second"]
         page.locator("select").select_option("TEST")
         assert shown() == ["second"]
-        page.locator("select").select_option("Adverse event")
+        page.locator("select").select_option("Adverse event,  any")
         assert shown() == ["first"]
         page.locator("select").select_option("")
         page.get_by_label("false alarm").uncheck()

@@ -1,7 +1,7 @@
 import pytest
 import spacy
 import srsly
-from spacy.tokens import DocBin, Span
+from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 
 from spacy_clinner.annotation.said import set_relations
@@ -51,6 +51,22 @@ def test_a_pipeline_is_told_from_another_on_the_same_notes(tmp_path, corpus, fac
     assert told["f"] == pytest.approx(2 / 3)
     assert told["value"] == pytest.approx(100 / 3)
     assert 0 < told["low"] < told["value"] < told["high"]
+
+
+def test_a_corpus_of_one_note_has_scores_without_intervals(tmp_path, corpus):
+    (doc, *_) = DocBin().from_disk(corpus).get_docs(spacy.blank("en").vocab)
+    DocBin(docs=[doc], store_user_data=True).to_disk(corpus)
+    some = model(tmp_path / "some", "fever")
+    metrics = evaluate(some, corpus, tmp_path / "out", against=some)
+    strict = srsly.read_json(tmp_path / "out/metrics.json")["strict"]
+    assert strict["all"]["interval"] is None
+    assert strict["clinical"]["per_type"]["PROBLEM"]["interval"] is None
+    assert metrics["against"]["strict"]["all"] == {
+        "f": pytest.approx(2 / 3), "value": 0, "low": None, "high": None,
+    }  # fmt: skip
+    told = (tmp_path / "out/metrics.md").read_text()
+    assert "| clinical | 2 | 100.0 | 50.0 | 66.7 |  | 66.7 |  |  |  |" in told
+    assert "| strict: all | 66.7 | 66.7 | +0.0 |  |" in told
 
 
 def test_a_pipeline_is_no_better_than_itself(tmp_path, corpus):
@@ -120,6 +136,87 @@ def test_negation_that_nobody_judged_has_no_score(tmp_path, corpus):
     assert "negated_end_to_end" not in metrics["against"]
 
 
+def test_what_a_pipeline_does_not_judge_is_told_of_and_in_no_score(tmp_path, corpus):
+    docs = list(DocBin().from_disk(corpus).get_docs(spacy.blank("en").vocab))
+    for doc in docs:
+        for span in doc.spans["clinical"]:
+            set_values(span, negated=doc.text.startswith("no"), experiencer="patient")
+    DocBin(docs=docs, store_user_data=True).to_disk(corpus)
+    silent = model(tmp_path / "silent", "fever", "cough")
+    nlp = spacy.load(silent)
+    nlp.add_pipe("clinner_context")
+    nlp.to_disk(tmp_path / "judging")
+    metrics = evaluate(silent, corpus, tmp_path / "out", against=tmp_path / "judging")
+    assert metrics["not_judged"] == [("clinical", "negated"), ("clinical", "experiencer")]
+    assert metrics["assertion"] == metrics["negated_end_to_end"] == {"clinical": {}}
+    assert "negated_end_to_end" not in metrics["against"]
+    sentence = "experiencer of clinical is annotated and not judged: no score tells of it"
+    assert sentence in (tmp_path / "out/metrics.md").read_text()
+    metrics = evaluate(tmp_path / "judging", corpus, tmp_path / "out", against=silent)
+    assert metrics["not_judged"] == []
+    assert metrics["negated_end_to_end"]["clinical"]["PROBLEM"]["f"] == 1.0
+    assert "negated_end_to_end" not in metrics["against"]
+    sentence = "negated of clinical is not judged by silent, and not compared"
+    assert sentence in (tmp_path / "out/metrics.md").read_text()
+
+
+def test_a_pipeline_is_scored_as_it_is_with_a_component_disabled(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinner_relations")
+    gold = [negated_and_linked(nlp.make_doc("no fever today")) for _ in range(2)]
+    nlp.initialize(lambda: [Example(nlp.make_doc(doc.text), doc) for doc in gold])
+    ruler = nlp.add_pipe("span_ruler", config={"spans_key": "clinical"}, first=True)
+    ruler.add_patterns([{"label": "PROBLEM", "pattern": "fever"}])
+    nlp.disable_pipe("clinner_relations")
+    nlp.to_disk(tmp_path / "model")
+    DocBin(docs=gold, store_user_data=True).to_disk(tmp_path / "test.spacy")
+    metrics = evaluate(tmp_path / "model", tmp_path / "test.spacy", tmp_path / "out")
+    assert metrics["strict"]["clinical"]["f"] == 1.0
+    assert "relations" not in metrics
+
+
+def test_gold_without_span_groups_or_without_a_span_is_refused_with_that_reason(tmp_path):
+    some = model(tmp_path / "some", "fever")
+    doc = spacy.blank("en")("no fever")
+    doc.set_ents([Span(doc, 1, 2, "PROBLEM")])
+    DocBin(docs=[doc]).to_disk(tmp_path / "test.spacy")
+    with pytest.raises(
+        ClinnerError, match=r"no note has a group in doc\.spans.*To score doc\.ents"
+    ):
+        evaluate(some, tmp_path / "test.spacy", tmp_path / "out")
+    doc.spans["clinical"] = []
+    DocBin(docs=[doc]).to_disk(tmp_path / "test.spacy")
+    with pytest.raises(ClinnerError, match="has not one span"):
+        evaluate(some, tmp_path / "test.spacy", tmp_path / "out")
+
+
+class Words:
+    """A tokenizer that loses what stands between words."""
+
+    def __init__(self, vocab):
+        self.vocab = vocab
+
+    def __call__(self, text):
+        return Doc(self.vocab, text.split())
+
+
+def test_a_pipeline_that_changes_the_text_is_refused():
+    nlp = spacy.blank("en")
+    gold = nlp.make_doc("no  fever\ntoday")
+    gold.user_data["note_id"] = "n7"
+    nlp.tokenizer = Words(nlp.vocab)
+    with pytest.raises(ClinnerError, match="n7: the pipeline's tokenizer changes the text"):
+        spans.predict(nlp, [gold])
+
+
+def test_a_note_that_is_too_long_for_the_pipeline_is_refused_before_any_is_predicted():
+    nlp = spacy.blank("en")
+    golds = [nlp.make_doc(text) for text in ("no fever", "no fever today")]
+    nlp.max_length = 10
+    with pytest.raises(ClinnerError, match=r"note 2: 14 characters, .* at most 10"):
+        spans.predict(nlp, golds)
+
+
 def test_an_empty_corpus_cannot_be_scored(tmp_path):
     DocBin().to_disk(tmp_path / "test.spacy")
     with pytest.raises(ClinnerError, match="holds no note"):
@@ -151,6 +248,10 @@ def test_scores_are_told_by_section_and_by_kind_of_note(tmp_path):
     told = (out / "metrics.md").read_text()
     for heading in ("## Layers", "## Labels", "## Sections", "## Kinds of note"):
         assert heading in told
+    assert "have no kind" not in told
+    (tmp_path / "kinds.csv").write_text("note_id,kind\nn0,ward\n")
+    evaluate(some, tmp_path / "test.spacy", out, kinds=tmp_path / "kinds.csv")
+    assert "1 of 2 notes have no kind" in (out / "metrics.md").read_text()
     (tmp_path / "kinds.csv").write_text("note_id,kind\n0,ward\n")
     with pytest.raises(ClinnerError, match=r"kinds\.csv: none of its ids is of a note"):
         evaluate(some, tmp_path / "test.spacy", out, kinds=tmp_path / "kinds.csv")

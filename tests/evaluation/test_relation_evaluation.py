@@ -3,9 +3,12 @@ from spacy.lang.en import English
 from spacy.tokens import Span
 from spacy.training import Example
 
+from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.evaluation.note_counts import note_counts
 from spacy_clinner.evaluation.outcomes import BOUNDARIES, CORRECT, FALSE_ALARM, MISS
 from spacy_clinner.evaluation.relations import compare_links, relations
+from spacy_clinner.pipeline.relations.scorer import score_relations
 
 TEXT = "No fever or severe cough today . Takes aspirin daily"
 
@@ -46,6 +49,24 @@ def test_links_are_scored_end_to_end_and_per_pair(nlp):
         {"p": 1.0, "r": 0.5, "f": 2 / 3, "gold": 2}
     )
     assert scores["per_pair"]["PROBLEM-SEVERITY"]["p"] == 0.5
+
+
+def test_links_of_labels_that_nobody_looked_for_are_no_false_alarms(nlp):
+    gold = make_doc(nlp, [(COUGH, SEVERE)])
+    for layer, labels in {"clinical": ["PROBLEM"], "modifiers": ["SEVERITY"]}.items():
+        gold.spans[layer] = [s for s in gold.spans[layer] if s.label_ in labels]
+        gold.spans[layer].attrs[LABELS] = labels
+    # One that annotators looked for, and two of which an end has a label that they did not.
+    predicted = make_doc(nlp, [(COUGH, SEVERE), (FEVER, SEVERE), (FEVER, NO), (ASPIRIN, DAILY)])
+    example = Example(predicted, gold)
+    assert relations(nlp, [example])["end_to_end"]["p"] == pytest.approx(1 / 2)
+    assert score_relations([example])["rel_micro_p"] == pytest.approx(1 / 2)
+    counts = note_counts([example], ["clinical", "modifiers"])
+    assert counts["relations", "end_to_end"].tolist() == [[1, 2, 1]]
+    assert [o.kind for o in compare_links(example)] == [FALSE_ALARM, CORRECT]
+    # A layer that is annotated whole says of all its labels what is not there.
+    del gold.spans["clinical"].attrs[LABELS], gold.spans["modifiers"].attrs[LABELS]
+    assert len(compare_links(example)) == 4
 
 
 def test_links_on_gold_spans_do_not_depend_on_the_predicted_spans(nlp):

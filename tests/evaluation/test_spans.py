@@ -120,6 +120,50 @@ def test_a_span_group_of_another_name_is_scored_as_the_layer_that_has_its_labels
     assert (scores["clinical"]["r"], scores["clinical"]["p"]) == (1.0, 0.5)
 
 
+def scored(guess, gold, known=()):
+    """Strict F1 by layer, of what a pipeline that names its groups in its own way found."""
+    examples = [Example(guess, gold)]
+    spans.use_groups_as_layers(examples, known)
+    return {
+        layer: score["f"]
+        for layer, score in spans.strict(examples, spans.predicted_layers(examples)).items()
+    }
+
+
+@pytest.mark.parametrize("in_ents", [False, True])
+def test_a_layer_may_be_in_several_groups_and_in_the_entities(nlp, in_ents):
+    gold = doc(nlp, clinical=[(0, 2, "PROBLEM"), (6, 7, "DRUG")])
+    guess = doc(nlp, sc_problem=[(0, 2, "PROBLEM")], sc_drug=[] if in_ents else [(6, 7, "DRUG")])
+    # The same span in two places is one.
+    ents = [Span(guess, 0, 2, "PROBLEM"), *([Span(guess, 6, 7, "DRUG")] if in_ents else [])]
+    guess.set_ents(ents)
+    assert scored(guess, gold) == {"clinical": 1.0, "all": 1.0}
+
+
+def test_a_layer_without_a_group_is_looked_for_beside_one_that_has_it(nlp):
+    gold = doc(nlp, clinical=[(0, 2, "PROBLEM")], mine=[(6, 7, "SIGN")])
+    guess = doc(nlp, clinical=[(0, 2, "PROBLEM")])
+    guess.set_ents([Span(guess, 0, 2, "PROBLEM"), Span(guess, 6, 7, "SIGN")])
+    assert scored(guess, gold) == {"clinical": 1.0, "mine": 1.0, "all": 1.0}
+
+
+def test_what_a_layers_own_group_holds_is_of_no_other_layer(nlp):
+    gold = doc(nlp, ncbi=[(0, 2, "DISEASE")], bc5cdr=[(0, 2, "DISEASE")])
+    guess = doc(nlp, ncbi=[(0, 2, "DISEASE")])
+    guess.set_ents(list(guess.spans["ncbi"]))
+    assert scored(guess, gold, ["DISEASE"]) == {"ncbi": 1.0, "all": 1.0}
+    # A group of its own that is empty says that nothing was found.
+    gold, guess = doc(nlp, ncbi=[(0, 2, "DISEASE")]), doc(nlp, ncbi=[], bc5cdr=[(0, 2, "DISEASE")])
+    assert scored(guess, gold, ["DISEASE"]) == {"ncbi": 0.0, "all": 0.0}
+
+
+def test_a_group_that_has_a_layers_name_by_chance_does_not_stand_for_it(nlp):
+    gold = doc(nlp, clinical=[(0, 2, "PROBLEM")])
+    guess = doc(nlp, clinical=[(3, 4, "SOMETHING")])
+    guess.set_ents([Span(guess, 0, 2, "PROBLEM")])
+    assert scored(guess, gold) == {"clinical": 1.0, "all": 1.0}
+
+
 def test_a_pipeline_that_could_find_a_layer_and_finds_nothing_misses_it(nlp):
     gold = doc(nlp, clinical=[(0, 2, "PROBLEM")])
     examples = [Example(doc(nlp), gold)]

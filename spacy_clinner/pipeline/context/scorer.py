@@ -50,7 +50,7 @@ def score_assertion(
             asserted += doc_pairs(gold, predicted, layer, "assertion")
             if any(values(span).get("negated") is not None for span in group_of(gold, layer)):
                 says = True
-                end_to_end.score_set(negated_keys(predicted, layer), negated_keys(gold, layer))
+                end_to_end.score_set(*negated_keys(gold, predicted, layer))
     found = class_scores(negated, (True,))["True"] if negated else None
     scores: dict[str, Any] = {f"negated_{k}": found[k] if found else None for k in ("p", "r", "f")}
     scores |= {
@@ -130,6 +130,15 @@ def matched_spans(gold: Doc, predicted: Doc, layer: str) -> Iterator[tuple[Span,
             yield span, match
 
 
-def negated_keys(doc: Doc, layer: str) -> set[SpanKey]:
-    """The keys of the spans of a layer that are negated."""
-    return {span_key(span) for span in group_of(doc, layer) if values(span).get("negated")}
+def negated_keys(gold: Doc, predicted: Doc, layer: str) -> tuple[set[SpanKey], set[SpanKey]]:
+    """The keys of the spans of a layer that are negated.
+
+    gold (Doc), predicted (Doc): Documents of one text.
+    layer (str): The span group; "ents" for `doc.ents`.
+    RETURNS (tuple[set[SpanKey], set[SpanKey]]): Those predicted, without spans of which gold does
+        not say whether they are negated, and those of gold.
+    """
+    wanted = {span_key(span): values(span).get("negated") for span in group_of(gold, layer)}
+    found = {span_key(s) for s in group_of(predicted, layer) if values(s).get("negated")}
+    unjudged = {key for key, negated in wanted.items() if negated is None}
+    return found - unjudged, {key for key, negated in wanted.items() if negated}

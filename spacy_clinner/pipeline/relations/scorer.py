@@ -2,11 +2,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from spacy.scorer import PRFScore
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_clinner.annotation.said import get_relations, has_relations
-from spacy_clinner.annotation.spans import SpanKey, span_key
+from spacy_clinner.annotation.spans import SpanKey, judged, span_key
 
 
 class Link(NamedTuple):
@@ -29,12 +29,13 @@ def score_relations(examples: Iterable[Example], **_: Any) -> dict[str, Any]:
     """Score links end to end: both spans and both labels must be exactly right.
 
     examples (Iterable[Example]): The examples; those whose reference has no annotated relations
-        are left out.
+        are left out, and so are links that it cannot judge.
     RETURNS (Dict[str, Any]): `rel_micro_p`, `rel_micro_r`, `rel_micro_f`, and `rel_per_pair`
         (p, r, f by "HEAD-TAIL"); None where no reference annotates relations.
     """
     annotated = [example for example in examples if has_relations(example.reference)]
-    return summary("rel", [(links(e.predicted), links(e.reference)) for e in annotated])
+    compared = [(judged_links(e.predicted, e.reference), links(e.reference)) for e in annotated]
+    return summary("rel", compared)
 
 
 def summary(prefix: str, compared: list[tuple[set[Link], set[Link]]]) -> dict[str, Any]:
@@ -64,3 +65,23 @@ def summary(prefix: str, compared: list[tuple[set[Link], set[Link]]]) -> dict[st
 def links(doc: Doc) -> set[Link]:
     """The links of a document."""
     return {Link(span_key(head), span_key(tail)) for head, tail, _ in get_relations(doc)}
+
+
+def judged_links(predicted: Doc, reference: Doc) -> set[Link]:
+    """The links of a document of which a reference can say whether they are right.
+
+    predicted (Doc): The document.
+    reference (Doc): The gold document.
+    RETURNS (Set[Link]): Those with two labels that the reference annotates.
+    """
+    return {
+        Link(span_key(head), span_key(tail))
+        for head, tail, _ in get_relations(predicted)
+        if _is_judged(head, reference) and _is_judged(tail, reference)
+    }
+
+
+def _is_judged(span: Span, reference: Doc) -> bool:
+    # Components of clinner say by the id which layer a span is of.
+    layers = [span.id_] if span.id_ in reference.spans else reference.spans
+    return any(judged([span], reference, layer) for layer in layers)
