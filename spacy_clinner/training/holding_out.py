@@ -53,6 +53,6 @@ def hold_out(learned: Sequence[Doc], notes: Sequence[Doc], parts: int) -> Split:
 
 
 def _without(learned: Sequence[Doc], notes: Sequence[Doc], held: Iterable[int]) -> Split:
-    held = sorted(held)
-    kept = [doc for at, doc in enumerate(learned) if at not in held]
-    return Split(kept, [notes[at] for at in held])
+    out = {*held}
+    kept = [doc for at, doc in enumerate(learned) if at not in out]
+    return Split(kept, [notes[at] for at in sorted(out)])
