@@ -160,9 +160,9 @@ def fit_trained(nlp: Language, references: Sequence[Doc], schemes: Sequence[str]
             continue
         # Its settings are those of this pipeline's config now.
         component.nlp = nlp
-        if name not in frozen and isinstance(component, LearnedLayers):
+        if isinstance(component, LearnedLayers):
             recognisers[name] = component
-    for name, new in new_labels(recognisers, references).items():
+    for name, new in new_labels(recognisers, references, frozen).items():
         recognisers[name].learn_also(new, schemes)
         for layer, names in new.items():
             log.info("%s: %s is to learn %s", name, layer, ", ".join(names))

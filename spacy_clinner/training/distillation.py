@@ -60,6 +60,8 @@ def _found(nlp: Language, docs: Sequence[Doc]) -> Iterator[Doc]:
             found = pipe(found)
             if nlp.get_pipe_meta(name).factory == "clinner_ner":
                 for layer, group in doc.spans.items():
+                    if layer not in pipe.layers and layer in found.spans:
+                        continue
                     own = [*found.spans.get(layer, ())]
                     found.spans[layer] = _same_group(group, found)
                     if layer in pipe.layers and annotated_labels(doc, layer) is not None:

@@ -32,7 +32,7 @@ def fold(learned: Sequence[Doc], notes: Sequence[Doc], folds: int, part: int) ->
 
 def hold_out(learned: Sequence[Doc], notes: Sequence[Doc], parts: int) -> Split:
     """Hold out every so-manieth note, or its neighbour where it alone has a label, which could
-    not be learned then.
+    not be learned then, as far as there are notes without such a label.
 
     learned (Sequence[Doc]), notes (Sequence[Doc]): As `fold` takes them.
     parts (int): In how many parts they are cut, one of which is held out.
@@ -49,7 +49,9 @@ def hold_out(learned: Sequence[Doc], notes: Sequence[Doc], parts: int) -> Split:
         if len(held) < len(wanted) and all(left[label] > 1 for label in labels[at]):
             held.append(at)
             left.subtract(labels[at])
-    return _without(learned, notes, held or wanted)
+    # Few that say little would be worse to calibrate on than a label is that one note has.
+    further = sorted(set(wanted).difference(held), key=lambda at: not labels[at])
+    return _without(learned, notes, [*held, *further[: len(wanted) - len(held)]])
 
 
 def _without(learned: Sequence[Doc], notes: Sequence[Doc], held: Iterable[int]) -> Split:

@@ -177,6 +177,7 @@ class _Trainings:
         self.overrides = {**overrides, **NOT_YET_CALIBRATED}
         self.gpu_id, self.again = gpu_id, again
         self.begun = old
+        self.frozen = load_settings(CONFIG, overrides)["training"]["frozen_components"]
         self.models: dict[str, Language] = {}
 
     def keep_schemes(self, corpora: Sequence[Path]) -> None:
@@ -246,13 +247,13 @@ class _Trainings:
     def _begin(self, docs: Sequence[Doc]) -> str:
         """The model of before with what is new to it, so far as it can know that yet."""
         self.begun = self.old
-        if not new_labels(recognisers(self.old), docs):
+        if not new_labels(recognisers(self.old), docs, self.frozen):
             return self.model
         self.begun = load_pipeline(self.model)
         schemes = self.scratch / SCHEMES
         files = [str(schemes)] if schemes.is_file() else []
         components = recognisers(self.begun)
-        for name, new in new_labels(components, docs).items():
+        for name, new in new_labels(components, docs, self.frozen).items():
             components[name].learn_also(new, files)
             fit_new_labels(self.begun, name, docs, new)
         start = self.scratch / "begun"
@@ -345,8 +346,9 @@ def _load_recogniser(model: str) -> Language:
 
 
 def _files(paths: Any) -> list[Path]:
-    """The .spacy files of a path or several, each of which may be a folder."""
-    given = map(Path, [paths] if isinstance(paths, str | Path) else paths)
+    """The .spacy files of a path or several; of a folder with several splits, those of train."""
+    given = [*map(Path, [paths] if isinstance(paths, str | Path) else paths)]
+    given = [path / "train.spacy" if (path / "train.spacy").is_file() else path for path in given]
     found = (walk_corpus(path, FILE_TYPE) if path.is_dir() else [path] for path in given)
     return [file for files in found for file in files]
 
@@ -359,7 +361,7 @@ def _is_empty(paths: Any) -> bool:
 
 def _read(paths: Any, nlp: Language) -> list[Doc]:
     files = _files(paths)
-    docs = [doc for file in files for doc in read_docs(file, nlp.vocab)]
+    docs = [doc for file in files for doc in read_docs(file, nlp.vocab) if len(doc)]
     if not any(doc.spans for doc in docs):
         raise ClinnerError(f"{', '.join(map(str, files))}: no note there annotates any layer.")
     return docs

@@ -1,7 +1,7 @@
 """Labels that are new to a trained recogniser: whose they are, and weights to begin with."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
@@ -23,20 +23,23 @@ STEPS, CHUNK, RATE = 100, 10_000, 0.03
 
 
 def new_labels(
-    recognisers: Mapping[str, LearnedLayers], docs: Iterable[Doc]
+    recognisers: Mapping[str, LearnedLayers], docs: Iterable[Doc], frozen: Collection[str] = ()
 ) -> dict[str, dict[str, list[str]]]:
     """What recognisers do not know yet of what documents annotate.
 
     recognisers (Mapping[str, LearnedLayers]): The components, by name.
     docs (Iterable[Doc]): The documents.
+    frozen (Collection[str]): Those of the components that learn nothing.
     RETURNS (dict[str, dict[str, list[str]]]): By component and layer the labels, sorted. A layer is
-        for the component that has it; one that none has, for the first.
+        for the component that has it; one that none has, for the first that learns.
     """
     found: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for layer, names in labels_by_layer(docs).items():
         owners = [name for name, known in recognisers.items() if layer in known.layer_labels]
-        for name in (owners or list(recognisers))[:1]:
-            if new := names - {*recognisers[name].layer_labels.get(layer, ())}:
+        learning = [name for name in recognisers if name not in frozen]
+        for name in (owners or learning)[:1]:
+            new = names - {*recognisers[name].layer_labels.get(layer, ())}
+            if new and name not in frozen:
                 found[name][layer] = sorted(new)
     return dict(found)
 

@@ -207,6 +207,18 @@ def test_negation_that_gold_does_not_judge_is_neither_right_nor_wrong():
     assert scores["negated_end_to_end_f"] == pytest.approx(1.0)
 
 
+def test_a_note_in_which_gold_judges_no_negation_has_no_false_alarms():
+    nlp = spacy.blank("en")
+    right = negated_doc(nlp, (1, 2, True)), negated_doc(nlp, (1, 2, True))
+    silent = negated_doc(nlp, (1, 2, None)), negated_doc(nlp, (4, 6, True))
+    assert negated_end_to_end([right, silent], "clinical")["PROBLEM"]["f"] == 1.0
+    examples = [Example(predicted, gold) for gold, predicted in (right, silent)]
+    counts = note_counts(examples, ["clinical"])["negated_end_to_end", "clinical", "PROBLEM"]
+    assert counts.sum(axis=0).tolist() == [1, 1, 1]
+    scores = score_assertion(examples, span_keys=["clinical"])
+    assert scores["negated_end_to_end_f"] == pytest.approx(1.0)
+
+
 def test_a_label_of_which_all_negation_is_wrong_has_a_score():
     nlp = spacy.blank("en")
     docs = [(negated_doc(nlp, (1, 2, False)), negated_doc(nlp, (1, 2, True)))]

@@ -32,3 +32,10 @@ def test_a_label_that_one_note_alone_has_is_not_held_out(rare):
 def test_where_each_note_has_a_label_of_its_own_some_are_held_out_all_the_same():
     docs = [coded(f"C{at}") for at in range(40)]
     assert len(hold_out(docs, docs, 5).held_out) == 8
+
+
+def test_notes_without_anything_are_not_all_that_is_held_out():
+    docs = [coded(f"C{at}") for at in range(38)] + [Doc(Vocab(), words=["word"]) for _ in range(2)]
+    held = hold_out(docs, docs, 5).held_out
+    assert len(held) == 8
+    assert sum("codes" in doc.spans for doc in held) == 6

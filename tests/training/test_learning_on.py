@@ -63,6 +63,7 @@ def notes_of(path, texts, annotate):
     """A corpus of texts, each of which `annotate` gives its spans."""
     nlp = blank()
     docs = [annotate(nlp.make_doc(text)) for text in texts]
+    path.parent.mkdir(exist_ok=True)
     DocBin(docs=docs, store_user_data=True).to_disk(path)
     return path
 
@@ -222,6 +223,14 @@ def test_a_share_of_the_learned_weights_is_taken_and_the_rest_are_those_of_befor
     assert rows[1].keys() == rows[2].keys() > rows[0].keys()
     for tag, then in rows[0].items():
         np.testing.assert_allclose(rows[2][tag], 0.25 * rows[1][tag] + 0.75 * then, atol=1e-6)
+
+
+def test_of_a_folder_with_several_splits_train_is_learned_and_empty_notes_are_none(old, tmp_path):
+    notes_of(tmp_path / "corpus/train.spacy", [*TEXTS[:2], ""], wards)
+    notes_of(tmp_path / "corpus/test.spacy", TEXTS, wards)
+    paths = {"paths.train": str(tmp_path / "corpus")}
+    facts = learn_on(str(old), tmp_path / "out", overrides={**paths, **ONE_UPDATE})
+    assert facts["learning_on"]["notes"] == 2
 
 
 @pytest.mark.parametrize("share", [0, 1.5, "half"])

@@ -4,6 +4,7 @@ from spacy.lang.en import English
 from spacy.tokens import Span
 from spacy.training import Example
 
+from spacy_clinner.training.distillation import distil
 from spacy_clinner.training.new_labels import fit_new_labels, new_labels
 
 TINY = {"@architectures": "spacy.HashEmbedCNN.v2", "pretrained_vectors": None, "width": 32,
@@ -57,6 +58,14 @@ def test_a_layer_is_learned_by_the_recogniser_that_has_it_and_one_that_none_has_
     assert new_labels(recognisers(nlp), known) == {}
 
 
+def test_what_a_frozen_recogniser_has_is_learned_by_none_and_a_new_layer_by_the_next(nlp):
+    frozen = ["ner"]
+    docs = annotated(nlp, "clinical", {"fever": "SIGN"})
+    assert new_labels(recognisers(nlp), docs, frozen) == {}
+    docs = annotated(nlp, "rooms", WARDS)
+    assert new_labels(recognisers(nlp), docs, frozen) == {"wards": {"rooms": ["WARD"]}}
+
+
 @pytest.mark.parametrize("layer", ["clinical", "rooms"])
 def test_what_is_new_is_found_over_the_encoder_as_it_is_and_the_rest_as_before(nlp, layer):
     component = nlp.get_pipe("ner")
@@ -69,6 +78,14 @@ def test_what_is_new_is_found_over_the_encoder_as_it_is_and_the_rest_as_before(n
     assert after == before
     wards = [[s for s in found(nlp(text), layer) if s[1] == "WARD"] for text in TEXTS]
     assert wards == [[("B7", "WARD")], [("C3", "WARD")], [("C3", "WARD")]]
+
+
+def test_labels_that_nobody_looked_for_are_those_of_the_recogniser_that_has_them(nlp):
+    nlp.get_pipe("ner").learn_also({"clinical": ["WARD"]})
+    (doc, *_) = annotated(nlp, "clinical", {"B7": "WARD"})
+    doc.spans["clinical"].attrs["labels"] = ["WARD"]
+    assert distil(nlp, [doc]) == ["clinical", "places"]
+    assert set(found(doc, "clinical")) == {("B7", "WARD"), ("fever", "PROBLEM")}
 
 
 def test_documents_without_the_layer_and_empty_ones_are_passed_over(nlp):

@@ -136,9 +136,12 @@ def negated_keys(gold: Doc, predicted: Doc, layer: str) -> tuple[set[SpanKey], s
     gold (Doc), predicted (Doc): Documents of one text.
     layer (str): The span group; "ents" for `doc.ents`.
     RETURNS (tuple[set[SpanKey], set[SpanKey]]): Those predicted, without spans of which gold does
-        not say whether they are negated, and those of gold.
+        not say whether they are negated, and those of gold; none of a document with spans of which
+        gold says it of none.
     """
     wanted = {span_key(span): values(span).get("negated") for span in group_of(gold, layer)}
     found = {span_key(s) for s in group_of(predicted, layer) if values(s).get("negated")}
     unjudged = {key for key, negated in wanted.items() if negated is None}
+    if unjudged and len(unjudged) == len(wanted):
+        return set(), set()
     return found - unjudged, {key for key, negated in wanted.items() if negated}
