@@ -1,7 +1,7 @@
 """Score a pipeline on a converted corpus: metrics.json, and the errors to look through."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def evaluate(
     silent = unjudged(examples, layers)
     counts = note_counts(examples, layers, kind_of, silent)
     metrics = {"notes": len(examples), "not_predicted": missing, "scores": scores, "speed": speed}
-    metrics |= {"not_judged": silent, **measured(nlp, examples, layers, counts)}
+    metrics |= {"not_judged": silent, **measured(nlp, examples, layers, counts, silent)}
     if kind_of is not None:
         metrics["kinds"] = by_kind(examples, counts, kind_of)
         metrics["without_kind"] = sum(kind_of(note_id(example)) is None for example in examples)
@@ -147,6 +147,7 @@ def measured(
     examples: Sequence[Example],
     layers: Sequence[str],
     counts: Mapping[Place, Ints],
+    silent: Collection[tuple[str, str]],
 ) -> dict[str, Any]:
     """All scores, without their intervals.
 
@@ -154,10 +155,10 @@ def measured(
     examples (Sequence[Example]): Predicted and reference docs.
     layers (Sequence[str]): The layers to score.
     counts (Mapping[tuple[str, ...], NDArray[int64]]): As `note_counts` gives them.
+    silent (Collection[tuple[str, str]]): As `unjudged` gives them.
     RETURNS (dict[str, Any]): By table.
     """
     docs = [(example.reference, example.predicted) for example in examples]
-    silent = unjudged(examples, layers)
     errors = {layer: expected_calibration_error(*pair) for layer, pair in _sure(examples, layers)}
     metrics: dict[str, Any] = {
         "strict": spans.strict(examples, layers),

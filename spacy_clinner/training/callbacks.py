@@ -22,7 +22,7 @@ from spacy_clinner.pipeline.settings import Configured
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.schemes import Scheme, of_layers
 from spacy_clinner.training.calibration import fit_temperatures
-from spacy_clinner.training.new_labels import new_labels
+from spacy_clinner.training.new_labels import new_labels, recognisers
 from spacy_clinner.training.provenance import training_counts
 
 LENGTH = ("max_steps", "warmup_steps", "eval_frequency")
@@ -271,7 +271,7 @@ def create_calibrate(
     def calibrate(nlp: Language) -> Language:
         if first is not None:
             nlp = first(nlp)
-        names = [n for n in nlp.pipe_names if nlp.get_pipe_meta(n).factory == "clinner_ner"]
+        names = recognisers(nlp)
         examples = spread(_examples(nlp, "dev_corpus"), limit) if names else []
         for name in names:
             for layer, temperature in fit_temperatures(nlp, examples, name).items():

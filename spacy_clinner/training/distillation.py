@@ -8,6 +8,7 @@ from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
+from spacy.vocab import Vocab
 
 from spacy_clinner.annotation.said import get_relations, has_relations, set_relations
 from spacy_clinner.annotation.spans import LABELS, annotated_labels, span_key
@@ -53,9 +54,7 @@ def _found(nlp: Language, docs: Sequence[Doc]) -> Iterator[Doc]:
         (name, pipe) for name, pipe in nlp.pipeline if nlp.get_pipe_meta(name).factory in learned
     ]
     for doc in docs:
-        found = Doc(
-            nlp.vocab, words=[t.text for t in doc], spaces=[bool(t.whitespace_) for t in doc]
-        )
+        found = unannotated(doc, nlp.vocab)
         for name, pipe in pipes:
             found = pipe(found)
             if nlp.get_pipe_meta(name).factory == "clinner_ner":
@@ -67,6 +66,16 @@ def _found(nlp: Language, docs: Sequence[Doc]) -> Iterator[Doc]:
                     if layer in pipe.layers and annotated_labels(doc, layer) is not None:
                         _complete(found.spans[layer], own, pipe.layer_labels[layer])
         yield found
+
+
+def unannotated(doc: Doc, vocab: Vocab) -> Doc:
+    """A document of the same tokens, without what is annotated.
+
+    doc (Doc): The document.
+    vocab (Vocab): That of the new one.
+    RETURNS (Doc): The new one.
+    """
+    return Doc(vocab, words=[t.text for t in doc], spaces=[bool(t.whitespace_) for t in doc])
 
 
 def _complete(group: SpanGroup, own: Iterable[Span], labels: Iterable[str]) -> None:

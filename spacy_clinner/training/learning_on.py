@@ -18,7 +18,6 @@ from spacy_clinner.corpora.docbin import SCHEMES, read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import folder_written_whole
 from spacy_clinner.pipeline.loading import load_pipeline
-from spacy_clinner.pipeline.ner.learned import LearnedLayers
 from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.progress import Progress, quiet
 from spacy_clinner.schemes import write_schemes
@@ -33,7 +32,7 @@ from spacy_clinner.training.calibration import (
 from spacy_clinner.training.callbacks import spread
 from spacy_clinner.training.distillation import distil, keep_to_known, rehearsal
 from spacy_clinner.training.holding_out import Split, fold, hold_out
-from spacy_clinner.training.new_labels import fit_new_labels, new_labels
+from spacy_clinner.training.new_labels import fit_new_labels, new_labels, recognisers
 from spacy_clinner.training.preparation import (
     check_corpora,
     load_settings,
@@ -247,15 +246,16 @@ class _Trainings:
     def _begin(self, docs: Sequence[Doc]) -> str:
         """The model of before with what is new to it, so far as it can know that yet."""
         self.begun = self.old
-        if not new_labels(recognisers(self.old), docs, self.frozen):
+        new = new_labels(recognisers(self.old), docs, self.frozen)
+        if not new:
             return self.model
         self.begun = load_pipeline(self.model)
         schemes = self.scratch / SCHEMES
         files = [str(schemes)] if schemes.is_file() else []
         components = recognisers(self.begun)
-        for name, new in new_labels(components, docs, self.frozen).items():
-            components[name].learn_also(new, files)
-            fit_new_labels(self.begun, name, docs, new)
+        for name, labels in new.items():
+            components[name].learn_also(labels, files)
+            fit_new_labels(self.begun, name, docs, labels)
         start = self.scratch / "begun"
         shutil.rmtree(start, ignore_errors=True)
         without_texts(self.begun).to_disk(start)
@@ -320,12 +320,6 @@ def mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if values:
             means[key] = sum(values) / len(values)
     return means
-
-
-def recognisers(nlp: Language) -> dict[str, LearnedLayers]:
-    """The components that find entities, by name."""
-    found: dict[str, Any] = dict(nlp.pipeline)
-    return {name: c for name, c in found.items() if nlp.pipe_factories[name] == "clinner_ner"}
 
 
 def _known_labels(nlp: Language) -> dict[str, list[str]]:

@@ -15,11 +15,17 @@ from thinc.api import Adam, Linear, use_ops, zero_init
 from spacy_clinner.architectures.layered_tagger import head_scale, score_slices, tags
 from spacy_clinner.pipeline.ner.layers import GoldTags, TokenBatch, gold_tags, tagging_loss
 from spacy_clinner.pipeline.ner.learned import LearnedLayers
-from spacy_clinner.training.distillation import labels_by_layer
+from spacy_clinner.training.distillation import labels_by_layer, unannotated
 
 ENCODERS = {"transformer", "tok2vec"}
 # Updates, each of a chunk of so many tokens, and their rate in the scores.
 STEPS, CHUNK, RATE = 100, 10_000, 0.03
+
+
+def recognisers(nlp: Language) -> dict[str, LearnedLayers]:
+    """The components that find entities, by name."""
+    found: dict[str, Any] = dict(nlp.pipeline)
+    return {name: c for name, c in found.items() if nlp.pipe_factories[name] == "clinner_ner"}
 
 
 def new_labels(
@@ -68,11 +74,15 @@ def fit_new_labels(
         own = [at for at, (*_, label) in enumerate(tags({layer: labels})) if label in fitted]
         rows = parts[layer].start + np.array(own)
         chunks = [_Chunk.of(nlp, name, part, layer) for part in _chunks(docs, layer)]
+        # Of the other tags they stay what they are.
+        scored = [
+            (chunk, scale * (chunk.vectors @ weights[parts[layer]].T + bias[parts[layer]]))
+            for chunk in chunks
+        ]
         with use_ops("numpy"):
             probe = Linear(len(rows), weights.shape[1], init_W=zero_init).initialize()
         optimizer = Adam(RATE / scale, L2=0.0, use_averages=False, grad_clip=0.0)
-        for chunk in islice(cycle(chunks), STEPS):
-            scores = scale * (chunk.vectors @ weights[parts[layer]].T + bias[parts[layer]])
+        for chunk, scores in islice(cycle(scored), STEPS):
             found, backprop = probe.begin_update(chunk.vectors)
             scores[:, own] = scale * found
             d_scores: Any = tagging_loss(scores, chunk.gold, chunk.batch)[1][:, own]
@@ -99,10 +109,7 @@ class _Chunk:
     @classmethod
     def of(cls, nlp: Language, name: str, docs: Sequence[Doc], layer: str) -> "_Chunk":
         component: Any = nlp.get_pipe(name)
-        bare = [
-            Doc(nlp.vocab, words=[t.text for t in doc], spaces=[bool(t.whitespace_) for t in doc])
-            for doc in docs
-        ]
+        bare = [unannotated(doc, nlp.vocab) for doc in docs]
         for encoder, pipe in nlp.pipeline:
             if nlp.get_pipe_meta(encoder).factory in ENCODERS:
                 bare = list(pipe.pipe(bare))  # type: ignore[attr-defined]
