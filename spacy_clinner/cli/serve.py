@@ -34,9 +34,7 @@ def command(
     ] = 3.0,
 ) -> None:
     """Serve MODEL: an API for programs at /v1, and a page for people at /."""
-    import logging
     import math
-    import sys
     from concurrent.futures import ThreadPoolExecutor
 
     for name, value in (("--timeout", timeout), ("--wait", wait)):
@@ -50,11 +48,7 @@ def command(
     check_sendable(api_key)
     for origin in cors or ():
         origins.check(origin)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
-    )
-    # Of all others only what tells of something wrong.
-    logging.getLogger("clinner.service").setLevel(logging.INFO)
+    log_to_stderr()
     # Before the model is loaded, so that a port that is taken is told at once.
     taken = server.bind(host, port)
     if not server.is_loopback(taken) and not api_key:
@@ -89,6 +83,17 @@ def check_installed() -> None:
                 f"`clinner serve` needs {name}, which is not installed. "
                 'Install it with: pip install "spacy-clinner[serve]"'
             )
+
+
+def log_to_stderr() -> None:
+    """Let the service tell what it does, and all others only of something wrong."""
+    import logging
+    import sys
+
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("clinner.service").setLevel(logging.INFO)
 
 
 def load(model: str, max_note: int) -> Language:

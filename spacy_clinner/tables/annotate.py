@@ -75,12 +75,7 @@ def annotate(
     entities: list[Row] = []
     links: list[Row] = []
     counts, failures = _read_into(entities, links, nlp, ids, texts, faults, selection, no_text)
-    notes = [
-        (note, *status_of(string, failure), None if string is None else len(string), count, digest)
-        for note, string, failure, count, digest in zip(
-            ids, texts, failures, counts, map(_digest, texts), strict=True
-        )
-    ]
+    notes = [*map(_note, ids, texts, failures, counts)]
     stamp = (*model_and_version(nlp), processed_at or datetime.now(UTC))
     notes_table = as_table(notes, NOTES)
     schema = notes_schema(pa.schema([batch.schema.field(name) for name in kept]),
@@ -262,6 +257,11 @@ def _read_into(
         entities += [(ids[at], *row) for row in rows]
         links += [(ids[at], *row) for row in linked]
     return counts, failures
+
+
+def _note(id: str, text: str | None, failure: str | None, count: int) -> Row:
+    length = None if text is None else len(text)
+    return (id, *status_of(text, failure), length, count, _digest(text))
 
 
 def _ids(column: pa.Array) -> list[str]:
