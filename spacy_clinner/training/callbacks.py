@@ -318,12 +318,11 @@ def _updates_per_pass(nlp: Language, references: Sequence[Doc]) -> float:
 
 
 def _scheme_files(nlp: Language) -> list[str]:
-    """What `clinner convert` wrote beside the files of the training corpus."""
+    """What `clinner convert` wrote with the files of the training corpus."""
     section: Any = nlp.config.interpolate()
     for part in section["training"]["train_corpus"].split("."):
         section = section[part]
     paths = section.get("path") or []
-    files = [
-        Path(path).parent / SCHEMES for path in (paths if isinstance(paths, list) else [paths])
-    ]
+    places = map(Path, paths if isinstance(paths, list) else [paths])
+    files = [(path if path.is_dir() else path.parent) / SCHEMES for path in places]
     return list(dict.fromkeys(str(file) for file in files if file.is_file()))

@@ -113,19 +113,27 @@ path = ${paths.dev}
 """
 
 
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> tuple[Language, list[Example]]:
-    """The model after its corpus and scheme are gone, and gold to score it with."""
-    here = tmp_path_factory.mktemp("own")
+def write_corpus(here: Path):
     (here / "raw").mkdir()
     files = {"mine.toml": MINE, "words.toml": WORDS, "corpora.toml": CATALOG, "x.cfg": CONFIG}
     for name, content in (files | {"raw/a.txt": NOTE, "raw/a.ann": ANNOTATION}).items():
         (here / name).write_text(content, encoding="utf8")
+
+
+def convert_corpus():
+    blank = spacy.blank("en")
+    done = convert(find_corpus("own", Path("corpora.toml")), blank, Path("corpus"))
+    assert not done.losses
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> tuple[Language, list[Example]]:
+    """The model after its corpus and scheme are gone, and gold to score it with."""
+    here = tmp_path_factory.mktemp("own")
+    write_corpus(here)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
-        blank = spacy.blank("en")
-        done = convert(find_corpus("own", Path("corpora.toml")), blank, Path("corpus"))
-        assert not done.losses
+        convert_corpus()
         paths = {"paths.train": "corpus/train.spacy", "paths.dev": "corpus/train.spacy"}
         nlp = init_nlp(load_config("x.cfg", paths))
         gold = list(DocBin().from_disk("corpus/train.spacy").get_docs(nlp.vocab))
@@ -167,6 +175,16 @@ def test_its_groups_descriptions_and_colours_travel_with_the_model(elsewhere):
     assert html.count("#abcdef") == 2
     assert view.COLORS["Chemicals & Drugs"] in html
     assert nlp.config["components"]["relations"]["pairs"] == {"SIGN_OR_SYMPTOM": ["NO", "BAD"]}
+
+
+@pytest.mark.parametrize("path", ["corpus", "corpus/train.spacy"])
+def test_it_is_found_in_the_folder_of_a_corpus_and_beside_a_file_of_it(path, tmp_path, monkeypatch):
+    write_corpus(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    convert_corpus()
+    paths = {"paths.train": path, "paths.dev": "corpus/train.spacy"}
+    ner = init_nlp(load_config("x.cfg", paths)).get_pipe("ner")
+    assert ner.schemes["mine"].labels["REMEDY"].semantic_group == "Chemicals & Drugs"
 
 
 def test_it_is_scored_as_those_that_come_with_the_package(elsewhere):
