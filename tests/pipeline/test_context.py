@@ -464,6 +464,14 @@ def test_a_span_of_white_space_at_the_end_of_a_section_is_judged(text):
     assert nlp(doc).spans["clinical"][0]._.negated is False
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2009", "\u3000"])
+def test_a_blank_of_another_kind_parts_no_columns(pipeline: Language, blank: str):
+    doc = pipeline.make_doc("Denies fever, neg rash".replace(" ", blank))
+    doc.spans["x"] = [doc.char_span(7, 12, "PROBLEM"), doc.char_span(18, 22, "PROBLEM")]
+    doc.set_ents([])
+    assert [span._.negated for span in run(pipeline, doc).spans["x"]] == [True, True]
+
+
 def test_spans_of_one_layer_hide_no_cue_of_another(pipeline: Language):
     doc = pipeline.make_doc("Oxycodone 5 mg q4h prn pain.")
     doc.spans["clinical"] = [doc.char_span(23, 27, "PROBLEM", span_id="clinical")]

@@ -81,11 +81,25 @@ class Scopes:
                 else:
                     self._backward(number, covered)
                 continue
+            if cue.direction == "both" and not self._stands_between(number):
+                continue
             if cue.direction != "backward" and not covered:
                 self._forward(number)
             if cue.direction != "forward":
                 self._backward(number, covered)
         return self.found
+
+    def _stands_between(self, number: int) -> bool:
+        """Whether words such as "vs" may join two findings: none does that begins a sentence or
+        stands right before a test ("VS: T 98.6")."""
+        start, end, cue = self.marks[number]
+        if cue.place or cue.box:
+            return True
+        entity = bisect_left(self.starts, end)
+        behind = entity < len(self.starts) and self.starts[entity] == end
+        if behind and not self.items.concerns(cue, entity):
+            return False
+        return start > self.tokens.first[start]
 
     def _say(self, entity: int, number: int) -> None:
         for category in self.marks[number][2].categories:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from spacy.strings import get_string_id
 
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.phrases import PhraseTokenizer
@@ -12,6 +13,7 @@ from spacy_clinner.pipeline.token_kinds import BLANK_LINE, NEWLINE, TokenKinds
 COMMAS = (",", "،", "、")
 # What may follow a cue that stands alone: "Fever: no."
 STOPS = (".", ",", ";", ")", "]", "!", "?", "(", "[", "|", "..", "*", "•")
+TAB = get_string_id("\t")
 # White space before a token, from `Tokens.gaps`.
 NONE, SPACE, WIDE, LINE, BLANK = range(5)
 
@@ -54,6 +56,8 @@ def white_space(
         return [], []
     before = np.concatenate(([offsets[0, 0]], offsets[:-1, 1]))
     gaps: list[int] = (offsets[:, 0] > before).astype(np.int64).tolist()
+    # A no-break space alone is a space.
+    narrow = (offsets[:, 0] - before == 1).tolist()
     spaces = np.flatnonzero(~keep)
     # As many white spaces stand before a token as its number lags behind.
     following = (spaces - np.arange(len(spaces))).tolist()
@@ -61,7 +65,8 @@ def white_space(
     for after, orth in zip(following, orths[spaces].tolist(), strict=True):
         if after < len(gaps):
             kind = kinds[orth]
-            gap = BLANK if kind & BLANK_LINE else LINE if kind & NEWLINE else WIDE
+            wide = SPACE if narrow[after] and orth != TAB else WIDE
+            gap = BLANK if kind & BLANK_LINE else LINE if kind & NEWLINE else wide
             gaps[after] = max(gaps[after], gap)
             if gap >= LINE and (not lines or lines[-1] != after):
                 lines.append(after)

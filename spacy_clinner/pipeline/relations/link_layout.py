@@ -16,6 +16,7 @@ Ints = NDArray[np.int64]
 IN_ROW = ("NEGATION", "UNCERTAIN", "SUBJECT")
 FIELD = re.compile(r"\W{0,8}[^\W\d_][^:?|\n]{0,40}[:?]\s+\S")  # "Fever: no"
 BAR = re.compile(r"\s\|\s")
+COLUMNS = re.compile(r"\S {3,}\S.*?\S {3,}\S")  # three of them
 AHEAD = re.compile(r"without\b|w ?/ ?o(?:ut)?\b", re.IGNORECASE)  # negations that never look back
 STOP = re.compile(r"[.;?!]\s|[\n\r]")
 
@@ -77,4 +78,4 @@ def _lines(docs: Sequence[Doc]) -> tuple[Ints, Ints, Bools]:
 
 
 def _is_row(line: str) -> bool:
-    return "\t" in line or BAR.search(line) is not None or FIELD.match(line) is not None
+    return "\t" in line or any((FIELD.match(line), BAR.search(line), COLUMNS.search(line)))

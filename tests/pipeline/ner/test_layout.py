@@ -38,6 +38,8 @@ def started(*texts):
         ("lisinopril | 10 mg |daily", ["|", "10", "|", "daily"]),
         ("BMP 136|4.4|100|25", []),
         ("left  hip   pain", []),
+        ("K      5.6      H\n       MRN", ["5.6", "H", "MRN"]),
+        ("No evidence of a fracture of the left or right\n        knee joint", []),
         ("fever\n- cough\n  * HTN\n• DM", ["-", "*", "•"]),
         ("meds: • ASA • statin", ["•", "•"]),
         ("fever\n2. cough\n3) HTN\n10 mg", ["2", "3", "10"]),

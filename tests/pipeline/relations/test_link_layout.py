@@ -55,6 +55,8 @@ def ruled_out(*texts: str) -> list[tuple[str, str]]:
         ("- <Dyspnea:P>: <maybe:U>\n- <Cough:P>: yes", [("Cough", "maybe")]),
         ("<fever:P> | 3 d | <DENIED:N>\n<rash:P> | 1 d | YES", [("rash", "DENIED")]),
         ("<fever:P>\t<no:N>\n<rash:P>\tyes", [("rash", "no")]),
+        ("<fever:P>   3 d   <DENIED:N>\n<rash:P>   1 d   YES", [("rash", "DENIED")]),
+        ("<fever:P>   <DENIED:N>\n<rash:P>   YES", []),
         ("<Asthma:P>: <mother:S>\n<HTN:P>: on meds", [("HTN", "mother")]),
         ("<Asthma:P>: <stable:C>\n<HTN:P>: on meds", []),
         ("<Denies:N>:\n<fever:P>\n<cough:P>", []),
