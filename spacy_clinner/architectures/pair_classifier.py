@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -91,6 +91,26 @@ def pair_classifier(
             "vector_weight": vector_weight,
         },
     )
+
+
+def place_pairs(model: PairClassifier, before: Sequence[int | None]) -> None:
+    """Give a trained model's first features, which say of which labels a pair is, other places.
+
+    model (Model): The model, which is changed.
+    before (Sequence[int | None]): For each kind of pair the place that it had, all of which stay;
+        None for one that is new, which begins with the mean of the others.
+    """
+    layer = model.get_ref("features")
+    weights: Any = layer.get_param("W")
+    known = sum(at is not None for at in before)
+    usual = weights[:, :known].mean(axis=1)
+    kinds = [usual if at is None else weights[:, at] for at in before]
+    weights = model.ops.xp.hstack([model.ops.xp.stack(kinds, axis=1), weights[:, known:]])
+    # A new layer, not a new array in the old one: gradients and optimizer state keep their shape.
+    wider: Model[Floats2d, Floats2d] = Linear(layer.get_dim("nO"), weights.shape[1])
+    wider.set_param("W", model.ops.as_contig(weights))
+    wider.set_param("b", layer.get_param("b"))
+    model.replace_node(layer, wider)
 
 
 def _scaled_glorot(ops: Ops, shape: tuple[int, ...], head_rate: float) -> Any:

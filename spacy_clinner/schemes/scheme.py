@@ -81,6 +81,11 @@ class Scheme:
     left_out: frozenset[str] = frozenset()
     entities: bool = True
 
+    @property
+    def linked(self) -> frozenset[tuple[str, str]]:
+        """The pairs of labels, entity and modifier, that may be linked."""
+        return frozenset((head, tail) for head, tails in self.pairs.items() for tail in tails)
+
     def seen(self, view: str) -> "Scheme":
         """The scheme with the labels that a view gives it.
 

@@ -23,6 +23,7 @@ from spacy_clinner.pipeline.vocabulary import without_texts
 from spacy_clinner.schemes import Scheme, of_layers
 from spacy_clinner.training.calibration import fit_temperatures
 from spacy_clinner.training.new_labels import new_labels, recognisers
+from spacy_clinner.training.new_pairs import learn_pairs, linkers, new_pairs
 from spacy_clinner.training.provenance import training_counts
 
 LENGTH = ("max_steps", "warmup_steps", "eval_frequency")
@@ -146,8 +147,9 @@ def fit_components(nlp: Language, references: Sequence[Doc], schemes: Sequence[s
 
 
 def fit_trained(nlp: Language, references: Sequence[Doc], schemes: Sequence[str] = ()) -> None:
-    """Make components that come trained from another pipeline go on in this one, and those that
-    recognise entities learn the labels and layers that are new to them.
+    """Make components that come trained from another pipeline go on in this one, those that
+    recognise entities learn the labels and layers that are new to them, and those that link spans
+    the pairs.
 
     nlp (Language): The pipeline, in which spaCy has disabled them while it initialises the others.
     references (Sequence[Doc]): The corpus.
@@ -166,6 +168,11 @@ def fit_trained(nlp: Language, references: Sequence[Doc], schemes: Sequence[str]
         recognisers[name].learn_also(new, schemes)
         for layer, names in new.items():
             log.info("%s: %s is to learn %s", name, layer, ", ".join(names))
+    known = {name: c for name, c in linkers(nlp).items() if name not in nlp.pipe_names}
+    for name, pairs in new_pairs(known, references, frozen)[0].items():
+        learn_pairs(known[name], pairs)
+        for component in recognisers.values():
+            component.take_schemes(schemes)
 
 
 def linked_layers(entities: str, schemes: Mapping[str, Scheme]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from spacy_clinner.training.callbacks import spread
 from spacy_clinner.training.distillation import distil, keep_to_known, rehearsal
 from spacy_clinner.training.holding_out import Split, fold, hold_out
 from spacy_clinner.training.new_labels import fit_new_labels, new_labels, recognisers
+from spacy_clinner.training.new_pairs import learn_pairs, linkers, new_pairs
 from spacy_clinner.training.preparation import (
     check_corpora,
     load_settings,
@@ -115,6 +116,8 @@ def learn_on(
             trainings.choose_by(Split(learned, _read(dev, old)))
         else:
             facts |= trainings.choose_without_dev(learned, notes)
+        if unlinked := new_pairs(linkers(old), notes, trainings.frozen)[1]:
+            facts["not_linked"] = unlinked
         trainings.save(output, paths)
     return training_facts(output / "model-best", started, gpu_id=gpu_id) | {"learning_on": facts}
 
@@ -247,7 +250,8 @@ class _Trainings:
         """The model of before with what is new to it, so far as it can know that yet."""
         self.begun = self.old
         new = new_labels(recognisers(self.old), docs, self.frozen)
-        if not new:
+        pairs, _ = new_pairs(linkers(self.old), docs, self.frozen)
+        if not new and not pairs:
             return self.model
         self.begun = load_pipeline(self.model)
         schemes = self.scratch / SCHEMES
@@ -256,6 +260,10 @@ class _Trainings:
         for name, labels in new.items():
             components[name].learn_also(labels, files)
             fit_new_labels(self.begun, name, docs, labels)
+        for name, found in pairs.items():
+            learn_pairs(linkers(self.begun)[name], found)
+        for component in components.values():
+            component.take_schemes(files)
         start = self.scratch / "begun"
         shutil.rmtree(start, ignore_errors=True)
         without_texts(self.begun).to_disk(start)

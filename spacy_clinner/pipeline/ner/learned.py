@@ -188,6 +188,21 @@ class LearnedLayers(TrainedComponent):
             self.take({"layers": [*self.settings["layers"], *further]})
         return new
 
+    def take_schemes(self, files: Sequence[str]) -> None:
+        """Take from files the schemes that know all that those of the layers know, and allow
+        further links.
+
+        files (Sequence[str]): Files of label schemes.
+        """
+        wider = {
+            layer: scheme
+            for layer, scheme in of_layers(self.layer_labels, files).items()
+            if (known := self.schemes.get(layer)) is not None
+            and scheme.labels.keys() >= known.labels.keys()
+            and scheme.linked > known.linked
+        }
+        self.set_schemes({**self.schemes, **wider})
+
     def set_schemes(self, found: Mapping[str, Scheme]) -> None:
         """Replace the schemes.
 
