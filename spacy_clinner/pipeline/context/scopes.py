@@ -262,13 +262,13 @@ class Scopes:
                 if not self.items.concerns(cue, entity):
                     passed = self.starts[entity]
                     continue
-                if self._apart(entity, nearest, passed):
+                if self._apart(entity, nearest, passed, cue):
                     break
                 self._assign(entity, category, mark, max(start - self.ends[index], 0))
                 first = self.starts[entity]
                 nearest = first if nearest is None else min(nearest, first)
 
-    def _apart(self, entity: int, nearest: int | None, passed: int | None) -> bool:
+    def _apart(self, entity: int, nearest: int | None, passed: int | None, cue: Cue) -> bool:
         """Whether a backward cue does not reach an entity over the ones behind it.
 
         "Cr 79 D-dimer not sent": words and no list stand between; "Hgb 13.8, type and cross not
@@ -279,7 +279,7 @@ class Scopes:
         """
         words, end = self.tokens.words, self.entities[entity][1]
         if passed is not None and end < passed:
-            return not self.said.commas.isdisjoint(words[end:passed])
+            return cue.place == "sign" or not self.said.commas.isdisjoint(words[end:passed])
         if nearest is None or end >= nearest:
             return False
         if self.items.family(entity) == TEST and words[end] not in self.said.separators:
