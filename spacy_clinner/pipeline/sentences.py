@@ -21,14 +21,17 @@ from spacy_clinner.pipeline.token_kinds import (
     COLON,
     COMMA,
     CONTINUES,
+    DIGITS,
     DOSES,
     DOTTED,
     END,
     HEADING,
     INITIAL,
     INLINE_BULLET,
+    JOINS,
     LEADER,
     LETTER,
+    LETTERED,
     LONG,
     LOWER,
     NEWLINE,
@@ -213,6 +216,8 @@ class _Boundaries:
         if kind & LETTER and self._begins_line(word):
             return False  # "a. no fever"
         if kind & INITIAL:
+            if following & UPPER and self._is_no_initial(word):
+                return True
             before = self.kinds[word - 1] if word else 0
             stopped = self.kinds[word - 2] if word > 1 and before & END else 0
             after_title = (before | stopped) & TITLE
@@ -226,6 +231,18 @@ class _Boundaries:
                 return True
             return self._clause_ends(word, following)
         return True
+
+    def _is_no_initial(self, word: int) -> bool:
+        """Whether a single capital letter is no person's: "C/C/E", "hep C", "98.6 F".
+
+        "Smith & J. Jones" and a list's "2 T. Dolo" are no such letters.
+        """
+        before = self.kinds[word - 1] if word else 0
+        if before & JOINS:
+            return word > 1 and bool(self.kinds[word - 2] & CAPS)
+        if before & DIGITS:
+            return not self._begins_line(word - 1)
+        return bool(before & LETTERED)
 
     def _clause_ends(self, word: int, following: int) -> bool:
         """Whether a full stop behind an abbreviation ends a clause before a small letter.

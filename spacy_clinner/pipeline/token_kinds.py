@@ -14,6 +14,7 @@ STARTER, CONTINUES, NUMERO, LONG = 1 << 17, 1 << 18, 1 << 19, 1 << 20
 COMMA, SOFT, LEADER, ANSWER = 1 << 21, 1 << 22, 1 << 23, 1 << 24
 SEPARATOR, DOSES, CLOSER, HEADING = 1 << 25, 1 << 26, 1 << 27, 1 << 28
 ATTRIBUTE, LETTER = 1 << 29, 1 << 30  # "prev"; what numbers an item: "a", "iv"
+LETTERED, JOINS, DIGITS = 1 << 31, 1 << 32, 1 << 33  # "vitamin"; "/"; "98.6"
 CANDIDATE = NEWLINE | END | DOTTED | INLINE_BULLET | CLOSING | COLON
 
 
@@ -47,6 +48,10 @@ STARTERS = _words(
     "the he she they it his her their its this that these those there patient pt mr mrs ms we i "
     "on in at after before during since for if no denies denied reports however will continue "
     "physical exam examination plan assessment history"
+)
+# A single capital letter behind one of these is part of a name, and no initial of a person's.
+NAMED_BY_LETTERS = _words(
+    "hepatitis hep vitamin vit type class grade stage influenza flu strep group factor"
 )
 # A line that ends with one of these goes on in the next line.
 CONTINUERS = _words(
@@ -114,6 +119,9 @@ def token_kind(text: str) -> int:
         kind |= INITIAL if len(bare) == 1 and text[0].isupper() else 0
     elif bare.isdigit():
         kind |= NUMBER if len(bare) <= 2 else 0
+    kind |= DIGITS if text[0].isdigit() else 0
+    kind |= JOINS if text in ("/", "&") else 0
+    kind |= LETTERED if lower in NAMED_BY_LETTERS else 0
     kind |= TITLE if bare in TITLES else 0
     kind |= ABBREVIATION if bare in ABBREVIATIONS or bare in ATTRIBUTES else 0
     kind |= ATTRIBUTE if bare in ATTRIBUTES else 0

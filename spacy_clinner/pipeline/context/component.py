@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -249,7 +250,7 @@ class ClinicalContext(RuleComponent):
             np.repeat(lasts, lengths).tolist(),
             *white_space(offsets, keep, rows[:, 4], self._kinds),
             offsets[:, 0],
-            lambda: str(doc.text),
+            cache(lambda: str(doc.text)),
         )
         before = np.concatenate(([0], np.cumsum(keep)))
         return tokens, before, (offsets[:, 0], offsets[:, 1])

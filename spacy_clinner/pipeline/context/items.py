@@ -4,7 +4,7 @@ from bisect import bisect_left
 
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.scope_words import ScopeWords
-from spacy_clinner.pipeline.context.tokens import Entities, Kinds, Mark, Tokens
+from spacy_clinner.pipeline.context.tokens import LINE, NONE, Entities, Kinds, Mark, Tokens
 
 ITEM = 6  # tokens that one item of a list may have
 SWAP = 5  # tokens from a drug or "changed to" to the one that takes its place
@@ -82,7 +82,8 @@ class Items:
 
         "no cough, BP 118/74" and "no BM 4 d - senna given": of another kind; "no pain ha 4/10",
         "no cords, 1+ edema": with a number of its own; "no drool, uvula midline, tonsils 3+": after
-        another subject; "hold warfarin, continue aspirin": after another verb.
+        another subject; "hold warfarin, continue aspirin": after another verb; "no fever, Tm 99,
+        cough": after another finding.
         In a list under its heading (`listed`) a drug's number is its dose.
         """
         words, said = self.tokens.words, self.said
@@ -101,16 +102,47 @@ class Items:
             item = len(between) == 1 and between[0] in said.commas and TEST not in (family, other)
             ended = last >= self.tokens.last[last - 1] or words[last] in said.item_ends
             return not (item and ended)  # "no surgery, GI bleed, fever"
+        if family != GIVEN and not listed and self.parted(before, first):
+            return True
         if said.separators.isdisjoint(between):
             if listed and other == GIVEN:
                 return not said.stated.isdisjoint(between)
             number = last < self.tokens.last[last - 1] and words[last] in said.numbers
             return number or not said.affirms.isdisjoint(between)
+        if family != GIVEN and self.interrupted(before, first):
+            return True
         after = zip(between, between[1:], [*between[2:], words[first]], strict=False)
         return any(
             word in said.commas and following in said.subjects and third not in said.separators
             for word, following, third in after
         )
+
+    def interrupted(self, end: int, first: int) -> bool:
+        """Whether an item of a list, between two commas, tells what is there: a number, "nl".
+
+        A list that goes on to an "or" takes it along: "no fever, weight 70 kg, or chills".
+        """
+        words, said = self.tokens.words, self.said
+        commas = [token for token in range(end, first) if words[token] in said.commas]
+        if len(commas) < 2:
+            return False
+        inside = range(commas[0] + 1, commas[-1])
+        tells = not said.tells.isdisjoint(words[commas[0] : commas[-1]])
+        if not tells and not any(self.tokens.is_number(token) for token in inside):
+            return False
+        return said.ors.isdisjoint(words[commas[0] : min(self.tokens.last[end - 1], end + LIST)])
+
+    def parted(self, end: int, first: int) -> bool:
+        """Whether a dash with blanks around it parts two entities: "no fever - cough persists".
+
+        In "fever - chills - rigors" it is what the list is written with.
+        """
+        words, gaps = self.tokens.words, self.tokens.gaps
+        for token in range(end, first):
+            if words[token] in self.said.dashes:
+                apart = gaps[token + 1] != NONE and NONE < gaps[token] < LINE
+                return apart and not self.single(token)
+        return False
 
     def stands_by_itself(self, entity: int, start: int, end: int, listed: bool) -> bool:
         """Whether an entity after a forward negation has a predicate or purpose of its own.

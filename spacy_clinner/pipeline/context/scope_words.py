@@ -16,6 +16,7 @@ BESIDE = ("with", "w/", "from", "and")
 GRADES = ("1+", "2+", "3+", "4+", "+1", "+2", "+3", "trace")
 ITEM_ENDS = (",", ".", ";", ")", "or", "and", "nor", "/")
 FOR = ("for",)
+DASHES = ("-", "–", "—", "--")
 
 
 class ScopeWords:
@@ -42,6 +43,8 @@ class ScopeWords:
         self.introduces |= self.numbers
         self.stated = word_set(cut, words["states"])
         self.affirms = self.stated | self.numbers
+        self.tells = self.stated | word_set(cut, words["normal"])
+        self.dashes = word_set(cut, DASHES)
         self.breaks = self.colons | word_set(cut, words["breaks"])
         self.swaps = word_set(cut, SWAPS)
         self.listed = word_set(cut, words["lists"])

@@ -203,10 +203,10 @@ class Scopes:
             if ends and not nearer and category == "negated" and other.pauses:
                 pauses.append((next_start, next_end))
             elif ends or nearer or contradicted:
-                stop = next_start
+                stop = next_start + (ends and self._begins_with(end, next_start, next_end))
         for pause, over in pauses:
             if pause < stop and not self.items.goes_on(pause, over, stop):
-                stop = pause
+                stop = pause + self._begins_with(end, pause, over)
         bracket = bisect_left(self.brackets, end)
         if category == "negated" and bracket < len(self.brackets):
             # "(not taking aspirin), asthma": a scope ends with the brackets it stands in.
@@ -219,6 +219,14 @@ class Scopes:
             beside = not cue.place and self._right_behind(end, colon)
             stop = colon if beside else colon - 1
         return stop if block else self._window_end(end, cue, stop)
+
+    def _begins_with(self, end: int, start: int, over: int) -> bool:
+        """Whether words that end a scope begin with what the cue speaks of: "no steroids for"."""
+        entity = bisect_left(self.starts, start)
+        if over == start + 1 or entity == len(self.starts) or self.starts[entity] != start:
+            return False
+        first = entity == 0 or self.starts[entity - 1] < end
+        return first or self.tokens.words[start - 1] in self.said.alternatives
 
     def _right_behind(self, end: int, colon: int) -> bool:
         """Whether the entity before a colon is the cue's own: "w/o contrast: no bleed", "no acute
@@ -276,13 +284,13 @@ class Scopes:
                 if not self.items.concerns(cue, entity):
                     passed = self.starts[entity]
                     continue
-                if self._apart(entity, nearest, passed):
+                if self._apart(entity, nearest, passed, cue):
                     break
                 self._assign(entity, category, mark, max(start - self.ends[index], 0))
                 first = self.starts[entity]
                 nearest = first if nearest is None else min(nearest, first)
 
-    def _apart(self, entity: int, nearest: int | None, passed: int | None) -> bool:
+    def _apart(self, entity: int, nearest: int | None, passed: int | None, cue: Cue) -> bool:
         """Whether a backward cue does not reach an entity over the ones behind it.
 
         "Cr 79 D-dimer not sent": words and no list stand between; "Hgb 13.8, type and cross not
@@ -293,7 +301,7 @@ class Scopes:
         """
         words, end = self.tokens.words, self.entities[entity][1]
         if passed is not None and end < passed:
-            return not self.said.commas.isdisjoint(words[end:passed])
+            return cue.place == "sign" or not self.said.commas.isdisjoint(words[end:passed])
         if nearest is None or end >= nearest:
             return False
         if self.items.family(entity) == TEST and words[end] not in self.said.separators:

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import and_
 
 from spacy_clinner.pipeline.context.lexicon import Cue
 from spacy_clinner.pipeline.context.tokens import (
@@ -47,6 +48,7 @@ class Signs:
         self.slash = word_set(cut, ("/", "+/"))
         self.plus = word_set(cut, ("+",))
         self.asks = word_set(cut, (":", "?"))
+        self.heads = word_set(cut, (">",))
 
     def __call__(
         self, tokens: Tokens, signs: Sequence[Mark], starts: Sequence[int], ends: set[int]
@@ -63,26 +65,33 @@ class Signs:
         """
         begins = set(starts)
         kept: list[Mark] = []
+        signs = [mark for mark in signs if not self._is_arrow(tokens, mark)]
         for line, chosen in self._lines(tokens, signs):
             shown = [self._shows(tokens, mark, ends) for mark in line]
+            bare = [self._is_bare(tokens, mark) for mark in line]
             last = line[-1][1]
             closed = last == len(tokens.words) or tokens.gaps[last] >= LINE
-            if len(line) > 1 and closed and all(start in ends for start, _, _ in line):
+            # "AKI - Cr 2.1, +cough", "AMS - CT (-)": other signs make no minus of such a dash.
+            behind = all(
+                mark[0] in ends for mark, is_bare in zip(line, bare, strict=True) if is_bare
+            )
+            if len(line) > 1 and closed and behind and all(bare):
                 shown = [True] * len(line)  # "cough + fever -"
             count = sum(shows and not mark[2].box for shows, mark in zip(shown, line, strict=True))
+            between = behind and any(map(and_, shown, bare))
             marks = [
                 mark
                 for mark, shows in zip(line, shown, strict=True)
-                if self._is_sign(tokens, mark, count - shows > 0, begins, ends)
+                if self._is_sign(tokens, mark, count - shows > 0, between, begins, ends)
             ]
             if closed:
                 marks = [self._with_mark(tokens, mark, ends) for mark in marks]
-            behind = [start in ends and tokens.gaps[start] < LINE for start, _, _ in marks]
+            after = [start in ends and tokens.gaps[start] < LINE for start, _, _ in marks]
             for number, (start, end, cue) in enumerate(marks):
                 following = marks[number + 1][0] if number + 1 < len(marks) else tokens.last[start]
                 entity = bisect_left(starts, end)
                 alone = entity == len(starts) or starts[entity] >= following
-                way = "backward" if behind[number] and (behind[0] or alone) else "forward"
+                way = "backward" if after[number] and (after[0] or alone) else "forward"
                 turned = cue if cue.role == "terminator" else self.turned[cue.id, way]
                 if chosen and turned.box:
                     turned = replace(turned, skips=frozenset())
@@ -122,13 +131,36 @@ class Signs:
             return start - 1, end, cue
         return mark
 
+    def _is_bare(self, tokens: Tokens, mark: Mark) -> bool:
+        """Whether a sign is a hyphen or a plus without brackets."""
+        start, end, _ = mark
+        return end - start == 1 and tokens.words[start] in self.bare
+
+    def _is_arrow(self, tokens: Tokens, mark: Mark) -> bool:
+        """Whether a hyphen is the shaft of an arrow: "Lasix 40 -> 80"."""
+        end = mark[1]
+        if end == len(tokens.words) or not self._is_bare(tokens, mark):
+            return False
+        return tokens.gaps[end] == NONE and tokens.words[end] in self.heads
+
     def _is_sign(
-        self, tokens: Tokens, mark: Mark, others: bool, begins: set[int], ends: set[int]
+        self,
+        tokens: Tokens,
+        mark: Mark,
+        others: bool,
+        between: bool,
+        begins: set[int],
+        ends: set[int],
     ) -> bool:
-        """Whether a hyphen or a plus is a sign; `others`: its line has more signs."""
+        """Whether a hyphen or a plus is a sign.
+
+        others (bool): Its line has more signs.
+        between (bool): All hyphens and pluses of its line stand behind entities, and others show
+            that they are signs: what one with blanks between two entities needs.
+        """
         start, end, _ = mark
         words, gaps = tokens.words, tokens.gaps
-        if end - start > 1 or words[start] not in self.bare:
+        if not self._is_bare(tokens, mark):
             return True
         if start and words[start - 1] in self.slash and gaps[start] == NONE:
             return False  # "+/- PCI"
@@ -147,12 +179,14 @@ class Signs:
         closes = end == tokens.last[start] or words[end] in self.stops or gaps[end] >= WIDE
         if gaps[start] == NONE and closes:
             return True
+        if end in begins and not closes and not glued and gaps[start] != NONE:
+            return between
         return others and (closes or (end in begins and not glued))
 
     def _shows(self, tokens: Tokens, mark: Mark, ends: set[int]) -> bool:
         """Whether a sign shows that its line has signs: "(-)", "+x", ", -x", "x+"."""
         start, end, _ = mark
-        if end - start > 1 or tokens.words[start] not in self.bare:
+        if not self._is_bare(tokens, mark):
             return True
         if not start or tokens.gaps[start] >= LINE:
             return tokens.words[start] in self.plus

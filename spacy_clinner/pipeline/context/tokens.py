@@ -29,7 +29,8 @@ class Tokens:
         a tab, a line end, an empty line (`NONE` to `BLANK`).
     lines (list[int]): The first token of each line but the first.
     at (ndarray): Shape (tokens,): where each starts, in characters.
-    text (Callable[[], str]): Gives the text; asked only where a table is drawn with spaces.
+    text (Callable[[], str]): Gives the text; asked only where a table is drawn with spaces
+        or a list holds words that are no entity.
     """
 
     words: list[int]
@@ -39,6 +40,10 @@ class Tokens:
     lines: list[int]
     at: np.ndarray
     text: Callable[[], str]
+
+    def is_number(self, token: int) -> bool:
+        """Whether a token starts with a digit."""
+        return self.text()[self.at[token]].isdigit()
 
 
 def white_space(
