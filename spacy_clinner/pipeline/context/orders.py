@@ -8,6 +8,7 @@ from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Mark
 
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
+BOUND = 5  # tokens from "hold" to the sign of its bound: "hold for heart rate < 55"
 HEAD = 8  # tokens from an order to the colon before its list: "hold these meds for now:"
 
 
@@ -34,6 +35,21 @@ class Orders:
         if block == sentence and not self.said.breaks.isdisjoint(self.tokens.words[end:first]):
             return False
         return self.items.concerns(cue, entity)
+
+    def gives_bound(self, number: int) -> bool:
+        """Whether an order says when a dose is to be held: "Lasix 40 mg, hold for Cr > 2"."""
+        start, end, _ = self.marks[number]
+        words, said, last = self.tokens.words, self.said, self.tokens.last[start]
+        if end > start + 1 or words[start] not in said.holding or end >= last:
+            return False
+        if words[end] in said.purpose and end + 1 < last and words[end + 1] in said.effects:
+            return True
+        for token in range(end, min(end + BOUND, last)):
+            if words[token] in said.compares:
+                return True
+            if words[token] in said.pauses:
+                return False
+        return False
 
     def list_head(self, number: int) -> int | None:
         """Where a list starts that an order heads: "hold all BP meds: lisinopril, HCTZ"."""

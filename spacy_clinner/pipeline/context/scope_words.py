@@ -16,6 +16,8 @@ BESIDE = ("with", "w/", "from", "and")
 GRADES = ("1+", "2+", "3+", "4+", "+1", "+2", "+3", "trace")
 ITEM_ENDS = (",", ".", ";", ")", "or", "and", "nor", "/")
 FOR = ("for",)
+HOLDING = ("hold", "holds", "holding")
+COMPARES = ("<", ">", "≤", "≥", "less", "greater", "below", "above", "under", "over")
 
 
 class ScopeWords:
@@ -52,6 +54,9 @@ class ScopeWords:
         self.grades = word_set(cut, GRADES) | self.numbers
         self.item_ends = word_set(cut, ITEM_ENDS)
         self.purpose = word_set(cut, FOR)
+        self.holding = word_set(cut, HOLDING)
+        self.compares = word_set(cut, COMPARES)
+        self.effects = word_set(cut, words["effects"])
         self.subjects = word_set(cut, words["subjects"])
         self.taking = word_set(cut, words["taking"])
         self.links = word_set(cut, words["links"])

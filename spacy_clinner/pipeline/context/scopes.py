@@ -78,7 +78,7 @@ class Scopes:
                     self._say(row, number)
                 elif self.orders.looks_ahead(number):
                     self._forward(number)
-                else:
+                elif not self.orders.gives_bound(number):
                     self._backward(number, covered)
                 continue
             if cue.direction != "backward" and not covered:
