@@ -126,8 +126,9 @@ class SectionDefaults:
             return False
         if (
             category == "family"
-            and tokens.words[head.start] in self.bare
+            and words[head.start] in self.bare
             and head.end - head.start == 2
+            and words[head.end - 1] in self.colons
         ):
             # "Family: at bedside." says who is there, "Family: DM, CAD" what they have.
             return tokens.first[start] == tokens.first[head.end - 1]

@@ -7,6 +7,7 @@ from spacy_clinner.pipeline.context.items import GIVEN, Items
 from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Mark
 
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
+INTRODUCED = 8  # tokens from a cue to the colon of its list: "if you have any of the following:"
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
 BOUND = 5  # tokens from "hold" to the sign of its bound: "hold for heart rate < 55"
 HEAD = 8  # tokens from an order to the colon before its list: "hold these meds for now:"
@@ -47,8 +48,8 @@ class Orders:
         for token in range(end, min(end + BOUND, last)):
             if words[token] in said.compares:
                 return True
-            if words[token] in said.pauses:
-                return False
+            if words[token] in said.pauses or words[token] in said.until:
+                return False  # "hold until Hgb > 10"
         return False
 
     def list_head(self, number: int) -> int | None:
@@ -82,7 +83,8 @@ class Orders:
         """Where a cue's sentence ends, or the list under it: "Denies:", then a finding a line."""
         words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
         stop = token = self.tokens.last[start]
-        if token >= count or token - end > AHEAD + 1 or words[token - 1] not in self.said.colons:
+        colon = token < count and words[token - 1] in self.said.colons
+        if not colon or token - end > INTRODUCED:
             return stop
         while token < count and gaps[token] == LINE:
             line = token

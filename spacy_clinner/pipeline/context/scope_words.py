@@ -17,6 +17,7 @@ GRADES = ("1+", "2+", "3+", "4+", "+1", "+2", "+3", "trace")
 ITEM_ENDS = (",", ".", ";", ")", "or", "and", "nor", "/")
 FOR = ("for",)
 HOLDING = ("hold", "holds", "holding")
+UNTIL = ("until", "til", "till")
 COMPARES = ("<", ">", "≤", "≥", "less", "greater", "below", "above", "under", "over")
 
 
@@ -55,6 +56,7 @@ class ScopeWords:
         self.item_ends = word_set(cut, ITEM_ENDS)
         self.purpose = word_set(cut, FOR)
         self.holding = word_set(cut, HOLDING)
+        self.until = word_set(cut, UNTIL)
         self.compares = word_set(cut, COMPARES)
         self.effects = word_set(cut, words["effects"])
         self.subjects = word_set(cut, words["subjects"])

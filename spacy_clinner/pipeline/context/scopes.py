@@ -302,6 +302,8 @@ class Scopes:
     def _window_start(self, start: int, cue: Cue, low: int) -> int:
         """Where a backward window runs out: at a comma, unless a list leads up to the cue."""
         limit = start - cue.window
+        if not cue.window:
+            return max(limit - 1, low)  # it speaks of what it touches: "cough, husband"
         in_list = cue.lists and cue.direction != "either"
         words = self.tokens.words
         for number in range(bisect_left(self.separators, start) - 1, -1, -1):
