@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from spacy_clinner.pipeline.context.items import GIVEN, Items
 from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Mark
 
+SIG = 60  # tokens that a drug's line may have: its dose, what to do, its status
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
 INTRODUCED = 8  # tokens from a cue to the colon of its list: "if you have any of the following:"
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
@@ -111,6 +112,28 @@ class Orders:
             return None
         near = self.starts[entity] <= first + 2 and self.items.concerns(cue, entity)
         return entity if near else None
+
+    def of_row_or_line(self, number: int) -> int | None:
+        """The entity whose row or line a status ends."""
+        row = self.in_row(number)
+        return self.of_line(number) if row is None else row
+
+    def of_line(self, number: int) -> int | None:
+        """The drug whose line an order ends: "lisinopril 10 mg by mouth every day - STOP"."""
+        start, end, cue = self.marks[number]
+        words, lines, said = self.tokens.words, self.tokens.lines, self.said
+        line = bisect_right(lines, start)
+        first = lines[line - 1] if line else 0
+        stop = lines[line] if line < len(lines) else len(words)
+        set_off = start > first and not said.before_status.isdisjoint(words[start - 1 : start + 1])
+        if not set_off or (end < stop and words[end] not in said.behind_status):
+            return None
+        low, high = bisect_left(self.starts, first), bisect_left(self.starts, stop)
+        if stop - first > SIG or low == high or not first <= self.starts[low] <= first + 2:
+            return None
+        given = [entity for entity in range(low, high) if self.items.family(entity) == GIVEN]
+        near = given == [low] and self.starts[low] < start
+        return low if near and self.items.concerns(cue, low) else None
 
     def of_row(self, number: int) -> list[int]:
         """The entities that a tick in a table speaks of: those of its row's first cell."""
