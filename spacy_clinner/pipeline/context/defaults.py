@@ -188,10 +188,10 @@ class SectionDefaults:
             clause += 1
         if category == "hypothetical":
             line = max(line, tokens.first[begin])
-        number = bisect_left(resets, line, key=lambda mark: mark[0])
+        number, stop = (bisect_left(resets, at, key=lambda mark: mark[0]) for at in (line, clause))
         return any(
             category in cue.resets
-            for start, _, cue in resets[number:]
+            for start, _, cue in resets[number:stop]
             if (start >= begin or cue.direction != "backward")
             and start < (clause if category == "historical" or cue.direction == "backward" else end)
         )
