@@ -3,9 +3,10 @@
 `cases/assertion.jsonl` was written beside the rules, `cases/kinds.jsonl` with them,
 `cases/layout.jsonl` for what lines, short forms, headings and forms do to them, and
 `cases/reach.txt` and `cases/forms.txt` after a reading of the rules: there one line is a case, a
-line break is written ⏎, and each kind holds near counter-examples, too. `<cough:A>` is an entity
-with its code, `<CT|X:P>` one that is no PROBLEM. A code holds alternatives separated by "/"; the
-letters of one must all hold.
+line break is written ⏎, and each kind holds near counter-examples, too; so does
+`cases/hospital.txt`, written after a reading of notes as hospitals print them. `<cough:A>` is an
+entity with its code, `<CT|X:P>` one that is no PROBLEM. A code holds alternatives separated by
+"/"; the letters of one must all hold.
 """
 
 import json
@@ -105,6 +106,11 @@ def test_an_entity_is_what_a_clinician_reads(nlp: Language, marked: str):
 
 @pytest.mark.parametrize("cases", read_kinds("forms.txt"))
 def test_a_form_says_what_is_chosen_in_it(nlp: Language, cases: list[str]):
+    assert [wrong for case in cases for wrong in misread(nlp, case)] == []
+
+
+@pytest.mark.parametrize("cases", read_kinds("hospital.txt"))
+def test_a_note_says_what_its_hospital_means(nlp: Language, cases: list[str]):
     assert [wrong for case in cases for wrong in misread(nlp, case)] == []
 
 

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from spacy_clinner.pipeline.context.items import GIVEN, Items
 from spacy_clinner.pipeline.context.tokens import LINE, WIDE, Mark
 
+SIG = 60  # tokens that a drug's line may have: its dose, what to do, its status
 BLOCK_LINE = 12  # tokens that a line of a list under "Denies:" may have
+INTRODUCED = 8  # tokens from a cue to the colon of its list: "if you have any of the following:"
 AHEAD = 4  # tokens up to the entity that an order speaks of: "hold the evening metoprolol"
+BOUND = 5  # tokens from "hold" to the sign of its bound: "hold for heart rate < 55"
 HEAD = 8  # tokens from an order to the colon before its list: "hold these meds for now:"
 
 
@@ -34,6 +37,21 @@ class Orders:
         if block == sentence and not self.said.breaks.isdisjoint(self.tokens.words[end:first]):
             return False
         return self.items.concerns(cue, entity)
+
+    def gives_bound(self, number: int) -> bool:
+        """Whether an order says when a dose is to be held: "Lasix 40 mg, hold for Cr > 2"."""
+        start, end, _ = self.marks[number]
+        words, said, last = self.tokens.words, self.said, self.tokens.last[start]
+        if end > start + 1 or words[start] not in said.holding or end >= last:
+            return False
+        if words[end] in said.purpose and end + 1 < last and words[end + 1] in said.effects:
+            return True
+        for token in range(end, min(end + BOUND, last)):
+            if words[token] in said.compares:
+                return True
+            if words[token] in said.pauses or words[token] in said.until:
+                return False  # "hold until Hgb > 10"
+        return False
 
     def list_head(self, number: int) -> int | None:
         """Where a list starts that an order heads: "hold all BP meds: lisinopril, HCTZ"."""
@@ -66,7 +84,8 @@ class Orders:
         """Where a cue's sentence ends, or the list under it: "Denies:", then a finding a line."""
         words, gaps, count = self.tokens.words, self.tokens.gaps, len(self.tokens.words)
         stop = token = self.tokens.last[start]
-        if token >= count or token - end > AHEAD + 1 or words[token - 1] not in self.said.colons:
+        colon = token < count and words[token - 1] in self.said.colons
+        if not colon or token - end > INTRODUCED:
             return stop
         while token < count and gaps[token] == LINE:
             line = token
@@ -93,6 +112,28 @@ class Orders:
             return None
         near = self.starts[entity] <= first + 2 and self.items.concerns(cue, entity)
         return entity if near else None
+
+    def of_row_or_line(self, number: int) -> int | None:
+        """The entity whose row or line a status ends."""
+        row = self.in_row(number)
+        return self.of_line(number) if row is None else row
+
+    def of_line(self, number: int) -> int | None:
+        """The drug whose line an order ends: "lisinopril 10 mg by mouth every day - STOP"."""
+        start, end, cue = self.marks[number]
+        words, lines, said = self.tokens.words, self.tokens.lines, self.said
+        line = bisect_right(lines, start)
+        first = lines[line - 1] if line else 0
+        stop = lines[line] if line < len(lines) else len(words)
+        set_off = start > first and not said.before_status.isdisjoint(words[start - 1 : start + 1])
+        if not set_off or (end < stop and words[end] not in said.behind_status):
+            return None
+        low, high = bisect_left(self.starts, first), bisect_left(self.starts, stop)
+        if stop - first > SIG or low == high or not first <= self.starts[low] <= first + 2:
+            return None
+        given = [entity for entity in range(low, high) if self.items.family(entity) == GIVEN]
+        near = given == [low] and self.starts[low] < start
+        return low if near and self.items.concerns(cue, low) else None
 
     def of_row(self, number: int) -> list[int]:
         """The entities that a tick in a table speaks of: those of its row's first cell."""

@@ -17,6 +17,12 @@ GRADES = ("1+", "2+", "3+", "4+", "+1", "+2", "+3", "trace")
 ITEM_ENDS = (",", ".", ";", ")", "or", "and", "nor", "/")
 FOR = ("for",)
 DASHES = ("-", "–", "—", "--")
+# A drug's status stands between these at its line's end: "- STOP", "(HOLD)", "-> held (HR 50)".
+BEFORE_STATUS = ("-", "–", "—", "--", "->", "→", "(", "[", "*", ":", ".", "|")
+BEHIND_STATUS = (")", "]", "*", ":", ".", "(", "|", ";")
+HOLDING = ("hold", "holds", "holding")
+UNTIL = ("until", "til", "till")
+COMPARES = ("<", ">", "≤", "≥", "less", "greater", "below", "above", "under", "over")
 
 
 class ScopeWords:
@@ -55,6 +61,12 @@ class ScopeWords:
         self.grades = word_set(cut, GRADES) | self.numbers
         self.item_ends = word_set(cut, ITEM_ENDS)
         self.purpose = word_set(cut, FOR)
+        self.holding = word_set(cut, HOLDING)
+        self.before_status = word_set(cut, BEFORE_STATUS)
+        self.behind_status = word_set(cut, BEHIND_STATUS)
+        self.until = word_set(cut, UNTIL)
+        self.compares = word_set(cut, COMPARES)
+        self.effects = word_set(cut, words["effects"])
         self.subjects = word_set(cut, words["subjects"])
         self.taking = word_set(cut, words["taking"])
         self.links = word_set(cut, words["links"])

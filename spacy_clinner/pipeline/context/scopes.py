@@ -73,16 +73,21 @@ class Scopes:
             before = bisect_left(self.starts, start)
             covered = before > 0 and self.reach[before - 1] >= end
             if cue.direction == "either":
-                row = self.orders.in_row(number)
+                row = self.orders.of_row_or_line(number)
                 if row is not None:
                     self._say(row, number)
                 elif self.orders.looks_ahead(number):
                     self._forward(number)
-                else:
+                elif not self.orders.gives_bound(number):
                     self._backward(number, covered)
                 continue
             if cue.direction == "both" and not self._stands_between(number):
                 continue
+            if cue.direction == "backward" and not (covered or cue.place):
+                row = self.orders.of_row_or_line(number)
+                if row is not None and row == before - 1:
+                    self._say(row, number)  # "Pneumonia | 3/1 | resolved"
+                    continue
             if cue.direction != "backward" and not covered:
                 self._forward(number)
             if cue.direction != "forward":
@@ -324,6 +329,8 @@ class Scopes:
     def _window_start(self, start: int, cue: Cue, low: int) -> int:
         """Where a backward window runs out: at a comma, unless a list leads up to the cue."""
         limit = start - cue.window
+        if not cue.window and not cue.lists:
+            return max(limit - 1, low)  # it speaks of what it touches: "cough, husband"
         in_list = cue.lists and cue.direction != "either"
         words = self.tokens.words
         for number in range(bisect_left(self.separators, start) - 1, -1, -1):
