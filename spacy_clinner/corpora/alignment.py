@@ -83,6 +83,8 @@ class Aligner:
     view (str | None): The view of the schemes to apply.
     annotated (Sequence[str]): The labels that the corpus annotates, as they are in the layers (in
         the view, if there is one); () for all of them. Spans with others are left out.
+    RAISES (ClinnerError): A layer stands twice, two share a label or an alias, or a view or a label
+        is in none of them.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Aligner:
         view: str | None = None,
         annotated: Sequence[str] = (),
     ) -> None:
+        _check_layers(layers)
         if view and not any(view in scheme.views for scheme in layers):
             raise ClinnerError(
                 f"no view {view!r} in the layers {', '.join(s.layer for s in layers)}; "
@@ -268,6 +271,25 @@ class Aligner:
         pairs = ((e, m) for scheme in self.layers for e, ms in scheme.pairs.items() for m in ms)
         # What is not annotated cannot be said to be missing.
         return {pair for pair in pairs if annotated.issuperset(pair)}
+
+
+def _check_layers(layers: Sequence[Scheme]) -> None:
+    """Stop where it cannot be told whose a label is: all its spans would go to the first layer."""
+    holders: dict[str, str] = {}
+    for scheme in layers:
+        if sum(scheme.layer == other.layer for other in layers) > 1:
+            raise ClinnerError(
+                f"layers = [...] of the catalog names the layer {scheme.layer} twice. Leave one of "
+                f"its schemes out."
+            )
+        for spelling in scheme.written:
+            holder = holders.setdefault(spelling, scheme.layer)
+            if holder != scheme.layer:
+                raise ClinnerError(
+                    f"layers = [...] of the catalog: {spelling!r} is a label or an alias of both "
+                    f"{holder} and {scheme.layer}, so whose its spans are cannot be told. Rename "
+                    f"it in your scheme and in the corpus, or leave out one of the layers."
+                )
 
 
 def _gold_values(

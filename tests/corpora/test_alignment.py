@@ -416,3 +416,18 @@ def test_labels_of_a_note_go_before_those_of_its_corpus(nlp):
 def test_labels_that_the_layers_do_not_have_are_refused(nlp, names, layers, says):
     with pytest.raises(ClinnerError, match=says):
         Aligner(nlp, tuple(map(schemes.load, layers)), annotated=names)
+
+
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        (["clinical", "own"], "'PROBLEM' is a label or an alias of both clinical and own"),
+        (["own", "clinical"], "'PROBLEM' is a label or an alias of both own and clinical"),
+        (["clinical", "modifiers", "clinical"], "names the layer clinical twice"),
+    ],
+)
+def test_layers_between_which_a_label_cannot_decide_are_refused(nlp, layers, says):
+    data = {"layer": "own", "labels": {"FINDING": {"aliases": ["PROBLEM"]}, "SMOKING": {}}}
+    own = schemes.scheme_of(data, "own.toml")
+    with pytest.raises(ClinnerError, match=says):
+        Aligner(nlp, tuple(own if name == "own" else schemes.load(name) for name in layers))
