@@ -147,6 +147,22 @@ def _align(
         yield split, doc
 
 
+def without_spans(annotated: Mapping[str, int], spans: Iterable[str]) -> list[str]:
+    """What to say of layers of which nothing was annotated, though they are said to be.
+
+    annotated (Mapping[str, int]): How many notes annotate each layer.
+    spans (Iterable[str]): The labels of the spans in them, as "layer/LABEL".
+    RETURNS (list[str]): A line for each layer that has no span.
+    """
+    found = {name.split("/")[0] for name in spans}
+    return [
+        f"{layer}: annotated in {count} notes, and not one span in them, so that it is learned that "
+        f"there is none. Take it out of `layers` if nobody looked for it"
+        for layer, count in sorted(annotated.items())
+        if layer not in found
+    ]
+
+
 def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
     """Read a converted corpus.
 
