@@ -16,7 +16,7 @@ from spacy_clinner.corpora.draft import Draft, Record, record_
 from spacy_clinner.corpora.label_studio import NOTE_ID, finished, is_task, read_annotation, text_key
 from spacy_clinner.corpora.lines import read_lines
 from spacy_clinner.corpora.note import Note
-from spacy_clinner.corpora.prodigy import read_prodigy
+from spacy_clinner.corpora.prodigy import is_example, read_prodigy
 from spacy_clinner.corpora.serialization import decode_note, encode
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
@@ -153,7 +153,7 @@ def _read(record: Record, draft: Draft, unnamed: str) -> list[Annotated]:
     name = _id(record) or unnamed
     if is_task(record):
         return _label_studio(record, draft, name)
-    if "spans" in record:
+    if is_example(record):
         read_prodigy(record, draft)
         who = _annotator(record, PRODIGY)
         return [(None if who is None else Session(who), draft.note(name))]

@@ -74,6 +74,14 @@ def test_a_prodigy_relation_without_spans_is_reported(file):
     assert reasons(only(file(record))) == [RELATION_LEFT_OUT]
 
 
+def test_a_prodigy_example_in_which_nothing_was_marked_is_annotated(file):
+    tokens = [{"text": "Seen", "start": 0, "end": 4, "id": 0}]
+    record = {"text": TEXT, "tokens": tokens, "_view_id": "ner_manual", "answer": "accept"}
+    note = only(file(record))
+    assert (note.annotated, note.linked, note.spans, note.problems) == (True, False, (), ())
+    assert list(read_jsonl(file({**record, "answer": "ignore"}))) == []
+
+
 def test_prodigy_examples_not_accepted_are_left_out_and_counted(file, caplog):
     path = file(
         {"text": TEXT, "spans": [], "answer": "reject"},
