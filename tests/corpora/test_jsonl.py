@@ -256,6 +256,28 @@ def test_a_text_without_any_annotation_key_is_reported(file):
     assert reasons(only(file({"text": TEXT}))) == [NO_ANNOTATION]
 
 
+@pytest.mark.parametrize("text", ["", None])
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"label": []},
+        {"spans": []},
+        {"data": {}, "annotations": [{"result": []}]},
+        {"clinner": 1, "spans": []},
+    ],
+)
+def test_a_record_without_a_text_is_one_that_nobody_annotated(file, record, text):
+    if "clinner" in record:
+        empty = {**record, "text": text or ""}
+    elif "data" in record:
+        empty = {**record, "data": {"text": text}}
+    else:
+        empty = {**record, "text": text}
+    first, second = read_jsonl(file({"id": "1", **empty}, {"id": "2", "text": TEXT, "label": []}))
+    assert (first.id, first.text, first.annotated, second.annotated) == ("1", "", False, True)
+    assert reasons(first) == [NO_ANNOTATION]
+
+
 def test_the_second_of_two_records_with_one_id_is_reported(file):
     record = {"id": 1, "text": TEXT, "label": []}
     other = {**record, "text": "Another text."}
@@ -302,7 +324,8 @@ def test_our_own_line_may_be_written_by_hand(file):
         ("", r": the file is empty"),
         ("[" * 100_000, r":1: not JSON"),
         ({"sentence": "x"}, r":1: no text"),
-        ({"text": "", "label": []}, r":1: the text is empty"),
+        ({"data": {"text": 3}, "annotations": []}, r":1: no text"),
+        ({"data": {}, "annotations": []}, r":1: no text"),
         ('{"text": "\\ud83d", "label": []}', r":1: character 0 of the text is half"),
         ({"text": TEXT, "label": "DRUG"}, r":1: expected a list, found str"),
         ({"text": TEXT, "label": [[0, 5]]}, r":1: expected a JSON object, found list"),
