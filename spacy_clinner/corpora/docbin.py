@@ -132,7 +132,9 @@ def _align(
     done: Conversion,
 ) -> Iterator[tuple[str, Doc]]:
     aligner = Aligner(nlp, corpus.schemes, corpus.view, corpus.labels)
-    for split, note in drop_duplicates(notes, done.losses, scored):
+    kept = list(drop_duplicates(notes, done.losses, scored))
+    aligner.judged = aligner.labels_judged(note for _, note in kept)
+    for split, note in kept:
         doc, losses = aligner.align(note)
         done.losses.extend(losses)
         done.notes[split] += 1
@@ -156,8 +158,8 @@ def without_spans(annotated: Mapping[str, int], spans: Iterable[str]) -> list[st
     """
     found = {name.split("/")[0] for name in spans}
     return [
-        f"{layer}: annotated in {count} notes, and not one span in them, so that it is learned that "
-        f"there is none. Take it out of `layers` if nobody looked for it"
+        f"{layer}: annotated in {count} notes, and not one span in them, so that it is learned "
+        f"that there is none. Take it out of `layers` if nobody looked for it"
         for layer, count in sorted(annotated.items())
         if layer not in found
     ]

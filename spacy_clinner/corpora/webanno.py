@@ -94,7 +94,8 @@ def read_webanno(path: Path) -> Iterator[Note]:
 
     Every annotation of a span layer is a span, with its label from the feature `label` or `value`,
     or else the only one, or the name of the layer; its other features are attributes. Chains,
-    slots and spans of no length are left out, with a problem. What stood between two sentences is not in the file: line breaks there.
+    slots and spans of no length are left out, with a problem. What stood between two sentences is
+    not in the file: line breaks there.
 
     path (Path): A file, or a folder of `.tsv` files at any depth.
     YIELDS (Note): One per file; its id is the file's name, in the folder `annotation` or `curation`

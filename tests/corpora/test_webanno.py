@@ -69,7 +69,9 @@ def test_spans_values_and_links_are_read_from_their_columns(file):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_sentence_may_hold_other_ends_of_line(file, end):
     text = "chest\u2028pain\x85and\x0cfever"
-    tokens = "1-1\t0-10\tchest\u2028pain\t_\tPROBLEM\t_\t_\t_\n1-2\t15-20\tfever\t_\tPROBLEM\t_\t_\t_\n"
+    tokens = (
+        "1-1\t0-10\tchest\u2028pain\t_\tPROBLEM\t_\t_\t_\n1-2\t15-20\tfever\t_\tPROBLEM\t_\t_\t_\n"
+    )
     path = file("")
     path.write_bytes(f"{HEAD}#Text={text}\n{tokens}".replace("\n", end).encode())
     note = only(path)
@@ -126,7 +128,9 @@ def test_a_document_of_a_project_is_named_by_its_folder_and_may_be_unopened(tmp_
 
 def test_chains_and_slots_are_told_and_do_not_move_the_columns_behind_them(file):
     chain = "#T_CH=de.Coref|referenceRelation|referenceType\n"
-    slots = "#T_SP=webanno.custom.Marker|ROLE_webanno.custom.Marker:links_Link|webanno.custom.Hand\n"
+    slots = (
+        "#T_SP=webanno.custom.Marker|ROLE_webanno.custom.Marker:links_Link|webanno.custom.Hand\n"
+    )
     head = HEAD.replace("#T_SP=webanno.custom.Marker|\n", slots + chain)
     body = (
         "#Text=No pain\n"
