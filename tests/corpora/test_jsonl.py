@@ -5,6 +5,7 @@ import pytest
 
 from spacy_clinner.corpora.checks import (
     CANCELLED,
+    CHOICES_LEFT_OUT,
     COMMENTS_LEFT_OUT,
     DUPLICATE_DOCUMENT,
     LINE_ENDS,
@@ -196,6 +197,23 @@ def test_label_studios_text_may_have_another_name(file):
     del record["annotations"][0]["result"][0]["value"]["text"]
     with pytest.raises(ClinnerError, match="several that could be it: note, title"):
         only(file(record))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"assertion": "absent"},
+        {"assertion": [{"start": 0, "end": 7, "choices": ["absent"]}]},
+        {"certain": [{"start": 0, "end": 7, "choices": ["no"]}]},
+    ],
+)
+def test_choices_of_label_studios_flat_export_are_told(file, more):
+    label = [{"start": 10, "end": 17, "text": "Aspirin", "labels": ["DRUG"]}]
+    record = {"id": 1, "text": TEXT, "label": label, "annotation_id": 1, "annotator": 1}
+    note = only(file({**record, **more}))
+    assert ([span.label for span in note.spans], note.attributes) == (["DRUG"], ())
+    assert reasons(note) == [CHOICES_LEFT_OUT]
+    assert reasons(only(file(record))) == []
 
 
 def test_label_studio_exports_one_list(file):
