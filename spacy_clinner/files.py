@@ -18,7 +18,7 @@ def read_toml(path: Path, absent: str) -> dict[str, Any]:
     RAISES (ClinnerError): The file is missing, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ClinnerError(f"{path}: {absent}") from None
     except OSError as error:

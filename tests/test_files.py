@@ -4,7 +4,13 @@ from pathlib import Path
 import pytest
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.files import check_folder, folder_written_whole, only_for_user, written_whole
+from spacy_clinner.files import (
+    check_folder,
+    folder_written_whole,
+    only_for_user,
+    read_toml,
+    written_whole,
+)
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -108,3 +114,8 @@ def test_a_folder_that_holds_what_is_read_is_not_replaced(tmp_path):
         with pytest.raises(ClinnerError, match="holds what is read; choose another folder"):
             check_folder(tmp_path, "sign", [source])
     check_folder(tmp_path, "sign", [tmp_path.parent])
+
+
+def test_a_toml_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "mine.toml").write_bytes(b"\xef\xbb\xbf[mine]\nlayers = []\n")
+    assert read_toml(tmp_path / "mine.toml", "missing") == {"mine": {"layers": []}}

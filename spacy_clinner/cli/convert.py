@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +48,7 @@ def show(name: str, done: Conversion) -> None:
     from rich.table import Table
 
     from spacy_clinner.corpora.catalog import SPLITS
+    from spacy_clinner.corpora.docbin import without_spans
 
     console = plain_console()
     table = Table(title=f"{name}: what was kept")
@@ -58,7 +60,7 @@ def show(name: str, done: Conversion) -> None:
         for key, count in done.spans[split].items():
             spans[split][key.split("/")[0]] += count
     rows = {"notes": done.notes, "tokens": done.tokens}
-    for layer in sorted(set().union(*spans.values())):
+    for layer in sorted(set().union(*done.annotated.values())):
         rows[f"{layer} spans"] = Counter({split: spans[split][layer] for split in SPLITS})
     for row, counts in {**rows, "relations": done.relations}.items():
         table.add_row(row, *(f"{counts[split]:,}" for split in SPLITS))
@@ -76,3 +78,6 @@ def show(name: str, done: Conversion) -> None:
         f"{sum(done.relations.values()):,} of {done.gold_relations:,} relations kept; "
         f"{done.illegal_relations():,} are of pairs that the schemes do not allow."
     )
+    counts = sum((done.annotated[split] for split in SPLITS), Counter[str]())
+    for line in without_spans(counts, chain(*done.spans.values())):
+        typer.echo(f"⚠ {line}")

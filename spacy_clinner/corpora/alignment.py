@@ -1,8 +1,8 @@
 """`Note` -> `Doc`: gold spans on token boundaries, and a `Loss` for each that could not stay."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ from spacy_clinner.annotation import said, store
 from spacy_clinner.annotation.spans import LABELS
 from spacy_clinner.corpora.checks import SURFACE_DIFFERS, WHITE_SPACE_DIFFERS
 from spacy_clinner.corpora.note import Note, NoteSpan, Problem, Relation
-from spacy_clinner.corpora.polarity import DOUBT, read_assertion, read_polarity
+from spacy_clinner.corpora.polarity import DOUBT, Chosen, read_assertion, read_polarity
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.schemes import Scheme
 
@@ -64,17 +64,6 @@ class Placed:
     span: Span
 
 
-@dataclass
-class Chosen:
-    """What annotators chose for the spans of a note, by their ids; see `polarity.py`."""
-
-    polarities: dict[str, str] = field(default_factory=dict)
-    assertions: dict[str, str] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.polarities or self.assertions)
-
-
 class Aligner:
     """Turns notes into docs.
 
@@ -83,6 +72,8 @@ class Aligner:
     view (str | None): The view of the schemes to apply.
     annotated (Sequence[str]): The labels that the corpus annotates, as they are in the layers (in
         the view, if there is one); () for all of them. Spans with others are left out.
+    RAISES (ClinnerError): A layer stands twice, two share a label or an alias, or a view or a label
+        is in none of them.
     """
 
     def __init__(
@@ -92,6 +83,7 @@ class Aligner:
         view: str | None = None,
         annotated: Sequence[str] = (),
     ) -> None:
+        _check_layers(layers)
         if view and not any(view in scheme.views for scheme in layers):
             raise ClinnerError(
                 f"no view {view!r} in the layers {', '.join(s.layer for s in layers)}; "
@@ -100,6 +92,7 @@ class Aligner:
         self.nlp = nlp
         self.layers = layers
         self.view = view
+        self.judged: frozenset[str] | None = None
         names = {scheme.layer: self._names(scheme) for scheme in layers}
         self.annotated = {
             layer: [name for name in annotated if name in known] for layer, known in names.items()
@@ -149,6 +142,22 @@ class Aligner:
         losses = list(self._losses(note, fates, kept))
         losses.extend(self._set_gold_values(doc, note, kept, labels))
         return doc, losses
+
+    def labels_judged(self, notes: Iterable[Note]) -> frozenset[str]:
+        """The labels of spans for which annotators chose an assertion.
+
+        notes (Iterable[Note]): The notes of a corpus: as `judged` of the aligner, the result says
+            of which spans "present" is meant where nothing was chosen. Unset, each note says it
+            for itself.
+        RETURNS (frozenset[str]): The labels, as they are in the layers.
+        """
+        found: set[str | None] = set()
+        for note in notes:
+            triggers = {event.id: event.trigger for event in note.events}
+            said = (a.target for a in note.attributes if read_assertion(a) is not None)
+            targets = {triggers.get(target, target) for target in said}
+            found.update(self._label(note, gold)[1] for gold in note.spans if gold.id in targets)
+        return frozenset(label for label in found if label is not None)
 
     def left_out(self, note: Note) -> int:
         """How many spans of a note the view, the scheme or the catalog's labels leave out."""
@@ -235,7 +244,8 @@ class Aligner:
         if pairs:
             found = ((h, t, None) for h, tails in links.items() for t in tails)
             said.set_relations(doc, found)
-        chosen = Chosen()
+        judged = self.labels_judged([note]) if self.judged is None else self.judged
+        chosen = Chosen(judged)
         for attribute in note.attributes:
             target = triggers.get(attribute.target, attribute.target)
             polarity, assertion = read_polarity(attribute), read_assertion(attribute)
@@ -244,6 +254,7 @@ class Aligner:
             if assertion is not None:
                 chosen.assertions[target] = assertion
             elif polarity is None and target in labels:
+                chosen.unread.add(target)
                 text = f"{attribute.id}: {attribute.target}"
                 where = (note.id, note.source, None, attribute.label, None, None, text)
                 losses.append(Loss(*where, ATTRIBUTE))
@@ -270,6 +281,25 @@ class Aligner:
         return {pair for pair in pairs if annotated.issuperset(pair)}
 
 
+def _check_layers(layers: Sequence[Scheme]) -> None:
+    """Stop where it cannot be told whose a label is: all its spans would go to the first layer."""
+    holders: dict[str, str] = {}
+    for scheme in layers:
+        if sum(scheme.layer == other.layer for other in layers) > 1:
+            raise ClinnerError(
+                f"layers = [...] of the catalog names the layer {scheme.layer} twice. Leave one of "
+                f"its schemes out."
+            )
+        for spelling in scheme.written:
+            holder = holders.setdefault(spelling, scheme.layer)
+            if holder != scheme.layer:
+                raise ClinnerError(
+                    f"layers = [...] of the catalog: {spelling!r} is a label or an alias of both "
+                    f"{holder} and {scheme.layer}, so whose its spans are cannot be told. Rename "
+                    f"it in your scheme and in the corpus, or leave out one of the layers."
+                )
+
+
 def _gold_values(
     placed: Placed,
     tails: list[Span],
@@ -284,11 +314,13 @@ def _gold_values(
         said_of["codes"] = list(placed.gold.codes)
     linked = {tail.label_ for tail in tails}
     # A value is stored for every span that could have another, so that both count.
-    if chosen or (span.label_, "NEGATION") in pairs:
+    judged = span.id_ in asserting and chosen.judges(placed.gold.id, span.label_)
+    known = judged or polarity is not None
+    if known or (span.label_, "NEGATION") in pairs:
         said_of["negated"] = "NEGATION" in linked or polarity == "NEG"
-    if chosen or (span.label_, "UNCERTAIN") in pairs:
+    if known or (span.label_, "UNCERTAIN") in pairs:
         said_of["uncertain"] = "UNCERTAIN" in linked or polarity in DOUBT
-    if chosen.assertions and span.id_ in asserting:
+    if judged and chosen.judged:
         linked_says = {"uncertain": "possible", "negated": "absent"}
         unsaid = next((value for flag, value in linked_says.items() if said_of[flag]), "present")
         said_of["assertion"] = chosen.assertions.get(placed.gold.id, unsaid)

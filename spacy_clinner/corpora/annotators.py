@@ -45,12 +45,12 @@ def of_project(found: Sequence[tuple[Path, Note]]) -> Iterator[Annotated]:
     document a folder, with a file for each annotator.
 
     found (Sequence[tuple[Path, Note]]): The notes, with their files.
-    YIELDS (tuple[str | None, Note]): The name of the file without its ending, and the note; that of
-        a document that nobody opened (`INITIAL_CAS`) only where there is no other, as one that
-        nobody annotated.
+    YIELDS (tuple[str | None, Note]): The name of the file without its ending, and the note, those
+        that were curated first; that of a document that nobody opened (`INITIAL_CAS`) only where
+        there is no other, as one that nobody annotated.
     """
     opened = {file.parent for file, _ in found if file.stem != INITIAL}
-    for file, note in found:
+    for file, note in sorted(found, key=lambda pair: pair[0].stem != CURATED):
         if file.stem != INITIAL:
             yield file.stem, note
         elif file.parent not in opened:
@@ -102,8 +102,9 @@ def _chosen(notes: Sequence[Annotated], name: str | None) -> Note:
 
 
 def _voted(notes: Sequence[Annotated]) -> Note:
-    # Who annotated a note again meant the last; who curated decides for all, and votes with none.
+    # Who annotated a note again meant the last; who curated it decided for all.
     known = enumerate(notes)
     last = {at if who is None else who: note for at, (who, note) in known if note.annotated}
-    voters = [note for who, note in last.items() if who != CURATED] or [*last.values()]
-    return vote(voters) if voters else notes[0][1]
+    if CURATED in last:
+        return last[CURATED]
+    return vote([*last.values()]) if last else notes[0][1]

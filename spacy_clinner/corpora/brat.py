@@ -44,13 +44,13 @@ SPAN_ID = re.compile(r"T[0-9]")
 def read_brat(path: Path) -> Iterator[Note]:
     """Read a brat corpus.
 
-    A note's id is its path inside the corpus without the ending. A `.txt` without an `.ann` is a
-    note without spans, and a problem.
+    A note's id is its path inside the corpus without the ending. A `.txt` without an `.ann`, or
+    without a text, is a note that nobody annotated, and a problem.
 
     path (Path): A folder (read with the folders in it), a zip, a folder inside a zip, or a zip
         inside a zip: `outer.zip/inner.zip`.
     YIELDS (Note): One per `.txt`, in the order of the file names.
-    RAISES (ClinnerError): Nothing is there, an `.ann` has no `.txt`, a file is empty or not UTF-8,
+    RAISES (ClinnerError): Nothing is there, an `.ann` has no `.txt`, a file is not UTF-8,
         or a span cannot be read or has impossible offsets.
     """
     return flag_duplicate_ids(_notes(path))
@@ -90,13 +90,11 @@ def _read_note(
 ) -> Note:
     source = f"{path}/{name}.txt"
     text = decode(read_text(), source)
-    if not text:
-        raise ClinnerError(f"{source}: the file is empty.")
     if read_ann is None:
         nothing = (Problem(source, NO_ANNOTATION),)
         return Note(name, text, annotated=False, source=source, problems=nothing)
     source = f"{path}/{name}.ann"
-    problems: list[Problem] = []
+    problems = [] if text else [Problem(source, NO_ANNOTATION)]
     placed = list(_annotations(decode(read_ann(), source), source, problems))
     placed = list(_fitted(placed, text, problems))
     placed, whole, unreadable = restore(placed)
@@ -113,7 +111,7 @@ def _read_note(
         normalizations=tuple(a for a in annotations if isinstance(a, Normalization)),
         comments=tuple(a for a in annotations if isinstance(a, Comment)),
         labels=whole.get("labels"),
-        annotated=whole.get("annotated", True),
+        annotated=bool(text) and whole.get("annotated", True),
         linked=whole.get("linked", True),
         source=source,
         problems=(*problems, *unreadable, *unresolved(placed)),

@@ -141,8 +141,10 @@ def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:
 
     corpus (Corpus): The corpus.
     YIELDS (tuple[str, Note]): "train", "dev" or "test" and the note.
-    RAISES (ClinnerError): A file is missing or cannot be read.
+    RAISES (ClinnerError): A file is missing or cannot be read, or none has a note that is to be
+        left out.
     """
+    unknown = set(corpus.leave_out)
     for split in SPLITS:
         found = chain.from_iterable(
             read(path, corpus.format, corpus.annotator) for path in corpus.paths[split]
@@ -150,10 +152,17 @@ def read_splits(corpus: Corpus) -> Iterator[tuple[str, Note]]:
         listed = corpus.ids.get(split)
         # The list is of the split, which may be several files.
         chosen = found if listed is None else only_listed(found, listed)
-        notes = [_storable(note) for note in chosen if note.id not in corpus.leave_out]
+        given = list(chosen)
+        unknown.difference_update(note.id for note in given)
+        notes = [_storable(note) for note in given if note.id not in corpus.leave_out]
         held = _held_out(notes, corpus) if split == "train" else {}
         for note in notes:
             yield held.get(note.id, split), note
+    if unknown:
+        raise ClinnerError(
+            f"{corpus.name}: leave_out of the catalog names {min(unknown)!r}, which is the id of "
+            f"none of its notes."
+        )
 
 
 def _storable(note: Note) -> Note:

@@ -26,6 +26,7 @@ from spacy_clinner.errors import ClinnerError
 Annotation = NoteSpan | Relation | Attribute | Event | Equivalence | Normalization | Comment
 
 CANCELLED = "cancelled annotation, left out"
+CHOICES_LEFT_OUT = "choices in Label Studio's JSON-MIN, left out: export as JSON"
 COMMENTS_LEFT_OUT = "comments on the document, left out"
 DUPLICATE_DOCUMENT = "duplicate document id"
 DUPLICATE_ID = "duplicate annotation id, renamed"

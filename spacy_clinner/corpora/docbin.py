@@ -132,7 +132,9 @@ def _align(
     done: Conversion,
 ) -> Iterator[tuple[str, Doc]]:
     aligner = Aligner(nlp, corpus.schemes, corpus.view, corpus.labels)
-    for split, note in drop_duplicates(notes, done.losses, scored):
+    kept = list(drop_duplicates(notes, done.losses, scored))
+    aligner.judged = aligner.labels_judged(note for _, note in kept)
+    for split, note in kept:
         doc, losses = aligner.align(note)
         done.losses.extend(losses)
         done.notes[split] += 1
@@ -145,6 +147,22 @@ def _align(
         for layer, group in doc.spans.items():
             done.spans[split].update(f"{layer}/{span.label_}" for span in group)
         yield split, doc
+
+
+def without_spans(annotated: Mapping[str, int], spans: Iterable[str]) -> list[str]:
+    """What to say of layers of which nothing was annotated, though they are said to be.
+
+    annotated (Mapping[str, int]): How many notes annotate each layer.
+    spans (Iterable[str]): The labels of the spans in them, as "layer/LABEL".
+    RETURNS (list[str]): A line for each layer that has no span.
+    """
+    found = {name.split("/")[0] for name in spans}
+    return [
+        f"{layer}: annotated in {count} notes, and not one span in them, so that it is learned "
+        f"that there is none. Take it out of `layers` if nobody looked for it"
+        for layer, count in sorted(annotated.items())
+        if layer not in found
+    ]
 
 
 def read_docs(path: Path, vocab: Vocab) -> list[Doc]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spacy_clinner.corpora.checks import COMMENTS_LEFT_OUT
+from spacy_clinner.corpora.checks import CHOICES_LEFT_OUT, COMMENTS_LEFT_OUT
 from spacy_clinner.corpora.draft import Draft, Record, dicts, list_, record_
 from spacy_clinner.corpora.suggestions import ASSERTION, LINK, Palette, Suggestion
 from spacy_clinner.errors import ClinnerError
@@ -105,10 +105,19 @@ def read_doccano(record: Record, draft: Draft) -> None:
     for relation in dicts(record.get("relations"), draft.where):
         draft.add_relation(relation.get("type"), relation.get("from_id"), relation.get("to_id"))
     places = {str([span.start, span.end, span.label]): span.id for span in reversed(draft.spans)}
-    for said in list_(record.get(ASSERTION), draft.where):
+    # The flat export of Label Studio has this, and choices without the spans that they are of.
+    flat = "annotation_id" in record
+    if flat and (record.get(ASSERTION) is not None or any(map(_has_choices, record.values()))):
+        draft.add_problem(CHOICES_LEFT_OUT)
+    for said in list_(None if flat else record.get(ASSERTION), draft.where):
         if isinstance(said, list) and len(said) == 4:
             *place, value = said
             if target := places.get(str(place)):
                 draft.add_attribute(ASSERTION, target, value)
     if record.get("Comments") or record.get("comments"):
         draft.add_problem(COMMENTS_LEFT_OUT)
+
+
+def _has_choices(value: Any) -> bool:
+    items = value if isinstance(value, list) else []
+    return any(isinstance(item, dict) and "choices" in item for item in items)

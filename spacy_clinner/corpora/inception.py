@@ -101,7 +101,7 @@ def _documents(files: Iterable[Path]) -> list[Path]:
     return [
         file
         for file in found
-        if not (file.name == LAYERS or file.name.startswith(PROJECT))
+        if not _is_settings(file.name)
         and not (file.parent.name == SOURCE and file.parent.parent in projects)
     ]
 
@@ -271,8 +271,16 @@ def write_cas(suggestions: Iterable[Suggestion], folder: Path) -> None:
 
 
 def document_names(ids: Iterable[str]) -> Iterator[str]:
-    """The names of documents without their ending, as `file_names` has them, all in one folder."""
-    return file_names(name.replace("/", "_") for name in ids)
+    """The names of documents without their ending, as `file_names` has them, all in one folder, and
+    none that would be taken for settings."""
+    return file_names(
+        f"note-{name}" if _is_settings(f"{name}.json") else name
+        for name in (name.replace("/", "_") for name in ids)
+    )
+
+
+def _is_settings(name: str) -> bool:
+    return name == LAYERS or name.startswith(PROJECT)
 
 
 def cassis_types() -> Any:

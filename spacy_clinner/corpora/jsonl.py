@@ -9,14 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from spacy_clinner.corpora.annotators import Annotated, Session, decide, first
+from spacy_clinner.corpora.annotators import Annotated, Session, decide, first, unannotated
 from spacy_clinner.corpora.checks import check_fragments, flag_duplicate_ids
 from spacy_clinner.corpora.doccano import by_user, read_doccano
 from spacy_clinner.corpora.draft import Draft, Record, record_
 from spacy_clinner.corpora.label_studio import NOTE_ID, finished, is_task, read_annotation, text_key
 from spacy_clinner.corpora.lines import read_lines
 from spacy_clinner.corpora.note import Note
-from spacy_clinner.corpora.prodigy import read_prodigy
+from spacy_clinner.corpora.prodigy import is_example, read_prodigy
 from spacy_clinner.corpora.serialization import decode_note, encode
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import written_whole
@@ -38,6 +38,7 @@ def read_jsonl(path: Path, annotator: str | None = None) -> Iterator[Note]:
     and counted in the log), doccano (`label`, `labels`, or `entities` with `relations`) or Label
     Studio (a text in `data`, and `annotations`). Beside `spans`, a `type` names the one label that
     was looked for in the text; records that have it as null are left out, and counted, too.
+    A record whose text is empty or null is a note that nobody annotated.
 
     path (Path): The file, plain or `.gz`, or a folder of them.
     annotator (str | None): Whose annotations count, see `jsonl_by_annotator`; "vote" for what most
@@ -151,9 +152,12 @@ def _with_text_key(
 def _read(record: Record, draft: Draft, unnamed: str) -> list[Annotated]:
     """The notes of a record of a tool."""
     name = _id(record) or unnamed
+    if not draft.text:
+        draft.set_unannotated()
+        return [(None, draft.note(name))]
     if is_task(record):
         return _label_studio(record, draft, name)
-    if "spans" in record:
+    if is_example(record):
         read_prodigy(record, draft)
         who = _annotator(record, PRODIGY)
         return [(None if who is None else Session(who), draft.note(name))]
@@ -210,6 +214,8 @@ def _own(record: Record, where: str) -> Note:
     except TypeError as error:
         raise ClinnerError(f"{where}: not a record of clinner's ({error}).") from None
     _check_text(note.text, where)
+    if not note.text and note.annotated:
+        note = unannotated(replace(note, source=note.source or where))
     seen: set[str] = set()
     for span in note.spans:
         if not span.fragments or span.id in seen:
@@ -225,7 +231,10 @@ def _text(record: Record, where: str, key: str | None) -> str:
     """The text: `text`, in `data` for Label Studio, where it may have another name (`key`); old
     versions of doccano have it as `data`."""
     data = record.get("data")
-    text = record.get("text", data.get(key or "text") if isinstance(data, dict) else data)
+    in_data = data.get(key or "text", data) if isinstance(data, dict) else data
+    text = record.get("text", in_data)
+    if text is None and ("text" in record or "data" in record):
+        text = ""
     if not isinstance(text, str):
         raise ClinnerError(
             f"{where}: no text. Known are clinner's own records, Prodigy (`text`, `spans`), "
@@ -251,8 +260,6 @@ def _label_studio(record: Record, draft: Draft, name: str) -> list[Annotated]:
 
 
 def _check_text(text: str, where: str) -> None:
-    if not text:
-        raise ClinnerError(f"{where}: the text is empty.")
     if not text.isascii():
         try:
             text.encode()

@@ -1,3 +1,6 @@
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
 from spacy_clinner.annotation.said import ASSERTIONS
 from spacy_clinner.corpora.note import Attribute
 
@@ -56,3 +59,28 @@ def read_assertion(attribute: Attribute) -> str | None:
     if attribute.label.lower() != "assertion":
         return None
     return ASSERTED.get("_".join((attribute.value or "").lower().split()))
+
+
+@dataclass
+class Chosen:
+    """What annotators chose for the spans of a note, by their ids.
+
+    judged (Collection[str]): The labels for whose spans annotators choose: what they leave unsaid
+        of such a span is "present".
+    unread (set[str]): Spans of which something was said that has no place.
+    """
+
+    judged: Collection[str] = ()
+    polarities: dict[str, str] = field(default_factory=dict)
+    assertions: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.polarities or self.assertions)
+
+    def judges(self, span: str, label: str) -> bool:
+        """Whether what is not said of an entity is known, by the id of its span and its label."""
+        if not self.judged:
+            # A corpus that knows negation alone says of each of its notes whether it is marked.
+            return bool(self)
+        return label in self.judged and (span in self.assertions or span not in self.unread)

@@ -76,6 +76,16 @@ def command(palette: Palette, file: str) -> str:
     return shlex.join(words) + "\n"
 
 
+def is_example(record: Record) -> bool:
+    """Whether a record is an example in which spans are marked.
+
+    record (dict[str, Any]): The record. Where nothing was marked, Prodigy writes no `spans`, but
+        the tokens that could be, and by which interface.
+    RETURNS (bool): Whether it is one.
+    """
+    return "spans" in record or ("_view_id" in record and "tokens" in record)
+
+
 def read_prodigy(record: Record, draft: Draft) -> None:
     """Read an example.
 
@@ -86,7 +96,7 @@ def read_prodigy(record: Record, draft: Draft) -> None:
     if isinstance(record.get("type"), str):
         draft.labels = (record["type"],)
     at: dict[str, list[Any]] = {}
-    for span in list_(record["spans"], draft.where):
+    for span in list_(record.get("spans"), draft.where):
         if isinstance(span, list) and len(span) == 3:
             draft.add_span(*span)
             continue

@@ -3,14 +3,19 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from spacy_clinner.corpora.annotators import Annotated, of_project
 from spacy_clinner.corpora.checks import (
+    FEATURE_LEFT_OUT,
     JUNK_LINE,
     RELATION_LEFT_OUT,
+    RESULT_LEFT_OUT,
+    SURFACE_DIFFERS,
     Annotation,
     flag_duplicate_ids,
+    surface_fault,
     unresolved,
 )
 from spacy_clinner.corpora.inception import PROJECT_FOLDERS, document_id, label_feature
@@ -20,7 +25,9 @@ from spacy_clinner.corpora.note import Attribute, Note, NoteSpan, Problem, Relat
 from spacy_clinner.errors import ClinnerError
 
 FORMAT = "#FORMAT=WebAnno TSV 3"
-SPANS, RELATIONS = "#T_SP=", "#T_RL="
+SPANS, CHAINS, RELATIONS = "#T_SP=", "#T_CH=", "#T_RL="
+# A feature of slots has two columns: the roles, and what fills them.
+SLOTS = "ROLE_"
 # The column of a relation that says where its other end is.
 BASE = "BT_"
 TOKEN = re.compile(r"(\d+)-(\d+)(\.\d+)?")
@@ -31,21 +38,33 @@ VALUE = re.compile(r"(.*?)(?:\[(\d+)\])?", re.DOTALL)
 BARS = re.compile(r"(?<!\\)\|")
 ESCAPED = re.compile(r"\\(.)")
 CHARACTERS = {"n": "\n", "t": "\t", "r": "\r"}
+IN_TEXT = {**CHARACTERS, "f": "\f", "b": "\b"}
 NOTHING, UNNAMED = "_", "*"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of the file: its name, its features, and whether it is one of relations."""
+    """A layer of the file: how it is declared (`SPANS`, ...), its name and its features."""
 
+    kind: str
     name: str
     features: tuple[str, ...]
-    is_relation: bool
 
     @property
     def width(self) -> int:
         """In how many columns it stands."""
         return max(1, len(self.features))
+
+    @property
+    def slots(self) -> set[str]:
+        """The features that refer to other annotations."""
+        pairs = pairwise(self.features)
+        return {name for pair in pairs if pair[0].startswith(SLOTS) for name in pair}
+
+    @property
+    def words(self) -> list[str]:
+        """The features that have values of their own."""
+        return [name for name in self.features if name not in self.slots]
 
 
 @dataclass
@@ -55,6 +74,8 @@ class Mention:
     start: int
     end: int
     values: dict[str, str]
+    # Start, end and text of each token.
+    tokens: list[tuple[int, int, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -72,8 +93,9 @@ def read_webanno(path: Path) -> Iterator[Note]:
     """Read WebAnno TSV 3.
 
     Every annotation of a span layer is a span, with its label from the feature `label` or `value`,
-    or else the only one, or the name of the layer; its other features are attributes. Chains and
-    slots are left out. What stood between two sentences is not in the file: line breaks there.
+    or else the only one, or the name of the layer; its other features are attributes. Chains,
+    slots and spans of no length are left out, with a problem. What stood between two sentences is
+    not in the file: line breaks there.
 
     path (Path): A file, or a folder of `.tsv` files at any depth.
     YIELDS (Note): One per file; its id is the file's name, in the folder `annotation` or `curation`
@@ -118,41 +140,44 @@ def _note(file: Path) -> Note:
     lines = decode(file.read_bytes(), file).replace("\r\n", "\n").split("\n")
     if not lines[0].startswith(FORMAT):
         raise ClinnerError(f"{file}: no WebAnno TSV 3, which begins with {FORMAT!r}.")
-    layers = [_layer(line) for line in lines if line.startswith((SPANS, RELATIONS))]
+    layers = [_layer(line) for line in lines if line.startswith((SPANS, CHAINS, RELATIONS))]
     found = _Document()
     sentence: list[str] = []
     for number, line in enumerate(lines, 1):
         where = f"{file}:{number}"
         if line.startswith("#Text="):
-            sentence.append(_plain(line.removeprefix("#Text=")))
+            sentence.append(_plain(line.removeprefix("#Text="), IN_TEXT))
         elif line and not line.startswith("#"):
             cells = line.split("\t")
             place = PLACE.fullmatch(cells[1]) if len(cells) > 2 else None
             if not TOKEN.fullmatch(cells[0]) or place is None:
                 found.problems.append(Problem(where, JUNK_LINE))
                 continue
-            start, end = int(place[1]), int(place[2])
+            start, end, token = int(place[1]), int(place[2]), _plain(cells[2], IN_TEXT)
             if sentence:
-                _begin(found, start, "\n".join(sentence))
+                _begin(found, start, "\n".join(sentence), token)
                 sentence = []
             if not start <= end <= found.length:
                 found.problems.append(Problem(where, JUNK_LINE))
                 continue
-            _read_cells(found, layers, cells, (start, end), where)
-    return _built(found, {layer.name: layer.features for layer in layers}, file)
+            _read_cells(found, layers, cells, (start, end, token), where)
+    return _built(found, {layer.name: layer.words for layer in layers}, file)
 
 
 def _layer(line: str) -> Layer:
     kind, _, declared = line.partition("=")
     name, *features = declared.split("|")
-    return Layer(name, tuple(filter(None, features)), f"{kind}=" == RELATIONS)
+    return Layer(f"{kind}=", name, tuple(filter(None, features)))
 
 
-def _begin(found: _Document, start: int, sentence: str) -> None:
+def _begin(found: _Document, start: int, sentence: str, token: str) -> None:
     """Put a sentence where its first token is."""
+    # White space may come before it.
+    ahead = _units(sentence[: max(0, sentence.find(token))])
+    start = max(found.length, start - ahead)
     found.text.append("\n" * (start - found.length))
     found.text.append(sentence)
-    found.length = max(start, found.length) + _units(sentence)
+    found.length = start + _units(sentence)
 
 
 def _units(text: str) -> int:
@@ -161,7 +186,11 @@ def _units(text: str) -> int:
 
 
 def _read_cells(
-    found: _Document, layers: list[Layer], cells: list[str], place: tuple[int, int], where: str
+    found: _Document,
+    layers: list[Layer],
+    cells: list[str],
+    token: tuple[int, int, str],
+    where: str,
 ) -> None:
     column = 3
     for layer in layers:
@@ -169,27 +198,39 @@ def _read_cells(
         column += layer.width
         if not own or all(cell == NOTHING for cell in own):
             continue
-        if layer.is_relation:
+        if layer.kind == RELATIONS:
             _read_links(found, layer, own, cells[0], where)
+        elif layer.kind == CHAINS:
+            found.problems.append(Problem(where, RESULT_LEFT_OUT))
         else:
-            _read_mentions(found, layer, own, cells[0], place)
+            _read_mentions(found, layer, own, cells[0], token, where)
 
 
 def _read_mentions(
-    found: _Document, layer: Layer, cells: list[str], token: str, place: tuple[int, int]
+    found: _Document,
+    layer: Layer,
+    cells: list[str],
+    name: str,
+    token: tuple[int, int, str],
+    where: str,
 ) -> None:
+    start, end, _ = token
     columns = [BARS.split(cell) for cell in cells]
     for at, cell in enumerate(columns[0]):
         _, number = _value(cell)
         # Without a number it goes over this token alone.
-        key = (layer.name, number or f"{token}/{at}")
+        key = (layer.name, number or f"{name}/{at}")
         values = {}
-        for name, column in zip(layer.features, columns, strict=False):
+        for feature, column in zip(layer.features, columns, strict=False):
             value, _ = _value(column[at]) if at < len(column) else (NOTHING, None)
             if value not in (NOTHING, UNNAMED):
-                values[name] = _plain(value)
-        mention = found.mentions.setdefault(key, Mention(*place, values))
-        mention.start, mention.end = min(mention.start, place[0]), max(mention.end, place[1])
+                values[feature] = _plain(value)
+        if key not in found.mentions and layer.slots.intersection(values):
+            found.problems.append(Problem(where, FEATURE_LEFT_OUT))
+        words = {feature: value for feature, value in values.items() if feature in layer.words}
+        mention = found.mentions.setdefault(key, Mention(start, end, words))
+        mention.start, mention.end = min(mention.start, start), max(mention.end, end)
+        mention.tokens.append(token)
 
 
 def _read_links(found: _Document, layer: Layer, cells: list[str], token: str, where: str) -> None:
@@ -216,9 +257,9 @@ def _value(cell: str) -> tuple[str, str | None]:
     return (cell, None) if match is None else (match[1], match[2])
 
 
-def _plain(value: str) -> str:
-    """A value without the escapes of the format."""
-    return ESCAPED.sub(lambda match: CHARACTERS.get(match[1], match[1]), value)
+def _plain(value: str, characters: Mapping[str, str] = CHARACTERS) -> str:
+    """A value, or a text with its own characters, without the escapes of the format."""
+    return ESCAPED.sub(lambda match: characters.get(match[1], match[1]), value)
 
 
 def _built(found: _Document, features: Mapping[str, Sequence[str]], file: Path) -> Note:
@@ -228,12 +269,22 @@ def _built(found: _Document, features: Mapping[str, Sequence[str]], file: Path) 
     attributes: list[Attribute] = []
     ids: dict[tuple[str, str], str] = {}
     order = sorted(found.mentions.items(), key=lambda item: (item[1].start, item[1].end))
+    problems = found.problems
     for (layer, key), mention in order:
+        if mention.start >= mention.end:
+            problems.append(Problem(str(file), RESULT_LEFT_OUT))
+            continue
         values = dict(mention.values)
         label = values.pop(label_feature(features[layer]), "") or layer.rsplit(".", 1)[-1]
         place = (offset[mention.start], offset[mention.end])
         span = NoteSpan(f"T{len(spans) + 1}", label, (place,), text[slice(*place)])
         spans.append(span)
+        places = ((offset[start], offset[end], token) for start, end, token in mention.tokens)
+        if any(
+            surface_fault(token, text, [(start, end)]) == SURFACE_DIFFERS
+            for start, end, token in places
+        ):
+            problems.append(Problem(str(file), SURFACE_DIFFERS, span))
         ids[layer, key] = span.id
         # A relation names a mention of one token by the token.
         ids.setdefault((layer, key.partition("/")[0]), span.id)
@@ -252,5 +303,5 @@ def _built(found: _Document, features: Mapping[str, Sequence[str]], file: Path) 
         tuple(relations),
         tuple(attributes),
         source=str(file),
-        problems=(*found.problems, *lost),
+        problems=(*problems, *lost),
     )

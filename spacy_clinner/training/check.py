@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from spacy_clinner.corpora.catalog import SPLITS
-from spacy_clinner.corpora.docbin import read_docs
+from spacy_clinner.corpora.docbin import read_docs, without_spans
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.training.preparation import load_settings, resolve_encoder, validate
 
@@ -74,7 +75,8 @@ def count_labels(docs: list[Doc]) -> Counter[str]:
 
 def complaints(splits: dict[str, list[Doc]], counts: dict[str, Counter[str]]) -> list[str]:
     """What is worth a look, but no reason to stop."""
-    found = []
+    annotated = Counter(layer for docs in splits.values() for doc in docs for layer in doc.spans)
+    found = without_spans(annotated, chain(*counts.values()))
     for label in sorted(set().union(*counts.values())):
         if not counts["train"][label]:
             found.append(f"{label} is in dev or test but never in train")

@@ -30,3 +30,22 @@ def test_a_note_of_two_splits_stops_the_check(tmp_path):
     done = clinner(tmp_path, "check", folder)
     assert done.returncode == 1
     assert "a note of train stands in test too" in done.stderr
+
+
+def test_a_layer_of_which_nothing_was_annotated_is_told_of(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "No fever.", "label": [[3, 8, "PROBLEM"]]}\n')
+    for split in ("dev", "test"):
+        record = f'{{"text": "Fever {split}.", "label": [[0, 5, "PROBLEM"]]}}\n'
+        (tmp_path / f"{split}.jsonl").write_text(record)
+    (tmp_path / "mine.toml").write_text(
+        "[mine]\nformat = 'jsonl'\nlayers = ['clinical', 'modifiers']\ntrain = ['a.jsonl']\n"
+        "dev = ['dev.jsonl']\ntest = ['test.jsonl']\n"
+    )
+    said = "⚠ modifiers: annotated in 3 notes, and not one span in them"
+    done = clinner(tmp_path, "convert", "mine", "--catalog", "mine.toml", "--out", ".")
+    assert said in done.stdout, done.stderr
+    (row,) = (line for line in done.stdout.splitlines() if "modifiers spans" in line)
+    assert row.count("0") == 3
+    assert "clinical: annotated" not in done.stdout
+    done = clinner(tmp_path, "check", "mine")
+    assert said in done.stdout, done.stderr

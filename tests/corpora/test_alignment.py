@@ -231,6 +231,40 @@ def test_an_entity_without_a_choice_is_asserted_as_its_links_say(aligner):
     assert [e._.assertion for e in doc.ents] == ["absent", "hypothetical"]
 
 
+def test_what_annotators_leave_unsaid_is_present_for_labels_that_they_judge_alone(nlp):
+    own = schemes.scheme_of({"layer": "social", "labels": {"SMOKING": {}}}, "social.toml")
+    layers = (schemes.load("clinical"), schemes.load("modifiers"), own)
+    text = "Cough, no fever. Denies smoking. Aspirin"
+    spans = [
+        span("T1", "PROBLEM", "Cough", text),
+        span("T2", "NEGATION", "no", text),
+        span("T3", "PROBLEM", "fever", text),
+        span("T4", "SMOKING", "smoking", text),
+        span("T5", "DRUG", "Aspirin", text),
+    ]
+    chosen = Attribute("A1", "assertion", "T3", "absent")
+    unread = Attribute("A1", "Experiencer", "T1", "Family")
+    notes = [
+        note(*spans, text=text, linked=False, attributes=attributes)
+        for attributes in ((chosen,), (), (unread,))
+    ]
+    aligner = Aligner(nlp, layers)
+    aligner.judged = aligner.labels_judged(notes)
+    assert aligner.judged == {"PROBLEM"}
+    docs = [aligner.align(given)[0] for given in notes]
+    said = [
+        {s.text: (s._.assertion, s._.negated) for group in doc.spans.values() for s in group}
+        for doc in docs
+    ]
+    unknown = dict.fromkeys(("no", "smoking", "Aspirin"), (None, None))
+    present = ("present", False)
+    assert said == [
+        {"Cough": present, "fever": ("absent", True), **unknown},
+        {"Cough": present, "fever": present, **unknown},
+        {"Cough": (None, None), "fever": present, **unknown},
+    ]
+
+
 def test_a_view_renames_labels_and_leaves_out_the_rest(nlp):
     aligner = Aligner(nlp, (schemes.load("maccrobat"),), view="simple")
     doc, losses = aligner.align(
@@ -416,3 +450,18 @@ def test_labels_of_a_note_go_before_those_of_its_corpus(nlp):
 def test_labels_that_the_layers_do_not_have_are_refused(nlp, names, layers, says):
     with pytest.raises(ClinnerError, match=says):
         Aligner(nlp, tuple(map(schemes.load, layers)), annotated=names)
+
+
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        (["clinical", "own"], "'PROBLEM' is a label or an alias of both clinical and own"),
+        (["own", "clinical"], "'PROBLEM' is a label or an alias of both own and clinical"),
+        (["clinical", "modifiers", "clinical"], "names the layer clinical twice"),
+    ],
+)
+def test_layers_between_which_a_label_cannot_decide_are_refused(nlp, layers, says):
+    data = {"layer": "own", "labels": {"FINDING": {"aliases": ["PROBLEM"]}, "SMOKING": {}}}
+    own = schemes.scheme_of(data, "own.toml")
+    with pytest.raises(ClinnerError, match=says):
+        Aligner(nlp, tuple(own if name == "own" else schemes.load(name) for name in layers))

@@ -169,6 +169,18 @@ def test_a_document_that_nobody_opened_is_read_as_it_was(tmp_path):
     assert len(note.spans) == 2
 
 
+@pytest.mark.parametrize("annotator", [None, "vote", "CURATION_USER"])
+@pytest.mark.parametrize(("export", "format"), [(inception, "inception"), (webanno, "webanno")])
+def test_who_curated_a_document_decides_for_all(tmp_path, export, format, annotator):
+    annotated = export(tmp_path) / "annotation/n1.txt"
+    curated = tmp_path / "curation/n1.txt"
+    curated.mkdir(parents=True)
+    (cleo,) = annotated.glob("cleo.*")
+    cleo.rename(curated / f"CURATION_USER{cleo.suffix}")
+    note = next(iter(read(tmp_path, format, annotator)))
+    assert [(s.start, s.end, s.label) for s in note.spans] == SAID["cleo"]
+
+
 def test_what_nobody_annotated_or_was_skipped_is_no_note_without_findings(tmp_path, nlp):
     span = {"start": 9, "end": 13, "text": "pain", "labels": ["PROBLEM"]}
     result = [{"id": "a", "type": "labels", "from_name": "label", "value": span}]

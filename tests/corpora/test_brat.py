@@ -346,9 +346,12 @@ def test_a_text_that_is_not_utf8_is_named_with_its_line(folder):
         list(read_brat(folder("", b"Temp\n38\xb0C")))
 
 
-def test_an_empty_text_is_named(folder):
-    with pytest.raises(ClinnerError, match=r"n1\.txt: the file is empty"):
-        list(read_brat(folder("", "")))
+def test_an_empty_text_is_a_note_that_nobody_annotated(folder):
+    (note,) = read_brat(folder("", ""))
+    assert (note.text, note.spans, note.annotated) == ("", (), False)
+    assert [problem.reason for problem in note.problems] == [NO_ANNOTATION]
+    with pytest.raises(ClinnerError, match="outside the text of 0 characters"):
+        list(read_brat(folder("T1\tDRUG 0 5\taspir", "")))
 
 
 def test_a_folder_without_notes_and_a_missing_one_are_named(tmp_path):

@@ -139,6 +139,13 @@ def test_a_corpus_may_annotate_some_labels_and_leave_out_notes(tmp_path, write, 
     assert [annotated_labels(doc, "clinical") for doc in docs] == [{"PROBLEM"}] * 2
 
 
+def test_a_note_to_leave_out_that_the_corpus_does_not_have_is_told(tmp_path, write):
+    notes(tmp_path / "raw", 2)
+    entry = f"{MINE}leave_out = ['n1', 'n9']\n".replace("'x'", f"'{tmp_path}/raw'")
+    with pytest.raises(ClinnerError, match="mine: leave_out of the catalog names 'n9'"):
+        list(read_splits(find_corpus("mine", write(entry))))
+
+
 def test_a_corpus_made_of_others_has_their_notes_and_layers(tmp_path, write, nlp):
     for name, count in (("a", 3), ("b", 2)):
         notes(tmp_path / name, count)

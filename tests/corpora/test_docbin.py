@@ -6,6 +6,7 @@ from spacy.tokens import DocBin
 from spacy_clinner.corpora.alignment import LINK_TWICE, RELATION, Loss
 from spacy_clinner.corpora.catalog import Corpus, find_corpus
 from spacy_clinner.corpora.docbin import Conversion, convert
+from spacy_clinner.corpora.formats import reformat
 from spacy_clinner.schemes import load
 
 # At most this share of gold spans may be lost or moved, in percent.
@@ -112,6 +113,23 @@ def test_losses_on_the_real_corpora_stay_under_their_ceilings(
         if loss.start is not None and not loss.reason.startswith(APART.get(name, ("apart",)))
     ]
     assert 100 * len(counted) / done.gold_spans <= CEILINGS[name]
+
+
+@pytest.mark.parametrize("format", ["brat", "jsonl"])
+def test_a_note_without_a_text_is_a_loss_and_goes_through_every_format(nlp, tmp_path, format):
+    label = [[0, 5, "PROBLEM"]]
+    srsly.write_jsonl(
+        tmp_path / "a.jsonl",
+        [{"id": "1", "text": "", "label": []}, {"id": "2", "text": "Fever.", "label": label}],
+    )
+    target = tmp_path / ("again" if format == "brat" else "again.jsonl")
+    reformat(tmp_path / "a.jsonl", target, "jsonl", format)
+    (tmp_path / "mine.toml").write_text(
+        f"[mine]\nformat = '{format}'\nlayers = ['clinical']\ntrain = ['{target}']\n"
+    )
+    done = convert(find_corpus("mine", tmp_path / "mine.toml"), nlp, tmp_path / "out")
+    assert done.notes == {"train": 1}
+    assert done.losses_by_reason() == {"note left out: no annotation for the text": 1}
 
 
 def test_links_that_were_lost_or_stated_twice_are_not_called_illegal():

@@ -112,7 +112,7 @@ def test_a_documents_folder_may_be_named_as_the_file_that_was_imported(tmp_path)
 
 
 def test_an_id_may_end_as_a_file_does(tmp_path):
-    ids = ["note", "note.txt", "a.json"]
+    ids = ["note", "note.txt", "a.json", "layers", "note-layers", "exportedproject7"]
     write_cas([Suggestion(Note(name, TEXT), (), ()) for name in ids], tmp_path)
     notes = [*read_inception(tmp_path)]
     assert sorted(note.id for note in notes) == sorted(ids)

@@ -5,6 +5,7 @@ import pytest
 
 from spacy_clinner.corpora.checks import (
     CANCELLED,
+    CHOICES_LEFT_OUT,
     COMMENTS_LEFT_OUT,
     DUPLICATE_DOCUMENT,
     LINE_ENDS,
@@ -72,6 +73,14 @@ def test_prodigy_spans_and_relations_are_read_with_or_without_tokens(file):
 def test_a_prodigy_relation_without_spans_is_reported(file):
     record = {"text": TEXT, "spans": [], "relations": [{"head": 1, "child": 2, "label": "x"}]}
     assert reasons(only(file(record))) == [RELATION_LEFT_OUT]
+
+
+def test_a_prodigy_example_in_which_nothing_was_marked_is_annotated(file):
+    tokens = [{"text": "Seen", "start": 0, "end": 4, "id": 0}]
+    record = {"text": TEXT, "tokens": tokens, "_view_id": "ner_manual", "answer": "accept"}
+    note = only(file(record))
+    assert (note.annotated, note.linked, note.spans, note.problems) == (True, False, (), ())
+    assert list(read_jsonl(file({**record, "answer": "ignore"}))) == []
 
 
 def test_prodigy_examples_not_accepted_are_left_out_and_counted(file, caplog):
@@ -190,6 +199,23 @@ def test_label_studios_text_may_have_another_name(file):
         only(file(record))
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"assertion": "absent"},
+        {"assertion": [{"start": 0, "end": 7, "choices": ["absent"]}]},
+        {"certain": [{"start": 0, "end": 7, "choices": ["no"]}]},
+    ],
+)
+def test_choices_of_label_studios_flat_export_are_told(file, more):
+    label = [{"start": 10, "end": 17, "text": "Aspirin", "labels": ["DRUG"]}]
+    record = {"id": 1, "text": TEXT, "label": label, "annotation_id": 1, "annotator": 1}
+    note = only(file({**record, **more}))
+    assert ([span.label for span in note.spans], note.attributes) == (["DRUG"], ())
+    assert reasons(note) == [CHOICES_LEFT_OUT]
+    assert reasons(only(file(record))) == []
+
+
 def test_label_studio_exports_one_list(file):
     tasks = [task(region("a", ASPIRIN, "DRUG")), {**task(), "id": 6}]
     note, empty = read_jsonl(file(json.dumps(tasks, indent=2), name="export.json"))
@@ -248,6 +274,28 @@ def test_a_text_without_any_annotation_key_is_reported(file):
     assert reasons(only(file({"text": TEXT}))) == [NO_ANNOTATION]
 
 
+@pytest.mark.parametrize("text", ["", None])
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"label": []},
+        {"spans": []},
+        {"data": {}, "annotations": [{"result": []}]},
+        {"clinner": 1, "spans": []},
+    ],
+)
+def test_a_record_without_a_text_is_one_that_nobody_annotated(file, record, text):
+    if "clinner" in record:
+        empty = {**record, "text": text or ""}
+    elif "data" in record:
+        empty = {**record, "data": {"text": text}}
+    else:
+        empty = {**record, "text": text}
+    first, second = read_jsonl(file({"id": "1", **empty}, {"id": "2", "text": TEXT, "label": []}))
+    assert (first.id, first.text, first.annotated, second.annotated) == ("1", "", False, True)
+    assert reasons(first) == [NO_ANNOTATION]
+
+
 def test_the_second_of_two_records_with_one_id_is_reported(file):
     record = {"id": 1, "text": TEXT, "label": []}
     other = {**record, "text": "Another text."}
@@ -294,7 +342,8 @@ def test_our_own_line_may_be_written_by_hand(file):
         ("", r": the file is empty"),
         ("[" * 100_000, r":1: not JSON"),
         ({"sentence": "x"}, r":1: no text"),
-        ({"text": "", "label": []}, r":1: the text is empty"),
+        ({"data": {"text": 3}, "annotations": []}, r":1: no text"),
+        ({"data": {}, "annotations": []}, r":1: no text"),
         ('{"text": "\\ud83d", "label": []}', r":1: character 0 of the text is half"),
         ({"text": TEXT, "label": "DRUG"}, r":1: expected a list, found str"),
         ({"text": TEXT, "label": [[0, 5]]}, r":1: expected a JSON object, found list"),

@@ -1,6 +1,12 @@
 import pytest
 
-from spacy_clinner.corpora.checks import JUNK_LINE, RELATION_LEFT_OUT
+from spacy_clinner.corpora.checks import (
+    FEATURE_LEFT_OUT,
+    JUNK_LINE,
+    RELATION_LEFT_OUT,
+    RESULT_LEFT_OUT,
+    SURFACE_DIFFERS,
+)
 from spacy_clinner.corpora.webanno import read_webanno
 from spacy_clinner.errors import ClinnerError
 
@@ -63,7 +69,9 @@ def test_spans_values_and_links_are_read_from_their_columns(file):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_sentence_may_hold_other_ends_of_line(file, end):
     text = "chest\u2028pain\x85and\x0cfever"
-    tokens = "1-1\t0-10\tx\t_\tPROBLEM\t_\t_\t_\n1-2\t15-20\tfever\t_\tPROBLEM\t_\t_\t_\n"
+    tokens = (
+        "1-1\t0-10\tchest\u2028pain\t_\tPROBLEM\t_\t_\t_\n1-2\t15-20\tfever\t_\tPROBLEM\t_\t_\t_\n"
+    )
     path = file("")
     path.write_bytes(f"{HEAD}#Text={text}\n{tokens}".replace("\n", end).encode())
     note = only(path)
@@ -116,3 +124,59 @@ def test_a_document_of_a_project_is_named_by_its_folder_and_may_be_unopened(tmp_
         ("n1", True),
         ("n2", False),
     ]
+
+
+def test_chains_and_slots_are_told_and_do_not_move_the_columns_behind_them(file):
+    chain = "#T_CH=de.Coref|referenceRelation|referenceType\n"
+    slots = (
+        "#T_SP=webanno.custom.Marker|ROLE_webanno.custom.Marker:links_Link|webanno.custom.Hand\n"
+    )
+    head = HEAD.replace("#T_SP=webanno.custom.Marker|\n", slots + chain)
+    body = (
+        "#Text=No pain\n"
+        "1-1\t0-2\tNo\t_\tNEGATION\t_\t_\t_\t_\t_\t_\n"
+        "1-2\t3-7\tpain\t_\tPROBLEM\trole\t1-1\t*->1-1\tnew\tm\\_by\t1-1\n"
+    )
+    note = only(file(head + body))
+    at = {span.id: (note.text[span.start : span.end], span.label) for span in note.spans}
+    assert set(at.values()) == {("No", "NEGATION"), ("pain", "PROBLEM"), ("pain", "Marker")}
+    assert [(r.label, at[r.head][0], at[r.tail][0]) for r in note.relations] == [
+        ("m_by", "No", "pain")
+    ]
+    assert note.attributes == ()
+    assert sorted(p.reason for p in note.problems) == [FEATURE_LEFT_OUT, RESULT_LEFT_OUT]
+
+
+def test_page_breaks_and_backspaces_of_the_text_come_back_and_are_letters_in_values(file):
+    body = r"""#Text=Page 1\fFever\b
+1-1	0-4	Page	C:\free	PROBLEM	_	_	_
+1-2	7-12	Fever	_	PROBLEM	_	_	_
+"""
+    note = only(file(HEAD + body))
+    assert note.text == "Page 1\fFever\b"
+    assert [note.text[s.start : s.end] for s in note.spans] == ["Page", "Fever"]
+    assert [a.value for a in note.attributes] == ["C:free"]
+    assert note.problems == ()
+
+
+def test_a_sentence_may_begin_with_white_space(file):
+    body = (
+        "#Text=  Fever\n1-1\t2-7\tFever\t_\tPROBLEM\t_\t_\t_\n\n"
+        "#Text= Cough 🦵\n2-1\t9-14\tCough\t_\tPROBLEM\t_\t_\t_\n"
+    )
+    note = only(file(HEAD + body))
+    assert note.text == "  Fever\n Cough 🦵"
+    assert [note.text[s.start : s.end] for s in note.spans] == ["Fever", "Cough"]
+    assert note.problems == ()
+
+
+def test_a_span_whose_tokens_are_not_in_the_text_is_told(file):
+    note = only(file(HEAD + "#Text=No fever\n1-1\t1-6\tfever\t_\tPROBLEM\t_\t_\t_\n"))
+    assert [(p.reason, p.span) for p in note.problems] == [(SURFACE_DIFFERS, note.spans[0])]
+
+
+def test_a_span_of_no_length_is_left_out_and_told(file):
+    empty = "1-1\t0-2\tNo\t_\t_\t_\t_\t_\n1-1.1\t2-2\t\tabsent\tPROBLEM\t_\t_\t_\n"
+    note = only(file(HEAD + "#Text=No fever\n" + empty))
+    assert (note.spans, note.attributes) == ((), ())
+    assert [problem.reason for problem in note.problems] == [RESULT_LEFT_OUT]
