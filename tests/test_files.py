@@ -4,7 +4,13 @@ from pathlib import Path
 import pytest
 
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.files import check_folder, folder_written_whole, only_for_user, written_whole
+from spacy_clinner.files import (
+    check_file,
+    check_folder,
+    folder_written_whole,
+    only_for_user,
+    written_whole,
+)
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -108,3 +114,14 @@ def test_a_folder_that_holds_what_is_read_is_not_replaced(tmp_path):
         with pytest.raises(ClinnerError, match="holds what is read; choose another folder"):
             check_folder(tmp_path, "sign", [source])
     check_folder(tmp_path, "sign", [tmp_path.parent])
+
+
+def test_a_file_that_is_read_or_is_to_stay_is_not_replaced(tmp_path):
+    (tmp_path / "a").touch()
+    (tmp_path / "link").symlink_to("a")
+    for source in (tmp_path, tmp_path / "a", tmp_path / "link"):
+        with pytest.raises(ClinnerError, match="is read, or lies in what is read"):
+            check_file(tmp_path / "a", [source])
+    check_file(tmp_path / "a", [tmp_path / "b"])
+    with pytest.raises(ClinnerError, match="is not replaced"):
+        check_file(tmp_path / "a", [tmp_path / "b"], replaced=False)
