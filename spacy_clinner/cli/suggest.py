@@ -13,6 +13,7 @@ from spacy_clinner.cli.progress import bar
 from spacy_clinner.errors import ClinnerError
 
 if TYPE_CHECKING:
+    from spacy_clinner.corpora.unlabelled import Known
     from spacy_clinner.tables.pieces import Pieces
 
 ROWS_AT_ONCE = 1000
@@ -39,6 +40,10 @@ def command(
     pool: Annotated[
         int, typer.Option(help="How many notes to choose among, drawn by chance", min=1)
     ] = 2000,
+    exclude: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file whose texts are left out, such as what was suggested before"),
+    ] = None,
     query: Annotated[str | None, typer.Option(help="What to read from a database, as SQL")] = None,
     table: Annotated[str | None, typer.Option(help="The table to read from a database")] = None,
     id: Annotated[str, typer.Option(help="The column of ids")] = "note_id",
@@ -53,6 +58,7 @@ def command(
     to OUT, to be corrected in a tool for annotation."""
     from spacy_clinner.cli.annotate import database_options
     from spacy_clinner.corpora.suggestion_files import SUGGESTED
+    from spacy_clinner.corpora.unlabelled import Known
     from spacy_clinner.tables.pieces import Pieces
     from spacy_clinner.tables.sources import open_source
     from spacy_clinner.tables.sources.source import Request
@@ -65,7 +71,7 @@ def command(
     use_gpu(gpu_id)
     request = Request(source, id, text, options=database_options(source, query, table))
     pieces = Pieces(open_source(request), request, ROWS_AT_ONCE)
-    notes = Notes(pieces)
+    notes = Notes(pieces, Known.of(exclude or ()))
     found = suggest(
         model, notes, out, tool, count=count, by=by, layers=layer or (), pool=pool, seed=seed,
         progress=bar,
@@ -82,10 +88,12 @@ class Notes:
     """The ids and texts of those notes that have both.
 
     pieces (Pieces): All notes.
+    known (Known): Texts that are left out.
     left_out (Counter[str]): By fault, how many of those that were read have not.
     """
 
     pieces: Pieces
+    known: Known
     left_out: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -97,12 +105,12 @@ class Notes:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """YIELDS (tuple[str, str]): Id and text. The same id may come again.
-        RAISES (ClinnerError): There are notes, and none that can be read.
+        RAISES (ClinnerError): There are notes, and all are left out.
         """
         from spacy_clinner.tables.annotate import as_strings, texts_and_faults
         from spacy_clinner.tables.pieces import TWICE
 
-        readable = False
+        some = False
         request = self.pieces.request
         for piece in self.pieces:
             ids = as_strings(piece.notes.column(request.id)).to_pylist()
@@ -110,11 +118,13 @@ class Notes:
             for name, note, *faults in zip(ids, texts, piece.faults, unread, strict=True):
                 # Whoever has several notes may be their id.
                 fault = next((fault for fault in faults if fault not in (None, TWICE)), None)
+                if fault is None and note and note in self.known:
+                    fault = "excluded"
                 if fault is None and note is not None and note.strip():
-                    readable = True
+                    some = True
                     yield name, note
                 else:
                     told = fault or ("no text" if note is None else "an empty text")
                     self.left_out[WHERE.sub("", told)] += 1
-        if self.left_out and not readable:
-            raise ClinnerError(f"no note can be read: {self.told}.")
+        if self.left_out and not some:
+            raise ClinnerError(f"no note is left to suggest anything for: {self.told}.")

@@ -201,8 +201,23 @@ def test_where_no_note_can_be_read_the_error_says_why(model, tmp_path):
     given = ["suggest", str(model), str(tmp_path / "n.csv"), str(tmp_path / "out"), "--to", "jsonl"]
     done = CliRunner().invoke(app, given)
     assert done.exit_code == 1
-    told = "no note can be read: 1 (not UTF-8), 1 (an empty text), 1 (the row has 1 fields"
+    told = "no note is left to suggest anything for: 1 (not UTF-8), 1 (an empty text), 1 (the row has 1 fields"
     assert told in str(done.exception) + done.output
+
+
+def test_what_was_suggested_before_is_not_suggested_again(model, tmp_path):
+    rows = "".join(f"n{n},{text}\n" for n, text in enumerate(TEXTS))
+    (tmp_path / "n.csv").write_text(f"note_id,text\n{rows}")
+    given = ["suggest", str(model), str(tmp_path / "n.csv")]
+    first = [*given, str(tmp_path / "first"), "--to", "jsonl", "--count", "5"]
+    assert CliRunner().invoke(app, first).exit_code == 0
+    before = tmp_path / "first" / SUGGESTED
+    second = [*given, str(tmp_path / "second"), "--to", "jsonl", "--exclude", str(before)]
+    done = CliRunner().invoke(app, second)
+    assert "⚠ left out, 5 (excluded)" in done.output
+    known, found = ({note.text for note in read_jsonl(tmp_path / out / SUGGESTED)}
+                    for out in ("first", "second"))  # fmt: skip
+    assert found == {*TEXTS} - known
 
 
 def test_all_notes_of_a_patient_whose_number_is_their_id_are_suggested(model, tmp_path):
