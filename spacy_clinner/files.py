@@ -80,6 +80,22 @@ def check_folder(folder: Path, sign: str | None = None, sources: Iterable[Path] 
         )
 
 
+def check_file(file: Path, sources: Iterable[Path], *, replaced: bool = True) -> None:
+    """Stop before a run whose file would take the place of something else.
+
+    file (Path): The file to write.
+    sources (Iterable[Path]): What the run reads, files and folders.
+    replaced (bool): Whether a file that is there may be replaced.
+    RAISES (ClinnerError): It is read, or lies in a folder that is read; or it is there and stays.
+    """
+    if any(file.resolve().is_relative_to(source.resolve()) for source in sources):
+        raise ClinnerError(f"{file}: is read, or lies in what is read. Name another file.")
+    if not replaced and file.exists():
+        raise ClinnerError(
+            f"{file}: is there already and is not replaced. Delete it, or name another file."
+        )
+
+
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, which takes its place when the block ends well.

@@ -5,6 +5,7 @@ import pytest
 
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.files import (
+    check_file,
     check_folder,
     folder_written_whole,
     only_for_user,
@@ -119,3 +120,14 @@ def test_a_folder_that_holds_what_is_read_is_not_replaced(tmp_path):
 def test_a_toml_file_may_begin_with_a_byte_order_mark(tmp_path):
     (tmp_path / "mine.toml").write_bytes(b"\xef\xbb\xbf[mine]\nlayers = []\n")
     assert read_toml(tmp_path / "mine.toml", "missing") == {"mine": {"layers": []}}
+
+
+def test_a_file_that_is_read_or_is_to_stay_is_not_replaced(tmp_path):
+    (tmp_path / "a").touch()
+    (tmp_path / "link").symlink_to("a")
+    for source in (tmp_path, tmp_path / "a", tmp_path / "link"):
+        with pytest.raises(ClinnerError, match="is read, or lies in what is read"):
+            check_file(tmp_path / "a", [source])
+    check_file(tmp_path / "a", [tmp_path / "b"])
+    with pytest.raises(ClinnerError, match="is not replaced"):
+        check_file(tmp_path / "a", [tmp_path / "b"], replaced=False)

@@ -9,7 +9,7 @@ from spacy_clinner.files import only_for_user
 
 def command(
     source: Annotated[Path, typer.Argument(help="A corpus: file, or for brat a folder or zip")],
-    target: Annotated[Path, typer.Argument(help="Folder (brat, markup) or file (jsonl) to write")],
+    target: Annotated[Path, typer.Argument(help="New folder (brat, markup) or file (jsonl)")],
     source_format: Annotated[
         str,
         typer.Option(

@@ -14,6 +14,7 @@ from spacy_clinner.corpora.pubtator import read_pubtator
 from spacy_clinner.corpora.votes import VOTE
 from spacy_clinner.corpora.webanno import read_webanno, webanno_by_annotator
 from spacy_clinner.errors import ClinnerError
+from spacy_clinner.files import check_file
 from spacy_clinner.progress import Progress, quiet
 
 READERS: dict[str, Callable[[Path], Iterator[Note]]] = {
@@ -79,16 +80,19 @@ def reformat(
 
     source (Path): The corpus, as `read` takes it.
     target (Path): What is written: for brat and markup a folder that is empty or not there yet,
-        for jsonl a file.
+        for jsonl a file that is not there yet.
     source_format (str): A key of `READERS`.
     target_format (str): A key of `WRITERS`.
     progress (Progress): Shows how far it is.
     RETURNS (tuple[list[Note], list[Problem]]): The notes, with the problems that their reader saw,
         and what of them the target format has no place for.
-    RAISES (ClinnerError): A format is unknown, or a file cannot be read.
+    RAISES (ClinnerError): A format is unknown, a file cannot be read, or the target holds
+        something.
     """
     if target_format not in WRITERS:
         known = ", ".join(WRITERS)
         raise ClinnerError(f"{target}: cannot write the format {target_format!r}. Known: {known}.")
+    if target_format == "jsonl":
+        check_file(target, [source], replaced=False)
     notes = list(progress(read(source, source_format), "Reading"))
     return notes, WRITERS[target_format](notes, target) or []

@@ -68,7 +68,7 @@ def annotate(
     kept = check_columns(batch.schema, id, text)
     layers, only = names_of("layers", layers), names_of("only", only)
     check_layers(nlp, layers)
-    texts, found_faults = _decoded(batch.column(text))
+    texts, found_faults = texts_and_faults(batch.column(text))
     faults = [own or found for own, found in zip(faults or found_faults, found_faults, strict=True)]
     ids = _ids(batch.column(id))
     selection = select(nlp, layers, threshold, only)
@@ -279,14 +279,19 @@ def texts_of(column: pa.Array) -> Texts:
     column (pa.Array): Of any type.
     RETURNS (list[str | None]): None for what is null, no string or not UTF-8.
     """
-    return _decoded(column)[0]
+    return texts_and_faults(column)[0]
 
 
-def _decoded(column: pa.Array) -> tuple[Texts, Faults]:
-    """The texts, and by note why it has none."""
+def texts_and_faults(column: pa.Array) -> tuple[Texts, Faults]:
+    """The texts of a column, and why some are missing.
+
+    column (pa.Array): Of any type.
+    RETURNS (tuple[list[str | None], list[str | None]]): The texts, and by note why it has none;
+        nothing is said of what is null.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _decoded(column.dictionary_decode())
+        return texts_and_faults(column.dictionary_decode())
     if pa.types.is_null(kind):
         return [None] * len(column), [None] * len(column)
     if not _is_string(kind) and not _is_binary(kind):

@@ -92,7 +92,7 @@ def learn_on(
     given = load_settings(CONFIG, overrides)
     check_callbacks(given)
     share, paths = learned_share(given), given["paths"]
-    check_output(output)
+    check_output(output, model)
     # Without a dev corpus the notes are their own.
     dev = paths["dev"] if paths["dev"] and not _is_empty(paths["dev"]) else None
     check_corpora({"paths": {"train": paths["train"], "dev": dev or paths["train"]}})

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from spacy_clinner.training import preparation, resuming
 from spacy_clinner.training.callbacks import LENGTH, go_on
 from spacy_clinner.training.provenance import training_facts
 
+MODELS = ("model-best", "model-last")
 CALIBRATE = {"@callbacks": "clinner.calibrate.v1"}
 
 
@@ -46,10 +48,10 @@ def train(
     start (str | None): A trained pipeline to begin with, a folder or an installed one, whose
         components take the place of the config's; see `with_pipeline_of`.
     RETURNS (dict[str, Any]): As `training_facts`.
-    RAISES (ClinnerError): Config, encoder, corpus or GPU cannot be used, the output is a file,
+    RAISES (ClinnerError): Config, encoder, corpus or GPU cannot be used, as `check_output`, or
         there is nothing to go on from, or there is and `resume` is False.
     """
-    check_output(output)
+    check_output(output, start)
     overrides, given = checked(config, overrides, epochs, silver, start)
     preparation.use_gpu(gpu_id)
     partial, earlier = (
@@ -104,14 +106,27 @@ def checked(
     return overrides, given
 
 
-def check_output(output: Path) -> None:
-    """Stop before a training whose models could not be written.
+def check_output(output: Path, start: str | None = None) -> None:
+    """Stop before a training whose models could not be written, or would replace their origin.
 
     output (Path): The folder of the models.
-    RAISES (ClinnerError): It is a file.
+    start (str | None): The pipeline to begin with.
+    RAISES (ClinnerError): It is a file, cannot be written, or holds the pipeline to begin with
+        under a name that one of the models gets.
     """
     if output.exists() and not output.is_dir():
         raise ClinnerError(f"{output}: a file, where the folder of the models is to be.")
+    if start is not None and Path(start).resolve() in [(output / m).resolve() for m in MODELS]:
+        raise ClinnerError(
+            f"{output}: its {Path(start).resolve().name} is the model to go on from, and would be "
+            f"replaced. Name another folder, so that the two can be compared."
+        )
+    there = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
+    try:
+        # The rights of a folder do not tell whether its disk takes anything.
+        tempfile.TemporaryDirectory(dir=there).cleanup()
+    except OSError as error:
+        raise ClinnerError(f"{output}: cannot be written ({error.strerror}).") from None
 
 
 def run(

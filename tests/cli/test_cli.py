@@ -93,6 +93,27 @@ def test_reformat_tells_what_was_not_kept(tmp_path):
     assert "0 problems in the source, 1 left out" in done.stdout
 
 
+def test_reformat_replaces_no_file(tmp_path):
+    for name in ("in.jsonl", "mine.jsonl"):
+        (tmp_path / name).write_text(NOTE, encoding="utf8")
+    formats = ("--from", "jsonl", "--to", "jsonl")
+    assert refused(clinner(tmp_path, "reformat", "in.jsonl", "in.jsonl", *formats), "is read")
+    done = clinner(tmp_path, "reformat", "in.jsonl", "mine.jsonl", *formats)
+    assert refused(done, "mine.jsonl: is there already and is not replaced")
+    assert {path.read_text() for path in tmp_path.iterdir()} == {NOTE}
+
+
+def test_counts_of_corrections_do_not_take_the_place_of_the_corrections(tmp_path):
+    write_jsonl([Note("a", "No fever.")], tmp_path / "suggested.jsonl")
+    (tmp_path / "corrected.json").write_text(NOTE, encoding="utf8")
+    given = ("corrections", "suggested.jsonl", "corrected.json", "--out")
+    for out in ("corrected.json", "suggested.jsonl", "./corrected.json"):
+        assert refused(clinner(tmp_path, *given, out), f"{Path(out)}: is read")
+    assert (tmp_path / "corrected.json").read_text() == NOTE
+    for _ in range(2):
+        assert clinner(tmp_path, *given, "counts.json").returncode == 0
+
+
 @pytest.mark.parametrize("target", ["brat", "markup", "jsonl"])
 def test_what_reformat_writes_is_its_users_alone(tmp_path, target):
     (tmp_path / "in.jsonl").write_text(NOTE, encoding="utf8")

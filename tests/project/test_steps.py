@@ -1,11 +1,15 @@
 """The scripts of the project refuse bad input with one message and exit code 1."""
 
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+import spacy
 from commands import refused
+
+EDITION = "tests/models/en_clinner_cpu-0.1.0-py3-none-any.whl"
 
 
 def step(root, script, *arguments):
@@ -58,11 +62,23 @@ def test_an_altered_asset_stops_with_what_to_do(root, tmp_path, catalog):
 
 
 def test_a_model_of_ones_own_does_not_take_the_place_of_the_released_one(root):
-    done = step(root, "check_own_names.py", "clinner", "sample")
-    assert refused(done, "--vars.name and --vars.corpus", "released")
-    assert refused(step(root, "check_own_names.py", "clinner", "mine"), "--vars.name:")
-    assert refused(step(root, "check_own_names.py", "clinner_cpu", "mine"), "--vars.name:")
-    assert step(root, "check_own_names.py", "mine", "notes-of-mine").returncode == 0
+    def named(name, corpus):
+        return step(root, "check_own_names.py", name, corpus, "1.0.0", "en_clinner")
+
+    assert refused(named("clinner", "sample"), "--vars.name and --vars.corpus", "released")
+    assert refused(named("clinner", "mine"), "--vars.name:")
+    assert refused(named("clinner_cpu", "mine"), "--vars.name:")
+
+
+def test_what_the_last_steps_would_refuse_is_told_before_a_model_is_adapted(root, tmp_path):
+    spacy.blank("en").to_disk(tmp_path / "model")
+    shutil.unpack_archive(root / EDITION, tmp_path, "zip")
+    (edition,) = tmp_path.glob("en_clinner_cpu/en_clinner_cpu-*")
+    given = ("notes-of-mine", "1.0.0", tmp_path / "model")
+    assert step(root, "check_own_names.py", "mine", *given).returncode == 0
+    assert refused(step(root, "check_own_names.py", "Mine-Model", *given), "Mine-Model", "letters")
+    done = step(root, "check_own_names.py", "mine", "notes-of-mine", "1.0.0", edition)
+    assert refused(done, f"{edition}: a CPU edition, whose encoder cannot be trained")
 
 
 def test_the_smoke_test_of_a_model_that_is_not_installed_is_refused(root):

@@ -264,6 +264,12 @@ def test_a_file_where_the_models_are_to_be_is_told_of_before_anything_is_learned
         learn_on(str(old), notes, overrides={"paths.train": str(notes)})
 
 
+def test_the_model_that_is_gone_on_from_is_not_replaced(old, toy, tmp_path):
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS, drugs)
+    with pytest.raises(ClinnerError, match="its model-best is the model to go on from"):
+        learn_on(str(old), toy / "out", overrides={"paths.train": str(notes)})
+
+
 def test_many_notes_are_held_out_by_a_fifth_where_the_dev_corpus_is_empty(old, tmp_path):
     texts = [f"Visit {n}. Denies fever on B7.\n" for n in range(40)]
     notes = notes_of(tmp_path / "notes.spacy", texts, wards)

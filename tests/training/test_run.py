@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import spacy
@@ -7,7 +8,7 @@ from tiny_trainings import tiny_config
 
 from spacy_clinner.architectures import bf16
 from spacy_clinner.errors import ClinnerError
-from spacy_clinner.training.run import checked, length_overrides, move_models, train
+from spacy_clinner.training.run import check_output, checked, length_overrides, move_models, train
 
 
 def written(path, content):
@@ -76,6 +77,25 @@ def test_an_output_that_is_a_file_is_refused_before_training(tmp_path, texts):
     with pytest.raises(ClinnerError, match="out: a file"):
         train(tmp_path / "x.cfg", output, overrides={}, gpu_id=-1)
     assert output.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["model-best", "model-last"])
+def test_the_model_that_a_training_begins_with_is_not_replaced_by_it(tmp_path, monkeypatch, name):
+    model(tmp_path / "out", name, "old")
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    for output, start in ((tmp_path / "out", f"out/{name}"), (Path("link"), f"out/{name}/")):
+        with pytest.raises(ClinnerError, match=f"its {name} is the model to go on from"):
+            train(tmp_path / "x.cfg", output, overrides={}, start=start)
+    check_output(tmp_path / "out", f"other/{name}")
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_before_training(tmp_path):
+    for output in (Path("/proc/mine"), Path("/proc/mine/deep/out")):
+        with pytest.raises(ClinnerError, match=f"{output}: cannot be written"):
+            train(tmp_path / "x.cfg", output, overrides={})
+    check_output(tmp_path / "deep/out")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_training_computes_in_what_onednn_may_use(monkeypatch):

@@ -183,7 +183,7 @@ def test_suggestions_are_made_for_text_files_as_they_are_written(model, tmp_path
     (tmp_path / "notes/c.txt").write_bytes(b" \n")
     told, found = suggested(model, tmp_path / "notes", tmp_path / "out")
     assert found == {"a": "Denies fever.\nNo café."}
-    assert "2 notes have no id of their own or no text to read, and were left out" in told
+    assert "⚠ left out, 1 (not UTF-8), 1 (an empty text): clinner annotate tells which" in told
 
 
 def test_suggestions_leave_out_and_count_what_cannot_be_read(model, tmp_path):
@@ -191,8 +191,44 @@ def test_suggestions_leave_out_and_count_what_cannot_be_read(model, tmp_path):
     ids = pa.array([b"a", b"b", b"c", None, b"a"], pa.binary())
     pq.write_table(pa.table({"note_id": ids, "text": texts}), tmp_path / "n.parquet")
     told, found = suggested(model, tmp_path / "n.parquet", tmp_path / "out")
-    assert found == {"a": "Denies fever."}
-    assert "4 notes have no id of their own or no text" in told
+    assert found == {"a": "Denies fever.", "a-2": "asthma"}
+    assert "⚠ left out, 1 (not UTF-8), 1 (no text), 1 (the id is null)" in told
+
+
+def test_where_no_note_can_be_read_the_error_says_why(model, tmp_path):
+    rows = b"note_id,text\na,T 38\xb0C\nb,\nc\n"
+    (tmp_path / "n.csv").write_bytes(rows)
+    given = ["suggest", str(model), str(tmp_path / "n.csv"), str(tmp_path / "out"), "--to", "jsonl"]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 1
+    told = "no note is left to suggest anything for: 1 (not UTF-8), 1 (an empty text), 1 (the row has 1 fields"
+    assert told in str(done.exception) + done.output
+
+
+def test_what_was_suggested_before_is_not_suggested_again(model, tmp_path):
+    rows = "".join(f"n{n},{text}\n" for n, text in enumerate(TEXTS))
+    (tmp_path / "n.csv").write_text(f"note_id,text\n{rows}")
+    given = ["suggest", str(model), str(tmp_path / "n.csv")]
+    first = [*given, str(tmp_path / "first"), "--to", "jsonl", "--count", "5"]
+    assert CliRunner().invoke(app, first).exit_code == 0
+    before = tmp_path / "first" / SUGGESTED
+    second = [*given, str(tmp_path / "second"), "--to", "jsonl", "--exclude", str(before)]
+    done = CliRunner().invoke(app, second)
+    assert "⚠ left out, 5 (excluded)" in done.output
+    known, found = ({note.text for note in read_jsonl(tmp_path / out / SUGGESTED)}
+                    for out in ("first", "second"))  # fmt: skip
+    assert found == {*TEXTS} - known
+
+
+def test_all_notes_of_a_patient_whose_number_is_their_id_are_suggested(model, tmp_path):
+    rows = "".join(f"7,{text}\n" for text in TEXTS[:4])
+    (tmp_path / "n.csv").write_text(f"mrn,text\n{rows}")
+    out = tmp_path / "out"
+    given = ["suggest", str(model), str(tmp_path / "n.csv"), str(out), "--id", "mrn"]
+    done = CliRunner().invoke(app, [*given, "--to", "jsonl"])
+    assert done.exit_code == 0, done.output
+    back = {note.id: note.text for note in read_jsonl(out / SUGGESTED)}
+    assert back == dict(zip(["7", "7-2", "7-3", "7-4"], TEXTS, strict=False))
 
 
 def test_ids_that_occur_twice_are_numbered(model, tmp_path):
@@ -202,6 +238,19 @@ def test_ids_that_occur_twice_are_numbered(model, tmp_path):
         zip(["1", "1-2", "1-3", "1-4"], TEXTS[:4], strict=True)
     )
     assert compare(read_jsonl(tmp_path / "out" / SUGGESTED), [s.note for s in found]).unchanged == 4
+
+
+def test_what_was_suggested_once_is_left_as_it_is_being_corrected(model, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXTS[0])
+    given = ["suggest", str(model), str(tmp_path / "a.txt"), str(tmp_path / "out"), "--once"]
+    assert CliRunner().invoke(app, [*given, "--to", "jsonl"]).exit_code == 0
+    before = (tmp_path / "out" / SUGGESTED).stat().st_mtime_ns
+    (tmp_path / "a.txt").write_text(TEXTS[1])
+    (tmp_path / "out/corrected.json").write_text("[]")
+    done = CliRunner().invoke(app, [*given, "--to", "brat"])
+    assert done.exit_code == 0
+    assert "was suggested before. Delete it" in done.output
+    assert (tmp_path / "out" / SUGGESTED).stat().st_mtime_ns == before
 
 
 def test_a_note_that_is_too_long_for_a_pipeline_is_left_out_and_counted(model, tmp_path, caplog):

@@ -66,7 +66,7 @@ def check_there(
         if name not in there:
             raise ClinnerError(
                 f"{where}: no column {name!r}. It has {shown or ', '.join(there) or 'none'}. Name "
-                f"columns that are there (--id, --text, --keep, --where)."
+                f"columns that are there, as with --id and --text."
             )
         if list(there).count(name) > 1:
             raise ClinnerError(f"{where}: two columns {name!r}. Rename one.")
