@@ -38,6 +38,7 @@ from spacy_clinner.pipeline.token_kinds import (
     NUMBER,
     NUMERO,
     OPENING,
+    QUALIFIER,
     SEPARATOR,
     SOFT,
     SPACE,
@@ -241,7 +242,7 @@ class _Boundaries:
         if before & JOINS:
             return word > 1 and bool(self.kinds[word - 2] & CAPS)
         if before & DIGITS:
-            return not self._begins_line(word - 1)
+            return bool(self.kinds[word] & LETTER) and not self._begins_line(word - 1)
         return bool(before & LETTERED)
 
     def _clause_ends(self, word: int, following: int) -> bool:
@@ -272,7 +273,11 @@ class _Boundaries:
         """`... no edema NEUROLOGIC: ...`: capitals before a colon, after words that are not."""
         first = colon
         words = long = 0
-        if colon > 1 and self.kinds[colon - 1] & HEADING and self.kinds[colon - 1] & UPPER:
+        qualified = (
+            colon > 1 and self.kinds[colon - 2] & QUALIFIER and self.kinds[colon - 2] & UPPER
+        )
+        heading = self.kinds[colon - 1] if colon > 1 and not qualified else 0
+        if heading & HEADING and heading & UPPER:
             if self.kinds[colon - 2] & (LOWER | UPPER | NUMBER | CLOSING | COMMA):
                 self.starts.append(colon - 1)
             return

@@ -15,6 +15,7 @@ COMMA, SOFT, LEADER, ANSWER = 1 << 21, 1 << 22, 1 << 23, 1 << 24
 SEPARATOR, DOSES, CLOSER, HEADING = 1 << 25, 1 << 26, 1 << 27, 1 << 28
 ATTRIBUTE, LETTER = 1 << 29, 1 << 30  # "prev"; what numbers an item: "a", "iv"
 LETTERED, JOINS, DIGITS = 1 << 31, 1 << 32, 1 << 33  # "vitamin"; "/"; "98.6"
+QUALIFIER = 1 << 34  # "home" in "Home Meds:"
 CANDIDATE = NEWLINE | END | DOTTED | INLINE_BULLET | CLOSING | COLON
 
 
@@ -35,7 +36,7 @@ ABBREVIATIONS = _words(
     "qid qd qod qhs hs ac pc q stat a.m p.m am pm p.o i.v i.m s.c b.i.d t.i.d q.i.d q.d q.o.d "
     "q.h.s h.s p.r.n a.c p.c m.d d.o r.n ph.d etc inc ltd co dist art lat med inf sup post ant lig "
     "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri "
-    "occ occas freq sm lg mod gen unilat hosp fam surg psych chr"
+    "occ occas freq sm lg mod gen unilat hosp fam surg psych chr rt e.d"
 )
 # They stand before what they say something of: the end of a sentence only before a word that is
 # written as one starts ("poss. Will follow", but "no prev. MI").
@@ -93,6 +94,12 @@ HEADINGS = _words(
     "neurologic cns skin derm psych msk back spine breasts rectal pmh pmhx psh pshx fh fhx sh shx "
     "ros hpi pe meds labs vitals vs plan assessment impression exam imaging"
 )
+# Written with a capital letter, these belong to the heading behind them: "Home Meds:", "CT Head:".
+QUALIFIERS = _words(
+    "home discharge admission current inpatient outpatient recent prior interval active initial "
+    "final pertinent physical mental status medical surgical social family neuro pelvic rectal "
+    "treatment care left right upper lower ct cta mri us xr x-ray ray pet"
+)
 BULLETS = _words("- * + • ● ▪ ◦ – — · ‣ o #")
 ROMAN = _words("ii iii iv vi vii viii ix")
 INLINE_BULLETS = _words("• ● ▪ ◦ ‣")
@@ -117,6 +124,7 @@ def token_kind(text: str) -> int:
         kind |= CAPS if not any(char.islower() for char in text) else 0
         kind |= LONG if len(text) >= 5 else 0
         kind |= INITIAL if len(bare) == 1 and text[0].isupper() else 0
+        kind |= INITIAL if bare == "y.o" else 0  # "45 y.o. M": whose age it is follows
     elif bare.isdigit():
         kind |= NUMBER if len(bare) <= 2 else 0
     kind |= DIGITS if text[0].isdigit() else 0
@@ -135,6 +143,7 @@ def token_kind(text: str) -> int:
     kind |= DOSES if lower in DOSE else 0
     kind |= CLOSER if bare in CLOSERS else 0
     kind |= HEADING if lower in HEADINGS else 0
+    kind |= QUALIFIER if lower in QUALIFIERS else 0
     kind |= NUMERO if bare in ("no", "nos", "nr", "#") else 0
     kind |= BULLET if text in BULLETS else 0
     kind |= INLINE_BULLET if text in INLINE_BULLETS else 0
