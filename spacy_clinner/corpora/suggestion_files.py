@@ -17,7 +17,6 @@ from spacy_clinner.files import check_folder, folder_written_whole
 
 # The notes as they were suggested, to tell later what was corrected.
 SUGGESTED = "suggested.jsonl"
-NO_FILE = "no such file"
 ORDER = " First comes its folder or suggested.jsonl in it, then what the tool exported."
 # By tool, what it always gets, by which it is known, and the names of all but the notes' own.
 NAMES = {
@@ -74,9 +73,7 @@ def read_suggested(path: Path) -> list[Note]:
     """
     file = path / SUGGESTED if path.is_dir() else path
     if not file.is_file():
-        raise ClinnerError(
-            f"{path}: {'holds no ' + SUGGESTED if path.is_dir() else NO_FILE}.{ORDER}"
-        )
+        raise ClinnerError(f"{file}: no such file.{ORDER}")
     with file.open("rb") as lines:
         if not next(lines, b"").startswith(b'{"clinner": '):
             raise ClinnerError(f"{path}: is not what `clinner suggest` wrote.{ORDER}")

@@ -108,7 +108,7 @@ def test_corrections_that_are_named_first_are_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     for first, told in (
         ("corrected.json", "is not what `clinner suggest` wrote. First comes its folder"),
-        ("folder", "holds no suggested.jsonl"),
+        ("folder", "folder/suggested.jsonl: no such file. First comes"),
         ("none", "none: no such file"),
     ):
         assert refused(clinner(tmp_path, "corrections", first, "corrected.json"), told)

@@ -245,6 +245,9 @@ def test_evaluating_notes_by_a_model_that_is_named_last_is_refused(root, tmp_pat
     spacy.blank("en").to_disk(tmp_path / "model")
     swapped = clinner(tmp_path, "evaluate", converted, "model")
     assert refused(swapped, f"{converted}, model: MODEL comes first")
+    for kinds, told in (("none.csv", "No such file"), ("model", "Is a directory")):
+        done = clinner(tmp_path, "evaluate", "model", converted, "--kinds", kinds)
+        assert refused(done, f"{kinds}: cannot be read ({told}")
 
 
 def test_learning_from_the_notes_that_choose_among_models_is_refused(root, tmp_path, converted):
