@@ -26,14 +26,12 @@ def command(
 
     from spacy_clinner.corpora.corrections import OUTCOMES, compare
     from spacy_clinner.corpora.formats import read
-    from spacy_clinner.corpora.jsonl import read_jsonl
-    from spacy_clinner.corpora.suggestion_files import SUGGESTED
+    from spacy_clinner.corpora.suggestion_files import read_suggested
     from spacy_clinner.files import check_file, written_whole
 
     if out is not None:
         check_file(out, [suggested, corrected])
-    before = suggested / SUGGESTED if suggested.is_dir() else suggested
-    done = compare(read_jsonl(before), list(read(corrected, format, annotator)))
+    done = compare(read_suggested(suggested), list(read(corrected, format, annotator)))
     found = done.as_json()
     if out is not None:
         with written_whole(out) as path:

@@ -44,6 +44,10 @@ def command(
 
     if out.is_file():
         raise ClinnerError(f"{out}: is a file. --out names the folder of the reports.")
+    if Path(model).suffix == ".spacy" or (Path(corpus) / "meta.json").is_file():
+        raise ClinnerError(
+            f"{model}, {corpus}: MODEL comes first, a pipeline, and then CORPUS, the notes."
+        )
     use_gpu(gpu_id)
     with TemporaryDirectory() as scratch:
         file = test_split(corpus, catalog, Path(scratch))

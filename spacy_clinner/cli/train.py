@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from spacy_clinner.cli.progress import bar
+from spacy_clinner.errors import ClinnerError
 
 
 def command(
@@ -50,6 +51,7 @@ def command(
     import srsly
 
     config, out, overrides = read_arguments(config_and_out, context.args, start)
+    check_splits(overrides)
     if config is None and (silver or resume):
         raise typer.BadParameter("--silver and --resume need CONFIG.")
     if config is not None and rehearse:
@@ -73,6 +75,22 @@ def command(
             err=True,
         )
     typer.echo(f"✔ {out}/model-best, model-last: {facts['steps']} updates")
+
+
+def check_splits(overrides: dict[str, Any]) -> None:
+    """Stop where notes that are learned from would choose among models, and calibrate them.
+
+    overrides (dict[str, Any]): The values of the config that are given.
+    RAISES (ClinnerError): A path of `paths.dev` is one of `paths.train`.
+    """
+    train, dev = (overrides.get(f"paths.{split}") or () for split in ("train", "dev"))
+    train, dev = ([paths] if isinstance(paths, str) else paths for paths in (train, dev))
+    learned = {Path(path).resolve() for path in train}
+    if both := [path for path in dev if Path(path).resolve() in learned]:
+        raise ClinnerError(
+            f"--paths.dev {both[0]}: is learned from, too, by which neither the best model nor "
+            f"its confidences can be told. Name other notes; with --from and without CONFIG, none."
+        )
 
 
 def read_arguments(

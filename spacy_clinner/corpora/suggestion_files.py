@@ -8,6 +8,7 @@ from pathlib import Path
 from spacy_clinner.corpora import doccano, inception, inception_layers, label_studio, prodigy
 from spacy_clinner.corpora.brat import write_brat
 from spacy_clinner.corpora.jsonl import read_jsonl, write_jsonl
+from spacy_clinner.corpora.note import Note
 from spacy_clinner.corpora.note_files import file_names
 from spacy_clinner.corpora.standoff import brat_label, brat_names
 from spacy_clinner.corpora.suggestions import ASSERTION, ASSERTIONS, LINK, Palette, Suggestion
@@ -16,6 +17,7 @@ from spacy_clinner.files import check_folder, folder_written_whole
 
 # The notes as they were suggested, to tell later what was corrected.
 SUGGESTED = "suggested.jsonl"
+ORDER = " First comes its folder or suggested.jsonl in it, then what the tool exported."
 # By tool, what it always gets, by which it is known, and the names of all but the notes' own.
 NAMES = {
     "label-studio": (["config.xml", "tasks*.json"], r"config\.xml|tasks(-\d+)?\.json"),
@@ -60,6 +62,22 @@ def write_suggestions(
         for path in folder.rglob("*"):
             path.chmod(0o700 if path.is_dir() else 0o600)
         return sorted(path.name for path in folder.iterdir())
+
+
+def read_suggested(path: Path) -> list[Note]:
+    """Read notes as they were suggested.
+
+    path (Path): The folder that `write_suggestions` wrote, or its `suggested.jsonl`.
+    RETURNS (list[Note]): The notes.
+    RAISES (ClinnerError): It is something else, such as what a tool exported.
+    """
+    file = path / SUGGESTED if path.is_dir() else path
+    if not file.is_file():
+        raise ClinnerError(f"{file}: no such file.{ORDER}")
+    with file.open("rb") as lines:
+        if not next(lines, b"").startswith(b'{"clinner": '):
+            raise ClinnerError(f"{path}: is not what `clinner suggest` wrote.{ORDER}")
+    return list(read_jsonl(file))
 
 
 def check_output(out: Path, tool: str) -> None:

@@ -26,10 +26,10 @@ def read_texts(paths: Sequence[Path], exclude: Sequence[Path] = ()) -> list[str]
     """Read texts, each once, without those of some documents.
 
     paths (Sequence[Path]): .spacy files, .csv or .csv.xz files with a column `transcription`,
-        `note` or `text`, .txt.gz files with a text on each line, .jsonl files with clinner's own notes, or folders with .txt and .txt.gz
-        files, at any depth.
-    exclude (Sequence[Path]): The same. A text that is one of these, or shares a tenth of its word 8-grams with one of
-        these is left out, so that near copies of test documents are, too.
+        `note` or `text`, .txt.gz files with a text on each line, .jsonl files of clinner's own
+        notes, or folders with .txt and .txt.gz files, at any depth.
+    exclude (Sequence[Path]): The same. A text that is one of these, or shares a tenth of its word
+        8-grams with them, is left out, so that near copies of test documents are, too.
     RETURNS (list[str]): The texts, in their order.
     RAISES (ClinnerError): A file cannot be read.
     """

@@ -124,7 +124,9 @@ def read_kinds(path: Path, gold: Sequence[Doc]) -> Mapping[str, str]:
             if not {*COLUMNS} <= {*(rows.fieldnames or ())}:
                 raise ClinnerError(f"{path}: needs the columns {' and '.join(COLUMNS)}.")
             found = {row["note_id"]: row["kind"] for row in rows if row["kind"]}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise ClinnerError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ClinnerError(f"{path}: cannot be read ({type(error).__name__}).") from None
     ids = [str(doc.user_data.get("note_id", "")) for doc in gold]
     if found.keys().isdisjoint(ids):

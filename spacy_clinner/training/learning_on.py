@@ -1,6 +1,8 @@
 """`clinner train --from MODEL`: go on from a trained pipeline with a few notes."""
 
+import io
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +54,8 @@ LAST_ONLY = {"initialize.before_init.evaluations": 1}
 # Models are calibrated once, when they are done.
 NOT_YET_CALIBRATED = {"training.before_to_disk.limit": 0}
 CALIBRATE_ON = 100
+# What spaCy says at the end of each training.
+SAVED = "Saved pipeline to output directory"
 CONFIG = Path(__file__).with_name("learn_on.cfg")
 # From so many notes on, a fifth of them is held out; of fewer, each is needed to learn from.
 ENOUGH_TO_HOLD_OUT = 40
@@ -162,6 +166,16 @@ class HeldOut:
     scores: dict[str, Any]
 
 
+class _WithoutFolders(io.StringIO):
+    """The standard output, but for where models lie that are gone when all is done."""
+
+    def write(self, text: str) -> int:
+        return len(text) if SAVED in text else sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
 class _Trainings:
     """One or several trainings that go on from the same model."""
 
@@ -243,7 +257,8 @@ class _Trainings:
         split_paths = {"paths.train": paths, "paths.dev": self._written("dev", split.held_out)}
         overrides = self.overrides | split_paths
         start = self._begin(split.train)
-        run(CONFIG, output, overrides, self.gpu_id, start=start, loaded=self.begun)
+        begun: dict[str, Any] = {"start": start, "loaded": self.begun}
+        run(CONFIG, output, overrides, self.gpu_id, **begun, told=_WithoutFolders())
         return [output / "model-best", output / "model-last"]
 
     def _begin(self, docs: Sequence[Doc]) -> str:

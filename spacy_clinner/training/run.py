@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from spacy.language import Language
 from spacy.util import load_config
@@ -137,6 +137,7 @@ def run(
     checkpoint: Path | None = None,
     start: str | None = None,
     loaded: Language | None = None,
+    told: IO[str] | None = None,
 ) -> None:
     """Run spaCy's training.
 
@@ -144,6 +145,7 @@ def run(
     checkpoint (Path | None): A checkpoint to go on from.
     start (str | None): As in `train`.
     loaded (Language | None): The pipeline named `start`, where it is loaded already.
+    told (IO[str] | None): Gets what the training says; None for the standard output.
     """
     from spacy.training.initialize import init_nlp
     from spacy.training.loop import train as spacy_train
@@ -155,7 +157,7 @@ def run(
     nlp = init_nlp(settings, use_gpu=gpu_id)
     if checkpoint is not None:
         go_on(nlp, checkpoint)
-    spacy_train(nlp, output, use_gpu=gpu_id, stdout=sys.stdout, stderr=sys.stderr)
+    spacy_train(nlp, output, use_gpu=gpu_id, stdout=told or sys.stdout, stderr=sys.stderr)
 
 
 def keep_no_texts(settings: Config) -> None:

@@ -103,6 +103,17 @@ def test_reformat_replaces_no_file(tmp_path):
     assert {path.read_text() for path in tmp_path.iterdir()} == {NOTE}
 
 
+def test_corrections_that_are_named_first_are_refused(tmp_path):
+    (tmp_path / "corrected.json").write_text(NOTE, encoding="utf8")
+    (tmp_path / "folder").mkdir()
+    for first, told in (
+        ("corrected.json", "is not what `clinner suggest` wrote. First comes its folder"),
+        ("folder", "folder/suggested.jsonl: no such file. First comes"),
+        ("none", "none: no such file"),
+    ):
+        assert refused(clinner(tmp_path, "corrections", first, "corrected.json"), told)
+
+
 def test_counts_of_corrections_do_not_take_the_place_of_the_corrections(tmp_path):
     write_jsonl([Note("a", "No fever.")], tmp_path / "suggested.jsonl")
     (tmp_path / "corrected.json").write_text(NOTE, encoding="utf8")

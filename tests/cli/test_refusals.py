@@ -87,7 +87,10 @@ def converted(root, tmp_path, catalog):
 
 
 def train(root, tmp_path, corpus, *options):
-    paths = ("--paths.train", corpus, "--paths.dev", corpus)
+    dev = corpus.with_name("dev.spacy")
+    if corpus.is_file():
+        dev.write_bytes(corpus.read_bytes())
+    paths = ("--paths.train", corpus, "--paths.dev", dev)
     return clinner(root, "train", "configs/clinner.cfg", tmp_path / "trained", *paths, *options)
 
 
@@ -236,6 +239,22 @@ def test_what_cannot_be_loaded_is_one_message_of_every_command(root, tmp_path, f
     ):
         assert refused(clinner(tmp_path, *arguments), "model: no pipeline that can be loaded")
     assert refused(clinner(tmp_path, "view", "none", "note.txt", "x"), "none: no pipeline that")
+
+
+def test_evaluating_notes_by_a_model_that_is_named_last_is_refused(root, tmp_path, converted):
+    spacy.blank("en").to_disk(tmp_path / "model")
+    swapped = clinner(tmp_path, "evaluate", converted, "model")
+    assert refused(swapped, f"{converted}, model: MODEL comes first")
+    for kinds, told in (("none.csv", "No such file"), ("model", "Is a directory")):
+        done = clinner(tmp_path, "evaluate", "model", converted, "--kinds", kinds)
+        assert refused(done, f"{kinds}: cannot be read ({told}")
+
+
+def test_learning_from_the_notes_that_choose_among_models_is_refused(root, tmp_path, converted):
+    for corpora in ((converted, converted), (converted.parent, f"{converted.parent}/.")):
+        paths = ("--paths.train", corpora[0], "--paths.dev", corpora[1])
+        done = clinner(root, "train", tmp_path / "trained", "--from", "en_any", *paths)
+        assert refused(done, f"--paths.dev {corpora[1]}: is learned from")
 
 
 def test_evaluating_a_model_that_is_not_there_is_refused(root, tmp_path):

@@ -264,6 +264,14 @@ def test_a_file_where_the_models_are_to_be_is_told_of_before_anything_is_learned
         learn_on(str(old), notes, overrides={"paths.train": str(notes)})
 
 
+def test_folders_that_are_gone_afterwards_are_not_named(old, tmp_path, capsys):
+    notes = notes_of(tmp_path / "notes.spacy", TEXTS[:1], wards)
+    learn_on(str(old), tmp_path / "out", overrides={"paths.train": str(notes), **ONE_UPDATE})
+    told = capsys.readouterr().out
+    assert "Pipeline: [" in told
+    assert "Saved pipeline" not in told
+
+
 def test_the_model_that_is_gone_on_from_is_not_replaced(old, toy, tmp_path):
     notes = notes_of(tmp_path / "notes.spacy", TEXTS, drugs)
     with pytest.raises(ClinnerError, match="its model-best is the model to go on from"):
