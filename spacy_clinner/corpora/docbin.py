@@ -1,7 +1,7 @@
 """A corpus of the catalog -> `train.spacy`, `dev.spacy`, `test.spacy` and the loss report."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -126,15 +126,14 @@ def convert(
 
 def _align(
     corpus: Corpus,
-    notes: Iterable[tuple[str, Note]],
+    notes: Sequence[tuple[str, Note]],
     scored: Mapping[str, str],
     nlp: Language,
     done: Conversion,
 ) -> Iterator[tuple[str, Doc]]:
     aligner = Aligner(nlp, corpus.schemes, corpus.view, corpus.labels)
-    kept = list(drop_duplicates(notes, done.losses, scored))
-    aligner.judged = aligner.labels_judged(note for _, note in kept)
-    for split, note in kept:
+    aligner.judged = aligner.labels_judged(note for _, note in notes)
+    for split, note in drop_duplicates(notes, done.losses, scored):
         doc, losses = aligner.align(note)
         done.losses.extend(losses)
         done.notes[split] += 1
