@@ -7,6 +7,9 @@ import spacy
 from commands import clinner
 from spacy.tokens import DocBin, Span
 
+from spacy_clinner.corpora.jsonl import write_jsonl
+from spacy_clinner.corpora.note import Note, NoteSpan
+
 NOTES = ["fever and cough", "no fever today", "cough since monday"]
 # Of rich's markup: a tag that nothing opens is an error, one that it knows is not shown.
 WORDS = {"fever": "LAB [/value]", "cough": "LAB [red]"}
@@ -52,7 +55,8 @@ def test_names_in_brackets_stand_in_the_tables_as_they_are(root, tmp_path, model
     assert done.returncode == 0, done.stderr
     for name in ("clinical/LAB [/value]", "clinical/LAB [red]", "[/ward]", "model [red]"):
         assert name in done.stdout
-    (tmp_path / "before.jsonl").write_text(record(0, "LAB [/value]"))
+    found = NoteSpan("T1", "LAB [/value]", ((0, 5),))
+    write_jsonl([Note("n0", "fever and cough", (found,))], tmp_path / "before.jsonl")
     (tmp_path / "after.jsonl").write_text(record(0, "LAB [red]"))
     done = clinner(root, "corrections", tmp_path / "before.jsonl", tmp_path / "after.jsonl")
     assert done.returncode == 0, done.stderr
