@@ -202,6 +202,7 @@ def _negated(negated: Mapping[str, Any]) -> Iterator[str]:
         (layer, f"`{label}`", number(s["gold"]), *_prf(s))
         for layer, by_label in negated.items()
         for label, s in by_label.items()
+        if s["gold"]
     ]
     if rows:
         yield "Negated entities end to end: offsets, label and negation must all be right."
