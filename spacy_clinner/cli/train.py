@@ -67,14 +67,19 @@ def command(
         facts = train(config, out, silver=silver or (), resume=resume, start=start, **of_both)
     srsly.write_json(out / "training.json", facts)
     if unlinked := facts.get("learning_on", {}).get("not_linked"):
-        told = ", ".join(f"{entity} with {modifier}" for entity, modifier in unlinked)
-        typer.secho(
-            f"⚠ Links of {told} were not learned: a pipeline's links are of the two layers that it "
-            f"was trained with. Annotate the labels in those, or train with a CONFIG.",
-            fg="yellow",
-            err=True,
-        )
+        warn_of_links(unlinked)
     typer.echo(f"✔ {out}/model-best, model-last: {facts['steps']} updates")
+
+
+def warn_of_links(unlinked: Sequence[Sequence[str]]) -> None:
+    """Say which links the notes have and the pipeline cannot learn."""
+    told = ", ".join(f"{entity} with {modifier}" for entity, modifier in unlinked)
+    typer.secho(
+        f"⚠ Links of {told} were not learned: a pipeline's links are of the two layers that it was "
+        f"trained with. Annotate the labels in those, or train with a CONFIG.",
+        fg="yellow",
+        err=True,
+    )
 
 
 def check_splits(overrides: dict[str, Any]) -> None:

@@ -107,10 +107,9 @@ def learn_on(
     own = load_settings(CONFIG, {**overrides, "paths.dev": None})
     validate(CONFIG, with_pipeline_of(own, model, old))
     notes = _read(paths["train"], old)
-    rehearsed = [doc for file in _files(rehearse) for doc in read_docs(file, old.vocab)]
-    again = rehearsal(rehearsed, sum(map(len, notes)))
+    known = [doc for file in _files(rehearse) for doc in read_docs(file, old.vocab)]
+    again, learned = rehearsal(known, sum(map(len, notes))), [_copied(doc) for doc in notes]
     keep_to_known(again, notes, _known_labels(old))
-    learned = [_copied(doc) for doc in notes]
     facts: dict[str, Any] = {"notes": len(notes), "rehearsed": len(again)}
     facts["distilled"] = sorted({*distil(old, learned, progress), *distil(old, again, progress)})
     with tempfile.TemporaryDirectory() as scratch:
