@@ -50,11 +50,20 @@ def test_a_corpus_of_one_note_converts(root, tmp_path, catalog):
         ({"a.ann": GOOD[1]}, ["a.ann", "a.txt"]),
         ({"a.txt": GOOD[0], "a.ann": "T1\tPROBLEM 3 99\tfever\n"}, ["a.ann", "99"]),
         ({"a.txt": b"fi\xe8vre today", "a.ann": "T1\tPROBLEM 0 6\tfi?vre\n"}, ["a.txt", "UTF-8"]),
-        ({"a.txt": "", "a.ann": ""}, ["a.txt", "empty"]),
+        ({"a.txt": "", "a.ann": GOOD[1]}, ["a.ann"]),
+        ({"a.txt": "", "a.ann": ""}, ["mine", "not one entity"]),
         ({"a.txt": GOOD[0], "a.ann": ""}, ["mine", "not one entity"]),
         ({"a.txt": GOOD[0], "a.ann": "T1\tSYMPTOM 3 8\tfever\n"}, ["a.ann", "SYMPTOM", "PROBLEM"]),
     ],
-    ids=["no .txt", "offset past the end", "not UTF-8", "empty file", "no entity", "unknown label"],
+    ids=[
+        "no .txt",
+        "offset past the end",
+        "not UTF-8",
+        "empty text",
+        "empty files",
+        "no entity",
+        "unknown label",
+    ],
 )
 def test_bad_raw_files_are_refused_with_file_and_reason(root, tmp_path, catalog, files, says):
     for name, content in files.items():

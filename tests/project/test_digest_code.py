@@ -62,8 +62,8 @@ def test_a_step_runs_anew_when_what_it_is_given_by_name_has_changed(root):
     (code,) = (c["script"] for c in project["commands"] if c["name"] == "code")
     for step, file, named in (
         ("train", "training/encoder.sha256", "${vars.encoder} ${vars.train_options}"),
-        ("learn-on", "training/base.sha256", "${vars.base} ${vars.train_options}"),
-        ("evaluate-against", "training/base.sha256", "${vars.base} ${vars.train_options}"),
+        ("learn-on", "training/base.sha256", "'${vars.base}' ${vars.train_options}"),
+        ("evaluate-against", "training/base.sha256", "'${vars.base}' ${vars.train_options}"),
     ):
         assert file in deps[step]
         assert f"python scripts/digest_code.py {file} {named}" in code

@@ -70,13 +70,17 @@ def test_a_model_of_ones_own_does_not_take_the_place_of_the_released_one(root):
     assert refused(named("clinner_cpu", "mine"), "--vars.name:")
 
 
-def test_what_the_last_steps_would_refuse_is_told_before_a_model_is_adapted(root, tmp_path):
+def test_a_name_that_no_package_can_have_is_refused_before_a_model_is_adapted(root, tmp_path):
     spacy.blank("en").to_disk(tmp_path / "model")
-    shutil.unpack_archive(root / EDITION, tmp_path, "zip")
-    (edition,) = tmp_path.glob("en_clinner_cpu/en_clinner_cpu-*")
     given = ("notes-of-mine", "1.0.0", tmp_path / "model")
     assert step(root, "check_own_names.py", "mine", *given).returncode == 0
     assert refused(step(root, "check_own_names.py", "Mine-Model", *given), "Mine-Model", "letters")
+
+
+@pytest.mark.long
+def test_a_cpu_edition_is_refused_before_a_model_is_adapted_from_it(root, tmp_path):
+    shutil.unpack_archive(root / EDITION, tmp_path, "zip")
+    (edition,) = tmp_path.glob("en_clinner_cpu/en_clinner_cpu-*")
     done = step(root, "check_own_names.py", "mine", "notes-of-mine", "1.0.0", edition)
     assert refused(done, f"{edition}: a CPU edition, whose encoder cannot be trained")
 

@@ -22,6 +22,8 @@ from spacy_clinner.training.distillation import distil, rehearsal
 from spacy_clinner.training.learning_on import HeldOut, calibrate, learn_on
 from spacy_clinner.training.run import train
 
+pytestmark = pytest.mark.slow
+
 TOKENIZER = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
 ONE_UPDATE = {"variables.max_steps": 1, "variables.warmup_steps": 1, "variables.eval_frequency": 1}
 SHORT = {"variables.max_steps": 12, "variables.warmup_steps": 1, "variables.eval_frequency": 12}

@@ -16,6 +16,8 @@ from spacy_clinner.training.learning_on import learn_on
 from spacy_clinner.training.new_pairs import learn_pairs, linkers, new_pairs, pairs_of
 from spacy_clinner.training.run import train
 
+pytestmark = pytest.mark.slow
+
 TOKENIZER = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
 LENGTH = {"variables.warmup_steps": 1, "variables.learn_rate": 0.01}
 LONG = {**LENGTH, "variables.max_steps": 24, "variables.eval_frequency": 24}

@@ -18,6 +18,8 @@ from spacy_clinner.corpora.docbin import convert
 from spacy_clinner.training.provenance import training_counts
 from spacy_clinner.training.run import train
 
+pytestmark = pytest.mark.slow
+
 SHORT = {"variables.max_steps": 4, "variables.warmup_steps": 1, "variables.eval_frequency": 2}
 
 
