@@ -9,13 +9,12 @@ from spacy.training import Example
 from spacy.util import load_config
 
 pytest.importorskip("spacy_transformers")
-from tiny_encoders import biomedbert
-from toy_corpora import mtsamples, toy_note
+from tiny_trainings import TOKENIZER, trained_on_toys
+from toy_corpora import toy_note
 
 from spacy_clinner.annotation.said import get_relations
 from spacy_clinner.architectures.layered_tagger import score_slices, tags
-from spacy_clinner.corpora.catalog import find_corpus
-from spacy_clinner.corpora.docbin import convert, read_docs
+from spacy_clinner.corpora.docbin import read_docs
 from spacy_clinner.errors import ClinnerError
 from spacy_clinner.training.calibration import USUAL_TEMPERATURE
 from spacy_clinner.training.distillation import distil, rehearsal
@@ -24,7 +23,6 @@ from spacy_clinner.training.run import train
 
 pytestmark = pytest.mark.slow
 
-TOKENIZER = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
 ONE_UPDATE = {"variables.max_steps": 1, "variables.warmup_steps": 1, "variables.eval_frequency": 1}
 SHORT = {"variables.max_steps": 12, "variables.warmup_steps": 1, "variables.eval_frequency": 12}
 # So small that it changes nothing: what is then different was changed by something else.
@@ -38,22 +36,7 @@ def blank():
 @pytest.fixture(scope="module")
 def toy(request, tmp_path_factory):
     """A folder with a corpus of two layers with relations, and a model trained on it."""
-    folder = tmp_path_factory.mktemp("toy")
-    biomedbert(folder / "encoder")
-    mtsamples(folder / "assets")
-    root = request.config.rootpath
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        convert(find_corpus("mtsamples", root / "configs/corpora.toml"), blank(), folder)
-    overrides = {
-        "paths.train": str(folder / "train.spacy"),
-        "paths.dev": str(folder / "dev.spacy"),
-        "variables.encoder": str(folder / "encoder"),
-        "variables.learn_rate": 0.01,
-        **SHORT,
-    }
-    train(root / "configs/clinner.cfg", folder / "out", overrides=overrides)
-    return folder
+    return trained_on_toys(tmp_path_factory.mktemp("toy"), request.config.rootpath, SHORT)
 
 
 @pytest.fixture(scope="module")

@@ -4,21 +4,17 @@ import spacy
 from spacy.tokens import DocBin, Span
 
 pytest.importorskip("spacy_transformers")
-from tiny_encoders import biomedbert
-from toy_corpora import mtsamples, toy_note
+from tiny_trainings import TOKENIZER, trained_on_toys
+from toy_corpora import toy_note
 
 from spacy_clinner.annotation.said import get_relations, set_relations
-from spacy_clinner.corpora.catalog import find_corpus
-from spacy_clinner.corpora.docbin import convert
 from spacy_clinner.schemes import write_schemes
 from spacy_clinner.schemes.scheme import scheme_of
 from spacy_clinner.training.learning_on import learn_on
 from spacy_clinner.training.new_pairs import learn_pairs, linkers, new_pairs, pairs_of
-from spacy_clinner.training.run import train
 
 pytestmark = pytest.mark.slow
 
-TOKENIZER = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
 LENGTH = {"variables.warmup_steps": 1, "variables.learn_rate": 0.01}
 LONG = {**LENGTH, "variables.max_steps": 24, "variables.eval_frequency": 24}
 
@@ -27,21 +23,7 @@ LONG = {**LENGTH, "variables.max_steps": 24, "variables.eval_frequency": 24}
 def old(request, tmp_path_factory):
     """A model that links, trained on a toy corpus."""
     folder = tmp_path_factory.mktemp("toy")
-    biomedbert(folder / "encoder")
-    mtsamples(folder / "assets")
-    root = request.config.rootpath
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        blank = spacy.blank("en", config=TOKENIZER)
-        convert(find_corpus("mtsamples", root / "configs/corpora.toml"), blank, folder)
-    overrides = {
-        "paths.train": str(folder / "train.spacy"),
-        "paths.dev": str(folder / "dev.spacy"),
-        "variables.encoder": str(folder / "encoder"),
-        **LONG,
-    }
-    train(root / "configs/clinner.cfg", folder / "out", overrides=overrides)
-    return folder / "out/model-best"
+    return trained_on_toys(folder, request.config.rootpath, LONG) / "out/model-best"
 
 
 def with_sides(nlp, texts):

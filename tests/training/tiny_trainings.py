@@ -1,9 +1,36 @@
 """Trainings of a moment."""
 
+import pytest
 import spacy
 from spacy.util import load_config
+from tiny_encoders import biomedbert
+from toy_corpora import mtsamples
 
+from spacy_clinner.corpora.catalog import find_corpus
+from spacy_clinner.corpora.docbin import convert
 from spacy_clinner.training.run import train
+
+TOKENIZER = {"nlp": {"tokenizer": {"@tokenizers": "clinner.Tokenizer.v1"}}}
+
+
+def trained_on_toys(folder, root, length):
+    """A folder with a corpus of two layers with relations, and a model trained on it for a number
+    of updates."""
+    biomedbert(folder / "encoder")
+    mtsamples(folder / "assets")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        blank = spacy.blank("en", config=TOKENIZER)
+        convert(find_corpus("mtsamples", root / "configs/corpora.toml"), blank, folder)
+    overrides = {
+        "paths.train": str(folder / "train.spacy"),
+        "paths.dev": str(folder / "dev.spacy"),
+        "variables.encoder": str(folder / "encoder"),
+        "variables.learn_rate": 0.01,
+        **length,
+    }
+    train(root / "configs/clinner.cfg", folder / "out", overrides=overrides)
+    return folder
 
 
 def tiny_config(path, corpus):
